@@ -1,0 +1,104 @@
+"""An opened image -> numpy arrays with every bit that the file holds."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from cyclerdm_cli.errors import PictureError
+from cyclerdm_cli.pictures import tiff_reading
+from cyclerdm_cli.pictures.colour import cmyk_to_rgb, colour_space
+from cyclerdm_cli.pictures.formats import Format
+from cyclerdm_cli.pictures.picture import Mode, Pixels
+
+
+def samples_of(
+    image: Image.Image, data: bytes, kind: Format, frame: int, notes: list[str]
+) -> tuple[Pixels, Pixels | None, Mode]:
+    """Return (H, W, 3) pixels, (H, W) alpha or None, and the mode; not upright, in the file's colours.
+
+    Args:
+        data: the file that `image` was opened from, at the right frame; nothing need be decoded yet.
+        notes: gets a line for whatever people should know.
+
+    Raises whatever Pillow raises over damaged files, and `ValueError` and `PictureError` of its own.
+    """
+    image.load()  # decodes all of it, and so finds out whether the file is whole
+    tags = getattr(image, "tag_v2", None)
+    if kind.name == "tiff" and tags is not None and tiff_reading.has_sixteen_bits(tags):
+        return _split(tiff_reading.samples_of(data, tags, frame))
+    if kind.name == "png" and data[24] == 16:
+        if frame == 0:
+            return _split(_png_sixteen_bits(data, image))
+        notes.append("further frames are read with 8 bits a channel")
+    if kind.name == "avif" and _avif_is_deep(data):
+        notes.append("more than 8 bits a channel in AVIF are read as 8")
+    return _eight_bits(image, notes)
+
+
+def _eight_bits(image: Image.Image, notes: list[str]) -> tuple[Pixels, Pixels | None, Mode]:
+    transparent = image.has_transparency_data
+    mode = image.mode
+    if mode == "CMYK":
+        notes.append("CMYK converted to sRGB")
+        profile = image.info.get("icc_profile")
+        return np.array(cmyk_to_rgb(image, colour_space(profile) if profile else None)), None, "cmyk"
+    if mode in ("P", "PA"):
+        notes.append("palette converted to RGB")
+        pixels, alpha, _ = _split(np.array(image.convert("RGBA" if transparent else "RGB")))
+        return pixels, alpha, "palette"
+    if mode in ("1", "L", "LA", "La"):
+        wanted = "LA" if transparent else "L"
+    elif mode in ("RGB", "RGBA", "RGBa", "YCbCr"):
+        wanted = "RGBA" if transparent else "RGB"
+    else:
+        raise PictureError(
+            f"samples of the kind {mode!r} are not read here", hint="8 or 16 bits a channel are"
+        )
+    return _split(np.array(image if mode == wanted else image.convert(wanted)))
+
+
+def _png_sixteen_bits(data: bytes, image: Image.Image) -> Pixels:
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None or decoded.dtype != np.uint16:
+        raise ValueError("the picture is truncated")
+    samples = tiff_reading.channels_last(np.asarray(decoded))
+    level = image.info.get("transparency")
+    if samples.shape[2] == 1 and isinstance(level, int):  # OpenCV does this for RGB, not for grey
+        opaque = np.where(samples == level, 0, 65535).astype(np.uint16)
+        return np.concatenate((samples, opaque), axis=2)
+    if samples.shape[2] == 4 and data[25] == 4:  # grey with alpha, which OpenCV spreads over four channels
+        return samples[..., [0, 3]]
+    return samples
+
+
+def _split(samples: Pixels) -> tuple[Pixels, Pixels | None, Mode]:
+    """Part (H, W) or (H, W, 1 to 4) samples into colours and alpha."""
+    if samples.ndim == 2:
+        samples = samples[..., np.newaxis]
+    channels = samples.shape[2]
+    grey = channels < 3
+    colours = 1 if grey else 3
+    alpha = np.ascontiguousarray(samples[..., colours]) if channels > colours else None
+    pixels = np.repeat(samples[..., :1], 3, axis=2) if grey else np.ascontiguousarray(samples[..., :3])
+    if grey:
+        return pixels, alpha, "grey" if alpha is None else "grey+alpha"
+    return pixels, alpha, "rgb" if alpha is None else "rgba"
+
+
+def _avif_is_deep(data: bytes) -> bool:
+    """Read the high-bit-depth flag of the first `av1C` box (AV1 in ISOBMFF, section 2.3)."""
+    box = data.find(b"av1C")
+    return 0 <= box < len(data) - 6 and bool(data[box + 6] & 0x40)
+
+
+def upright(samples: Pixels, orientation: int) -> Pixels:
+    """Return (H, W, ...) samples as EXIF orientation 1 to 8 wants them seen (CIPA DC-008, 4.6.4)."""
+    if orientation in (5, 6, 7, 8):
+        samples = samples.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        samples = samples[::-1]
+    if orientation in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    return np.ascontiguousarray(samples)

@@ -1,0 +1,50 @@
+"""What each picture format is called and what it can hold. Free of every heavy import, for usage errors."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Format:
+    """One file format; `name` is the word used in `Picture.format` and after `--format`."""
+
+    name: str
+    title: str
+    """As written for people."""
+    extensions: tuple[str, ...]
+    """Lower case, with the dot; the first is the one given to new files."""
+    pillow: tuple[str, ...]
+    """The names under which Pillow reports it."""
+    sixteen_bits: bool = False
+    alpha: bool = True
+    grey: bool = True
+    """Whether a picture of one channel stays one in this format."""
+    metadata: bool = True
+    """Whether there is room for EXIF, XMP and an ICC profile."""
+
+
+FORMATS: tuple[Format, ...] = (
+    Format("jpg", "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), ("JPEG", "MPO"), alpha=False),
+    Format("png", "PNG", (".png", ".apng"), ("PNG",), sixteen_bits=True),
+    Format("webp", "WebP", (".webp",), ("WEBP",), grey=False),
+    Format("avif", "AVIF", (".avif",), ("AVIF",), grey=False),
+    Format("tiff", "TIFF", (".tif", ".tiff"), ("TIFF",), sixteen_bits=True),
+    Format("bmp", "BMP", (".bmp", ".dib"), ("BMP", "DIB"), metadata=False),
+    Format("heic", "HEIC", (".heic", ".heif"), ("HEIF",), grey=False),
+)
+
+BY_NAME = {entry.name: entry for entry in FORMATS}
+BY_EXTENSION = {extension: entry for entry in FORMATS for extension in entry.extensions}
+TITLES = ", ".join(entry.title for entry in FORMATS)
+
+
+def format_of_name(name: str | os.PathLike[str]) -> Format | None:
+    """Return the format that a file name's extension stands for, in any case of letters; None if unknown."""
+    return BY_EXTENSION.get(os.path.splitext(os.fspath(name))[1].lower())
+
+
+def format_of_pillow(name: str | None) -> Format | None:
+    """Return the format that Pillow calls by that name; None if it is not among ours."""
+    return next((entry for entry in FORMATS if name in entry.pillow), None)

@@ -1,0 +1,156 @@
+"""The inputs: files, folders, globs, lists in files, standard input; sorted as people count, each once."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cyclerdm_cli.errors import UsageError
+from cyclerdm_cli.pictures.atomic import is_temporary
+from cyclerdm_cli.pictures.formats import BY_EXTENSION
+
+WILDCARDS = re.compile(r"[*?[]")
+DIGITS = re.compile(r"([0-9]{1,18})")
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One picture to read."""
+
+    path: Path | None
+    """None: standard input."""
+    root: Path
+    """The folder that was searched, or the file's own: the tree below it is kept."""
+    found: bool = False
+    """Whether a search came upon it, rather than the user naming it."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return "standard input" if self.path is None else str(self.path)
+
+    @property
+    def relative(self) -> str:
+        """The path below `root`."""
+        if self.path is None:
+            return ""
+        root = str(self.root)
+        path = str(self.path)
+        return path if root == "." else path[len(root) :].lstrip(os.sep)
+
+
+def list_inputs(arguments: Sequence[str], recursive: bool = False) -> list[Input]:
+    """Return the inputs that the arguments name, in their order, each folder and glob in natural order.
+
+    A file that is named but missing is listed all the same: it fails alone, and the others go on. In folders
+    only names with a picture's extension count; hidden files and the program's own temporary ones do not.
+
+    Raises:
+        UsageError: a folder holds no pictures, a glob matches nothing, a list is missing or empty.
+    """
+    inputs: dict[str, Input] = {}
+    for argument in arguments:
+        for entry in _inputs_of(argument, recursive):
+            inputs.setdefault("-" if entry.path is None else "/" + os.path.abspath(entry.path), entry)
+    if not inputs:
+        raise UsageError("no pictures to work on")
+    return list(inputs.values())
+
+
+def identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Return what tells an existing file from every other, whatever its names; None where there is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Return a key that sorts `2.png` before `10.png`, and capitals among small letters."""
+    texts = DIGITS.split(name.casefold())
+    return [(int(text), "") if index % 2 else (0, text) for index, text in enumerate(texts)], name
+
+
+def _inputs_of(argument: str, recursive: bool) -> Iterator[Input]:
+    if argument == "":
+        raise UsageError("an input's name is empty")
+    if argument == "-":
+        yield Input(None, Path("."))
+    elif argument.startswith("@") and len(argument) > 1:
+        for line in _lines(argument[1:]):
+            yield from _literal(line, recursive)
+    elif os.path.lexists(argument) or not glob.has_magic(argument):
+        yield from _literal(argument, recursive)
+    else:
+        matches = sorted(glob.glob(argument, recursive=True), key=natural_key)
+        pictures = [
+            match for match in matches if os.path.isdir(match) or _is_picture(os.path.basename(match))
+        ]
+        if not pictures:
+            raise UsageError(f"{argument}: matches no pictures")
+        # The tree that -r keeps begins where the wildcards do.
+        fixed = Path(os.path.dirname(WILDCARDS.split(argument, maxsplit=1)[0]))
+        for match in pictures:
+            if not os.path.isdir(match):
+                yield Input(Path(match), fixed if recursive else Path(match).parent, found=True)
+            elif recursive:
+                yield from _literal(match, recursive)
+
+
+def _literal(name: str, recursive: bool) -> Iterator[Input]:
+    if not os.path.isdir(name):
+        path = Path(name)
+        yield Input(path, path.parent)
+        return
+    root = Path(name)
+    empty = True
+    for folder, names in _walk(name, recursive):
+        here = Path(folder)
+        for found in names:
+            empty = False
+            yield Input(here / found, root, found=True)
+    if empty:
+        hint = "" if recursive else "-r looks into the folders inside it"
+        raise UsageError(f"{name}: the folder holds no pictures", hint=hint)
+
+
+def _walk(top: str, recursive: bool) -> Iterator[tuple[str, list[str]]]:
+    """Yield each folder with the names of its pictures, both in natural order."""
+
+    def refuse(error: OSError) -> None:
+        raise UsageError(f"{error.filename}: cannot be listed: {error.strerror}") from error
+
+    for folder, folders, names in os.walk(top, onerror=refuse):
+        yield folder, sorted(filter(_is_picture, names), key=natural_key)
+        folders[:] = (
+            sorted((name for name in folders if name[0] != "."), key=natural_key) if recursive else []
+        )
+
+
+def _is_picture(name: str) -> bool:
+    if name.startswith(".") or is_temporary(name):
+        return False
+    return os.path.splitext(name)[1].lower() in BY_EXTENSION
+
+
+def _lines(name: str) -> list[str]:
+    """Return the names in a list: one a line (LF or CRLF), or ended by NUL as `find -print0` does."""
+    try:
+        data = Path(name).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"{name}: the list cannot be read: {reason}") from error
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if b"\0" in data:
+        lines = [os.fsdecode(line) for line in data.split(b"\0")]
+    else:
+        lines = [os.fsdecode(line.removesuffix(b"\r")) for line in data.split(b"\n")]
+    lines = [line for line in lines if line.strip()]
+    if not lines:
+        raise UsageError(f"{name}: the list is empty")
+    return lines

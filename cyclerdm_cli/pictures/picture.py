@@ -1,0 +1,78 @@
+"""One picture in memory, with everything that its file said and that the result should say again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[Any]
+"""(H, W, 3) or (H, W), uint8 or uint16."""
+Mode = Literal["grey", "grey+alpha", "rgb", "rgba", "palette", "cmyk"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as the network wants it, and beside it what the network does not see."""
+
+    pixels: Pixels
+    """(H, W, 3) uint8 or uint16, RGB, sRGB-encoded, upright; three equal channels for grey."""
+    mode: Mode = "rgb"
+    """How the source file kept its colours."""
+    alpha: Pixels | None = None
+    """(H, W), opacity as in the file: 0 is transparent, the type's maximum opaque."""
+    icc_profile: bytes | None = None
+    """The file's own profile; `pixels` have left it for sRGB, and writing brings them back."""
+    exif: bytes | None = None
+    """Without the orientation, which `pixels` already follow; begins with `Exif\\0\\0`."""
+    xmp: bytes | None = None
+    format: str = "png"
+    """A name of `formats.FORMATS`."""
+    quantisation: dict[int, list[int]] | None = None
+    """A JPEG's quantisation tables: the exact quality that it was saved with."""
+    subsampling: int | None = None
+    """A JPEG's chroma subsampling in Pillow's count: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0."""
+    lossless: bool = False
+    """Whether a WebP file kept its pixels without loss, so that the result does."""
+    notes: tuple[str, ...] = ()
+    """What people should be told about the reading, a line each."""
+
+    @property
+    def depth(self) -> Literal[8, 16]:
+        """Bits a channel."""
+        return 16 if self.pixels.dtype == np.uint16 else 8
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+    @property
+    def grey(self) -> bool:
+        """Whether the source has no colours, so that the result shall have none."""
+        return self.mode in ("grey", "grey+alpha")
+
+    def with_pixels(self, pixels: Pixels) -> Picture:
+        """Return the same picture with other pixels, (H, W, 3) uint8 or uint16.
+
+        Alpha stays where the size does; a picture of another size (a comparison, say) has none.
+        """
+        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
+            raise ValueError(f"pixels must be (H, W, 3) uint8 or uint16, not {pixels.shape} {pixels.dtype}")
+        same_size = pixels.shape[:2] == self.size
+        return replace(self, pixels=pixels, alpha=self.alpha if same_size else None)
+
+
+def to_depth(samples: Pixels, depth: int) -> Pixels:
+    """Return uint8 or uint16 samples with 8 or 16 bits, rounded; the same array where nothing changes.
+
+    A table does the rounding: no floating-point copy of the picture is made.
+    """
+    if depth == 16 and samples.dtype == np.uint8:
+        return samples.astype(np.uint16) * np.uint16(257)
+    if depth == 8 and samples.dtype == np.uint16:
+        rounded = ((np.arange(65536, dtype=np.uint32) + 128) // 257).astype(np.uint8)
+        return rounded[samples]
+    return samples

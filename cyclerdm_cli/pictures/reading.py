@@ -1,0 +1,236 @@
+"""A file -> a `Picture`: upright, sRGB, 8 or 16 bits exactly as stored; or one plain line why not."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image, JpegImagePlugin, UnidentifiedImageError
+
+from cyclerdm_cli.errors import PictureError
+from cyclerdm_cli.pictures import tiff_reading
+from cyclerdm_cli.pictures.colour import colour_space, to_srgb
+from cyclerdm_cli.pictures.decoding import samples_of, upright
+from cyclerdm_cli.pictures.formats import FORMATS, TITLES, Format, format_of_pillow
+from cyclerdm_cli.pictures.metadata import upright_exif, upright_xmp
+from cyclerdm_cli.pictures.picture import Picture
+
+DEFAULT_LIMIT_PIXELS = 500_000_000
+PILLOW_FORMATS = [name for entry in FORMATS for name in entry.pillow if name != "MPO"]
+STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"BM")
+HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+
+# Pillow's own limit and Python's warning filters belong to the whole program: one header is opened at a time.
+_OPENING = threading.Lock()
+
+
+def read_picture(
+    source: str | os.PathLike[str] | bytes,
+    *,
+    frame: int = 0,
+    limit_pixels: int = DEFAULT_LIMIT_PIXELS,
+    name: str = "",
+) -> Picture:
+    """Return the picture in a file, or in the bytes of one.
+
+    Args:
+        source: a path, or a whole file's bytes (standard input, say).
+        frame: which picture of an animated or many-paged file, counted from 0.
+        limit_pixels: larger pictures are refused on the word of their header, before any decoding.
+        name: what the error messages call the picture; by default the path.
+
+    Raises:
+        PictureError: missing, unreadable, empty, no picture, damaged, cut short, too large, or of a kind that
+            would lose values. No other exception leaves this function on account of the file.
+    """
+    name = name or ("standard input" if isinstance(source, bytes) else os.fspath(source))
+    data = source if isinstance(source, bytes) else read_bytes(source)
+    if not data:
+        raise PictureError(f"{name}: the file is empty")
+    try:
+        return _decode(data, frame, limit_pixels)
+    except PictureError as error:
+        raise PictureError(f"{name}: {Exception.__str__(error)}", error.hint) from error
+    except MemoryError as error:
+        raise PictureError(f"{name}: not enough memory to decode it") from error
+    except (
+        Exception
+    ) as error:  # Pillow's plugins raise a dozen types over damaged files, struct.error among them
+        raise _plain(name, data, error) from error
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        PictureError: it is missing, a folder, a device, or not ours to read.
+    """
+    try:
+        kind = os.stat(path).st_mode
+        if stat.S_ISDIR(kind):
+            raise PictureError(f"{os.fspath(path)}: is a folder, not a picture")
+        if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind)):
+            raise PictureError(f"{os.fspath(path)}: is not a file")
+        return Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise PictureError(f"{os.fspath(path)}: no such file") from error
+    except PermissionError as error:
+        raise PictureError(f"{os.fspath(path)}: no permission to read it") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PictureError(f"{os.fspath(path)}: cannot be read: {reason}") from error
+
+
+def _plain(name: str, data: bytes, error: Exception) -> PictureError:
+    """Turn what a decoder raised into one line for people."""
+    words = " ".join(str(error).split())
+    if isinstance(error, UnidentifiedImageError):
+        if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS:
+            return PictureError(f"{name}: HEIC needs an extra", hint="pip install 'cyclerdm[heic]'")
+        # What begins like a picture and is none to Pillow, is one no longer.
+        if data.startswith(STARTS) or data[8:12] == b"WEBP" or data[4:8] == b"ftyp":
+            return PictureError(f"{name}: the picture is damaged or cut short")
+        return PictureError(f"{name}: not a picture of a format read here", hint=TITLES)
+    if any(word in words.lower() for word in ("truncated", "end of file", "not enough", "unexpected end")):
+        return PictureError(f"{name}: the picture is cut short")
+    return PictureError(f"{name}: the picture is damaged: {words or type(error).__name__}")
+
+
+@dataclass
+class _Decoded:
+    """What is known so far; filled in from the header to the pixels."""
+
+    image: Image.Image
+    kind: Format
+    notes: list[str] = field(default_factory=list)
+
+
+def _decode(data: bytes, frame: int, limit_pixels: int) -> Picture:
+    decoded = _open(data, frame, limit_pixels)
+    image, notes = decoded.image, decoded.notes
+    orientation, exif = _exif(decoded)
+    profile = image.info.get("icc_profile") or None
+    xmp = upright_xmp(image)
+    pixels, alpha, mode = samples_of(image, data, decoded.kind, frame, notes)
+    if mode == "cmyk":
+        profile = None  # it described inks, and the pixels are sRGB now
+    if profile:
+        space = colour_space(profile)
+        if space.kind == "cmyk" or (space.kind == "grey" and mode not in ("grey", "grey+alpha")):
+            notes.append("its colour profile is for another kind of picture and was left out")
+            profile = None
+        elif space.kind == "unusable":
+            notes.append("its colour profile cannot be used; the colours are taken for sRGB")
+        pixels = to_srgb(pixels, space) if profile else pixels
+    is_jpeg = decoded.kind.name == "jpg" and mode != "cmyk"
+    return Picture(
+        pixels=upright(pixels, orientation),
+        mode=mode,
+        alpha=None if alpha is None else upright(alpha, orientation),
+        icc_profile=profile,
+        exif=exif,
+        xmp=xmp,
+        format=decoded.kind.name,
+        quantisation=getattr(image, "quantization", None) if is_jpeg else None,
+        subsampling=_subsampling(image) if is_jpeg else None,
+        lossless=decoded.kind.name == "webp" and _webp_is_lossless(data),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+@contextmanager
+def _quiet_opening(notes: list[str]) -> Iterator[None]:
+    """Let one header be opened at any size, Pillow's warnings turned into notes."""
+    with _OPENING, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        pillow_limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # ours is checked instead
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = pillow_limit
+            notes += [" ".join(str(warning.message).split()) for warning in caught]
+
+
+def _open(data: bytes, frame: int, limit_pixels: int) -> _Decoded:
+    notes: list[str] = []
+    with _quiet_opening(notes):
+        image = _open_header(data)
+        kind = format_of_pillow(image.format)
+        if kind is None:
+            raise UnidentifiedImageError(image.format)
+        # The further pictures of a JPEG are a camera's previews and gain maps, not frames.
+        frames = 1 if kind.name == "jpg" else getattr(image, "n_frames", 1)
+        if not 0 <= frame < frames:
+            raise PictureError(f"has no frame {frame}", hint=f"it has {frames}, counted from 0")
+        width, height = _size(image)
+        if 0 < width * height <= limit_pixels and frames > 1:
+            image.seek(frame)
+            width, height = _size(image)
+    if width * height > limit_pixels:
+        raise PictureError(
+            f"{width} x {height} pixels are more than the limit of {limit_pixels}", hint="see --limit-pixels"
+        )
+    if width < 1 or height < 1:
+        raise PictureError("has no pixels")
+    if frames > 1:
+        notes.append(
+            f"first frame of {frames} used" if frame == 0 else f"frame {frame} (from 0) of {frames} used"
+        )
+    return _Decoded(image, kind, notes)
+
+
+def _open_header(data: bytes) -> Image.Image:
+    formats = PILLOW_FORMATS
+    try:
+        import pillow_heif  # type: ignore[import-not-found, import-untyped, unused-ignore]
+    except ImportError:
+        formats = [name for name in PILLOW_FORMATS if name != "HEIF"]
+    else:
+        pillow_heif.register_heif_opener()
+    try:
+        return Image.open(BytesIO(data), formats=formats)
+    except UnidentifiedImageError:
+        stand_in = tiff_reading.grey_alpha_image(data) if tiff_reading.is_tiff(data) else None
+        if stand_in is None:
+            raise
+        return stand_in
+
+
+def _size(image: Image.Image) -> tuple[int, int]:
+    tags = getattr(image, "tag_v2", None)
+    return (tags[tiff_reading.WIDTH], tags[tiff_reading.HEIGHT]) if tags and not image.width else image.size
+
+
+def _exif(decoded: _Decoded) -> tuple[int, bytes | None]:
+    try:
+        with _quiet_opening(decoded.notes):
+            return upright_exif(decoded.image.getexif())
+    except Exception:  # the same dozen types; damaged EXIF is no reason to refuse the picture
+        decoded.notes.append("its EXIF is damaged and was left out")
+        return 1, None
+
+
+def _subsampling(image: Image.Image) -> int | None:
+    found = JpegImagePlugin.get_sampling(image)
+    return found if found >= 0 else None
+
+
+def _webp_is_lossless(data: bytes) -> bool:
+    """Walk the chunks of a WebP file to its (first) pixels."""
+    position = 12
+    while position + 8 <= len(data):
+        name, size = (
+            data[position : position + 4],
+            int.from_bytes(data[position + 4 : position + 8], "little"),
+        )
+        if name in (b"VP8 ", b"VP8L"):
+            return name == b"VP8L"
+        position += 24 if name == b"ANMF" else 8 + size + size % 2
+    return False

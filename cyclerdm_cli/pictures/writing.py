@@ -1,0 +1,227 @@
+"""A `Picture` -> the bytes of a file, with everything of the source that the format has room for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from cyclerdm_cli.errors import PictureError, UsageError
+from cyclerdm_cli.pictures.colour import colour_space, from_srgb
+from cyclerdm_cli.pictures.formats import BY_NAME, Format
+from cyclerdm_cli.pictures.metadata import EXIF_HEADER
+from cyclerdm_cli.pictures.picture import Picture, Pixels, to_depth
+from cyclerdm_cli.pictures.png_writing import encode_png16
+from cyclerdm_cli.pictures.tiff_writing import encode_tiff
+
+FORMAT_CHOICES = ("keep", "png", "jpg", "webp", "avif", "tiff")
+DEPTH_CHOICES = ("keep", 8, 16)
+DEFAULT_QUALITY = {"jpg": 95, "webp": 92, "avif": 85, "heic": 90}
+LONGEST_SIDE = {"jpg": 65535, "webp": 16383, "avif": 65535}
+JPEG_EXIF_BYTES = 65533  # a JPEG segment's length is a 16-bit number that counts itself
+JPEG_XMP_BYTES = 65504
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """How results are written; checked once, here."""
+
+    format: str = "keep"
+    """One of `FORMAT_CHOICES`, or "bmp" and "heic" where the output's own name says so."""
+    quality: int | None = None
+    """1 to 100; None keeps a JPEG's own tables and a WebP's losslessness, and is a good default elsewhere."""
+    depth: str | int = "keep"
+    """Bits a channel: "keep", 8 or 16."""
+    strip_metadata: bool = False
+    """Leave EXIF, XMP and ICC profile out; the pixels are then sRGB, so that colours stay."""
+
+    def __post_init__(self) -> None:
+        if self.format != "keep" and self.format not in BY_NAME:
+            raise UsageError(
+                f"format {self.format!r} is not written", hint=f"one of: {', '.join(FORMAT_CHOICES)}"
+            )
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise UsageError(f"quality {self.quality} is not between 1 and 100")
+        if self.depth not in DEPTH_CHOICES:
+            raise UsageError(f"depth {self.depth!r} is none of keep, 8, 16")
+
+
+def encode(picture: Picture, options: WriteOptions) -> bytes:
+    """Return the bytes of a file of that picture.
+
+    Raises:
+        PictureError: the format cannot hold it (too many pixels a side), or memory runs out.
+    """
+    target = _target(picture, options)
+    height, width = picture.size
+    longest = LONGEST_SIDE.get(target.name)
+    if longest and max(height, width) > longest:
+        raise PictureError(
+            f"{width} x {height} pixels do not fit: {target.title} holds {longest} a side at most"
+        )
+    try:
+        return _ENCODERS[target.name](picture, options)
+    except PictureError:
+        raise
+    except MemoryError as error:
+        raise PictureError(f"not enough memory to write it as {target.title}") from error
+    except Exception as error:  # as varied as in reading: plugins raise what they like
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise PictureError(f"cannot be written as {target.title}: {words}") from error
+
+
+def notes_on_writing(picture: Picture, options: WriteOptions) -> tuple[str, ...]:
+    """Return what the file will not keep of the picture, a line each, without writing it."""
+    target = _target(picture, options)
+    notes = []
+    if picture.alpha is not None and not target.alpha:
+        notes.append(f"{target.title} holds no transparency; it was left out")
+    wants_sixteen = options.depth == 16 or (options.depth == "keep" and picture.depth == 16)
+    if wants_sixteen and not target.sixteen_bits:
+        notes.append(f"{target.title} holds 8 bits a channel; written so")
+    if options.strip_metadata:
+        return tuple(notes)
+    kept = {"EXIF": picture.exif, "XMP": picture.xmp, "ICC profile": picture.icc_profile}
+    lost = [word for word, block in kept.items() if block and not target.metadata]
+    if target.name == "jpg":
+        lost += ["EXIF"] if len(picture.exif or b"") > JPEG_EXIF_BYTES else []
+        lost += ["XMP"] if len(picture.xmp or b"") > JPEG_XMP_BYTES else []
+    if lost:
+        notes.append(f"{target.title} has no room for its {' and '.join(lost)}; left out")
+    return tuple(notes)
+
+
+def _target(picture: Picture, options: WriteOptions) -> Format:
+    return BY_NAME[picture.format if options.format == "keep" else options.format]
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """The metadata that goes into the file."""
+
+    icc_profile: bytes | None
+    exif: bytes | None
+    xmp: bytes | None
+
+    def as_given(self) -> dict[str, Any]:
+        """Only what there is, under Pillow's names."""
+        return {name: block for name, block in vars(self).items() if block}
+
+
+def _blocks(picture: Picture, options: WriteOptions) -> _Blocks:
+    if options.strip_metadata or not _target(picture, options).metadata:
+        return _Blocks(None, None, None)
+    return _Blocks(picture.icc_profile, picture.exif, picture.xmp)
+
+
+def _samples(picture: Picture, options: WriteOptions) -> Pixels:
+    """Return (H, W, C) samples as the file shall hold them: C = 1 grey, 2 grey+alpha, 3 RGB, 4 RGBA."""
+    target = _target(picture, options)
+    pixels, alpha = picture.pixels, picture.alpha if target.alpha else None
+    if picture.grey:
+        pixels = _grey(pixels)
+    profile = _blocks(picture, options).icc_profile
+    if profile:
+        pixels = from_srgb(pixels, colour_space(profile))
+    if picture.grey and target.grey:
+        pixels = _grey(pixels)[..., :1]
+    wanted = picture.depth if options.depth == "keep" else int(options.depth)
+    depth = wanted if target.sixteen_bits else 8
+    pixels = to_depth(pixels, depth)
+    return pixels if alpha is None else np.dstack((pixels, to_depth(alpha, depth)))
+
+
+def _grey(pixels: Pixels) -> Pixels:
+    """Return the luma of (H, W, 3) pixels three times; rounded, and exact where the channels are equal."""
+    return np.asarray(cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
+
+
+def _save(samples: Pixels, pillow_format: str, **parameters: Any) -> bytes:
+    image = Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
+    stream = BytesIO()
+    image.save(stream, format=pillow_format, **parameters)
+    return stream.getvalue()
+
+
+def _quality(target: str, options: WriteOptions) -> int:
+    return options.quality or DEFAULT_QUALITY[target]
+
+
+def _jpg(picture: Picture, options: WriteOptions) -> bytes:
+    blocks = _blocks(picture, options).as_given()
+    if len(blocks.get("exif", b"")) > JPEG_EXIF_BYTES:
+        del blocks["exif"]
+    if len(blocks.get("xmp", b"")) > JPEG_XMP_BYTES:
+        del blocks["xmp"]
+    if options.quality is None and picture.quantisation:
+        how: dict[str, Any] = {"qtables": picture.quantisation}
+        if picture.subsampling is not None:
+            how["subsampling"] = picture.subsampling
+    else:
+        how = {"quality": _quality("jpg", options)}
+        if how["quality"] >= 90:
+            how["subsampling"] = 0  # whoever asks for this much wants whole colours too
+    return _save(_samples(picture, options), "JPEG", **how, **blocks)
+
+
+def _png(picture: Picture, options: WriteOptions) -> bytes:
+    blocks = _blocks(picture, options)
+    samples = _samples(picture, options)
+    exif = blocks.exif.removeprefix(EXIF_HEADER) if blocks.exif else None
+    if samples.dtype == np.uint16:
+        return encode_png16(samples, icc_profile=blocks.icc_profile, exif=exif, xmp=blocks.xmp)
+    text = PngImagePlugin.PngInfo()
+    if blocks.xmp:
+        text.add_itxt("XML:com.adobe.xmp", blocks.xmp.decode("utf-8", "replace"))
+    # An explicit None keeps Pillow from looking for metadata on its own.
+    return _save(samples, "PNG", pnginfo=text, exif=exif, icc_profile=blocks.icc_profile)
+
+
+def _webp(picture: Picture, options: WriteOptions) -> bytes:
+    blocks = _blocks(picture, options).as_given()
+    if options.quality is None and picture.lossless and picture.format == "webp":
+        return _save(_samples(picture, options), "WEBP", lossless=True, exact=True, **blocks)
+    return _save(_samples(picture, options), "WEBP", quality=_quality("webp", options), exact=True, **blocks)
+
+
+def _avif(picture: Picture, options: WriteOptions) -> bytes:
+    quality = _quality("avif", options)
+    sampling = "4:4:4" if quality >= 80 else "4:2:0"
+    blocks = _blocks(picture, options).as_given()
+    return _save(_samples(picture, options), "AVIF", quality=quality, subsampling=sampling, **blocks)
+
+
+def _tiff(picture: Picture, options: WriteOptions) -> bytes:
+    blocks = _blocks(picture, options)
+    samples = _samples(picture, options)
+    return encode_tiff(samples, icc_profile=blocks.icc_profile, exif=blocks.exif, xmp=blocks.xmp)
+
+
+def _bmp(picture: Picture, options: WriteOptions) -> bytes:
+    return _save(_samples(picture, options), "BMP")
+
+
+def _heic(picture: Picture, options: WriteOptions) -> bytes:
+    try:
+        import pillow_heif  # type: ignore[import-not-found, import-untyped, unused-ignore]
+    except ImportError as error:
+        raise PictureError("HEIC needs an extra", hint="pip install 'cyclerdm[heic]'") from error
+    pillow_heif.register_heif_opener()
+    blocks = _blocks(picture, options).as_given()
+    return _save(_samples(picture, options), "HEIF", quality=_quality("heic", options), **blocks)
+
+
+_ENCODERS: dict[str, Callable[[Picture, WriteOptions], bytes]] = {
+    "jpg": _jpg,
+    "png": _png,
+    "webp": _webp,
+    "avif": _avif,
+    "tiff": _tiff,
+    "bmp": _bmp,
+    "heic": _heic,
+}

@@ -1,0 +1,67 @@
+"""The tasks as data. An eleventh task is one entry here and one file with its `degrade` function.
+
+This module stays free of torch, so that help texts and usage errors come at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal
+
+from cyclerdm_cli.errors import UsageError
+
+Command = Literal["restore", "enhance"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One kind of damage and the words for it."""
+
+    name: str
+    """As typed after `--task`, and in the weights' task table."""
+    command: Command
+    """The command under which people look for it."""
+    summary: str
+    """One line for help texts."""
+    prompt: str
+    """The damage as a sentence: what a text encoder reads."""
+    masked: bool = False
+    """Whether parts of the picture are missing, so that a mask says where."""
+    min_luma: float = 0.0
+    """Training leaves out photographs darker than this on average: they are no example of a bright one."""
+    max_dark_channel: float = 1.0
+    """Training leaves out photographs with a higher mean dark channel: they may be misty themselves."""
+
+
+TASKS: tuple[Task, ...] = (
+    Task("denoise", "restore", "grain and sensor noise", "a photograph with noise"),
+    Task("deblur", "restore", "camera shake, motion, defocus", "a blurred photograph"),
+    Task("dehaze", "restore", "haze, mist, fog", "a hazy photograph", max_dark_channel=0.35),
+    Task("derain", "restore", "rain streaks and their veil", "a photograph taken in the rain"),
+    Task("raindrop", "restore", "drops of water on the glass", "a photograph through a wet window"),
+    Task("desnow", "restore", "falling snow", "a photograph taken in falling snow"),
+    Task("inpaint", "restore", "missing parts, scratches, text", "a photograph with missing parts", masked=True),
+    Task("low-light", "enhance", "too dark", "a photograph taken in the dark", min_luma=0.25),
+    Task("underwater", "enhance", "colours lost under water", "a photograph taken under water"),
+    Task("backlight", "enhance", "dark subject, bright surround", "a photograph taken against the light", min_luma=0.25),
+)
+
+
+def find_task(name: str, command: Command | None = None) -> Task:
+    """Return the task of that name.
+
+    Raises:
+        UsageError: no such task (the nearest name is suggested), or it belongs to the other command.
+    """
+    for task in TASKS:
+        if task.name == name:
+            if command and task.command != command:
+                raise UsageError(
+                    f"task {name!r} belongs to the other command", hint=f"cyclerdm {task.command} --task {name}"
+                )
+            return task
+    known = [task.name for task in TASKS if command in (None, task.command)]
+    nearest = get_close_matches(name, [task.name for task in TASKS], n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"one of: {', '.join(known)}"
+    raise UsageError(f"unknown task {name!r}", hint=hint)

@@ -1,0 +1,52 @@
+"""Noise: of sensors, films and files.
+
+Sources: Poisson-Gaussian sensors: Foi et al., IEEE TIP 2008. Noise before demosaicing becomes correlated in
+space and colour: Park et al., "A Case for Denoising Before Demosaicking", and the practical degradation model
+of Zhang et al., "Practical Blind Denoising via Swin-Conv-UNet and Data Synthesis", MIR 2023.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cyclerdm_cli.tasks.camera import gaussian_blur, per_picture, quantise, sensor_noise, stored, to_linear, to_srgb
+from cyclerdm_cli.tasks.degradation import Degraded
+from cyclerdm_cli.tasks.draw import log_uniform, normal, uniform
+
+HEAVIEST_SIGMA = 75 / 255
+
+
+def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degraded:
+    """Add noise: white Gaussian (half of the pictures), of a sensor, or correlated; some compressed after."""
+    batch = clean.shape[0]
+    white = clean + per_picture(severity * HEAVIEST_SIGMA) * normal(tuple(clean.shape), generator)
+    kind = uniform(0, 1, (batch, 1, 1, 1), generator)
+    noisy = torch.where(
+        kind < 0.55,
+        white,
+        torch.where(kind < 0.8, _sensor(clean, severity, generator), _correlated(clean, severity, generator)),
+    )
+    return Degraded(torch.where(kind < 0.55, quantise(noisy), stored(noisy, 50, 0.4, generator)))
+
+
+def _sensor(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Tensor:
+    """Noise that grows with the light, added in linear light as a sensor does."""
+    batch = clean.shape[0]
+    shot = severity**2 * log_uniform(0.003, 0.06, (batch,), generator)
+    read = severity * log_uniform(0.002, 0.04, (batch,), generator)
+    return to_srgb(sensor_noise(to_linear(clean), shot, read, generator))
+
+
+def _correlated(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Tensor:
+    """Blotches: noise smoothed by demosaicing and resizing, with colour channels that move together."""
+    batch = clean.shape[0]
+    noise = normal(tuple(clean.shape), generator)
+    grey = normal((batch, 1, *clean.shape[2:]), generator)
+    shared = uniform(0, 1, (batch, 1, 1, 1), generator)
+    noise = shared.sqrt() * grey + (1 - shared).sqrt() * noise
+    noise = gaussian_blur(noise, uniform(0.4, 1.6, (batch,), generator))
+    noise = noise / noise.std((1, 2, 3), keepdim=True)
+    # After the tone curve noise is stronger in the darker half of the scale.
+    shadows = 1 - uniform(0, 0.7, (batch, 1, 1, 1), generator) * clean.mean(1, keepdim=True)
+    return clean + per_picture(severity * HEAVIEST_SIGMA * 0.6) * shadows * noise

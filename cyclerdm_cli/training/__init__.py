@@ -1,0 +1,1 @@
+"""Making weights: photographs in, degradations on the fly, one file of weights out."""

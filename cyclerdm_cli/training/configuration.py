@@ -1,0 +1,82 @@
+"""All that shapes a training run, validated once and passed whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cyclerdm_cli.errors import UsageError
+from cyclerdm_cli.training.objective import ObjectiveWeights
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """A recipe. The defaults make the weights of the package."""
+
+    tasks: tuple[str, ...]
+    """Names of the tasks, in the order of the network's task table."""
+    iterations: int = 0
+    """Optimiser steps; 0 leaves the end to `minutes`."""
+    minutes: float = 0.0
+    """Wall-clock time; 0 leaves the end to `iterations`."""
+    scenes: int = 8
+    """Scenes a batch."""
+    scene: int = 192
+    """Side in pixels of a scene: what is degraded, and summed up by its thumbnail."""
+    patch: int = 128
+    """Side in pixels of a patch: what the network sees of a scene."""
+    patches_per_scene: int = 2
+    tasks_per_batch: int = 4
+    clean_share: float = 0.04
+    """Share of scenes that stay clean."""
+    learning_rate: float = 1e-3
+    """Peak, reached after the warm-up; falls along a cosine to a hundredth."""
+    warm_up: float = 0.02
+    """Share of the run."""
+    weight_decay: float = 1e-4
+    gradient_norm: float = 1.0
+    """Gradients are clipped to this norm."""
+    ema: float = 0.999
+    """Decay of the averaged weights, which are the ones kept."""
+    stage_shares: tuple[float, float, float] = (0.6, 0.25, 0.15)
+    """How often each stage is trained."""
+    later_stages_from: float = 0.2
+    """Share of the run before which only stage 1 is trained."""
+    start_share: float = 0.75
+    """How often a stage is trained from its very start, time 1; otherwise the time is uniform."""
+    precision: Literal["bf16", "fp32"] = "bf16"
+    compile: bool = False
+    """Compile the network (torch.compile): pays on a GPU after about a minute."""
+    seed: int = 0
+    checkpoint_minutes: float = 2.0
+    log_every: int = 50
+    """Iterations between lines of the log."""
+    weights: ObjectiveWeights = field(default_factory=ObjectiveWeights)
+
+    def __post_init__(self) -> None:
+        """Check every field. Raises UsageError with the field, its value and the allowed range."""
+        checks = (
+            ("iterations", self.iterations, self.iterations >= 0, "0 or more"),
+            ("minutes", self.minutes, self.minutes >= 0, "0 or more"),
+            ("scenes", self.scenes, self.scenes >= 1, "1 or more"),
+            ("patch", self.patch, self.patch >= 32 and self.patch % 32 == 0, "a multiple of 32"),
+            ("scene", self.scene, self.scene >= self.patch, f"the patch, {self.patch}, or more"),
+            ("patches_per_scene", self.patches_per_scene, self.patches_per_scene >= 1, "1 or more"),
+            (
+                "tasks_per_batch", self.tasks_per_batch,
+                self.tasks_per_batch >= 1 and self.scenes % self.tasks_per_batch == 0,
+                f"a divisor of scenes, {self.scenes}",
+            ),
+            ("clean_share", self.clean_share, 0 <= self.clean_share < 1, "0 up to 1"),
+            ("learning_rate", self.learning_rate, 0 < self.learning_rate < 1, "above 0, below 1"),
+            ("warm_up", self.warm_up, 0 <= self.warm_up < 1, "0 up to 1"),
+            ("ema", self.ema, 0 <= self.ema < 1, "0 up to 1"),
+            ("precision", self.precision, self.precision in ("bf16", "fp32"), "bf16 or fp32"),
+            ("stage_shares", self.stage_shares, len(self.stage_shares) == 3 and sum(self.stage_shares) > 0,
+             "three shares, not all 0"),
+        )  # fmt: skip
+        for name, value, good, allowed in checks:
+            if not good:
+                raise UsageError(f"training: {name} is {value}", hint=f"allowed: {allowed}")
+        if not self.iterations and not self.minutes:
+            raise UsageError("training has no end", hint="give --iterations or --minutes")

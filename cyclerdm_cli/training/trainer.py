@@ -1,0 +1,192 @@
+"""The training loop, from top to bottom."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cyclerdm_cli.cycle.compact import CompactNetwork
+from cyclerdm_cli.errors import CycleRDMError
+from cyclerdm_cli.training.configuration import TrainingConfig
+from cyclerdm_cli.training.data import BatchSource
+from cyclerdm_cli.training.objective import objective
+
+
+@dataclass
+class Progress:
+    """How far a run has come; survives interruption inside the checkpoint."""
+
+    iteration: int = 0
+    seconds: float = 0.0
+    """Wall-clock time spent training, over all sittings."""
+
+    def share(self, config: TrainingConfig) -> float:
+        """Return the share of the run that is done, in [0, 1]: by iterations or minutes, whichever ends first."""
+        by_iterations = self.iteration / config.iterations if config.iterations else 0.0
+        by_minutes = self.seconds / 60 / config.minutes if config.minutes else 0.0
+        return min(1.0, max(by_iterations, by_minutes))
+
+
+@dataclass
+class Average:
+    """Exponential moving average of the weights (the paper: 0.999); follows faster at the start."""
+
+    decay: float
+    values: dict[str, Tensor]
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, iteration: int) -> None:
+        """Move towards the network's present weights."""
+        decay = min(self.decay, (1 + iteration) / (10 + iteration))
+        now = network.state_dict()
+        torch._foreach_lerp_(list(self.values.values()), [now[name].float() for name in self.values], 1 - decay)
+
+
+def learning_rate(config: TrainingConfig, share: float) -> float:
+    """Return the rate at a share of the run: linear warm-up, then a cosine down to a hundredth of the peak."""
+    if share < config.warm_up:
+        return config.learning_rate * max(share / config.warm_up, 0.01)
+    cosine = 0.5 * (1 + math.cos(math.pi * (share - config.warm_up) / (1 - config.warm_up)))
+    return config.learning_rate * (0.01 + 0.99 * cosine)
+
+
+def draw_stage(config: TrainingConfig, share: float, iteration: int) -> int:
+    """Draw which stage this iteration trains."""
+    if share < config.later_stages_from:
+        return 1
+    chance = random.Random(f"{config.seed} stage {iteration}")
+    return chance.choices((1, 2, 3), weights=config.stage_shares)[0]
+
+
+def draw_times(config: TrainingConfig, count: int, iteration: int, device: torch.device) -> Tensor:
+    """Draw the times of a batch, (B,) in (0, 1]: mostly 1, the start of the stage."""
+    generator = torch.Generator().manual_seed(config.seed * 7_000_003 + iteration)
+    times = 1 - torch.rand(count, generator=generator)
+    start = torch.rand(count, generator=generator) < config.start_share
+    return torch.where(start, 1.0, times).to(device)
+
+
+def train(
+    network: CompactNetwork,
+    source: BatchSource,
+    config: TrainingConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
+    report: Callable[[dict[str, Any]], None] = lambda record: None,
+) -> dict[str, Tensor]:
+    """Train a network and return its averaged weights, float32 on the CPU.
+
+    Args:
+        network: on the device that trains; changed in place.
+        source: of the batches.
+        config: the recipe.
+        folder: where `checkpoint.pt` and `log.jsonl` are kept.
+        resume: go on from the checkpoint in the folder.
+        stopped: asked after each iteration; True ends the sitting after a checkpoint.
+        report: is given each line of the log.
+
+    Raises:
+        CycleRDMError: the loss is no longer finite; the last checkpoint stays.
+    """
+    device = next(network.parameters()).device
+    network.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
+    )
+    average = Average(config.ema, {name: value.detach().float().clone() for name, value in network.state_dict().items()})
+    progress = Progress()
+    checkpoint = folder / "checkpoint.pt"
+    if resume:
+        progress = _load(checkpoint, network, optimizer, average, device)
+
+    loss_of = torch.compile(objective) if config.compile else objective
+    sums: dict[str, list[Tensor]] = {}
+    last_log, last_save = time.monotonic(), time.monotonic()
+    clock = time.monotonic() - progress.seconds
+    while (share := progress.share(config)) < 1 and not stopped():
+        batch = source.draw(progress.iteration)
+        stage = draw_stage(config, share, progress.iteration)
+        times = draw_times(config, len(batch.clean), progress.iteration, device)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(config, share)
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            loss = loss_of(network, batch, stage, times, config.weights)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), config.gradient_norm)
+        optimizer.step()
+        average.update(network, progress.iteration)
+        progress.iteration += 1
+        progress.seconds = time.monotonic() - clock
+        sums.setdefault(f"stage{stage}", []).append(loss.detach())
+
+        if progress.iteration % config.log_every == 0:
+            means = {name: float(torch.stack(values).mean()) for name, values in sorted(sums.items())}
+            if not all(math.isfinite(value) for value in means.values()):
+                raise CycleRDMError(
+                    f"the loss is not finite at iteration {progress.iteration}",
+                    hint=f"a lower --learning-rate; {checkpoint} holds the last good state",
+                )
+            seconds, last_log, sums = time.monotonic() - last_log, time.monotonic(), {}
+            record = {
+                "iteration": progress.iteration,
+                "minutes": round(progress.seconds / 60, 2),
+                "patches_per_second": round(config.log_every * len(batch.clean) / seconds, 1),
+                "learning_rate": learning_rate(config, share),
+                "loss": means,
+            }
+            with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+                log.write(json.dumps(record) + "\n")
+            report(record)
+            if time.monotonic() - last_save > 60 * config.checkpoint_minutes:
+                _save(checkpoint, network, optimizer, average, progress, config)
+                last_save = time.monotonic()
+    _save(checkpoint, network, optimizer, average, progress, config)
+    return {name: value.cpu() for name, value in average.values.items()}
+
+
+def _save(
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, average: Average, progress: Progress,
+    config: TrainingConfig,
+) -> None:  # fmt: skip
+    """Write a checkpoint whole, or leave the one before it."""
+    state = {
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "average": average.values,
+        "progress": asdict(progress),
+        "config": asdict(config),
+    }
+    partial = path.with_suffix(".part")
+    try:
+        torch.save(state, partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _load(
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, average: Average, device: torch.device
+) -> Progress:
+    """Bring back what `_save` kept. Raises CycleRDMError where it is missing or of another network."""
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        average.values = state["average"]
+        return Progress(**state["progress"])
+    except FileNotFoundError:
+        raise CycleRDMError(f"{path}: no checkpoint to resume from", hint="leave out --resume") from None
+    except Exception as fault:
+        raise CycleRDMError(f"{path}: this checkpoint cannot be resumed: {fault}".splitlines()[0]) from fault
