@@ -1,1 +1,1 @@
-"""The paper: three stages, a sampler, a wavelet, a gain module, and the networks that run them. Knows only torch."""
+"""The paper: three stages, samplers, a wavelet, and the networks that run them. Knows only torch."""

@@ -13,19 +13,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cyclerdm_cli.cycle.cycle import THUMBNAIL
 from cyclerdm_cli.cycle.sampler import restoring_steps
 from cyclerdm_cli.cycle.wavelet import Wavelet
 from cyclerdm_cli.errors import WeightsError
 
 STAGES = 3
-THUMBNAIL = 32
-"""Side of the thumbnail that stands for the whole picture."""
+LEAK = 0.1
+"""Slope of the rectifier below 0."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class CompactConfig:
 
     tasks: tuple[str, ...]
     """Names of the tasks, in the order of the rows of the task table."""
+    tone_tasks: tuple[str, ...] = ()
+    """Those of the tasks whose damage changes the tone of the whole picture; the others leave it exactly."""
     widths: tuple[int, ...] = (32, 64, 128, 192)
     """Channels at 1/2, 1/4, 1/8, ... of the picture's resolution."""
     encoder_blocks: tuple[int, ...] = (2, 2, 2)
@@ -75,18 +79,34 @@ class CompactConfig:
             raise WeightsError(f"compact network: unknown configuration {', '.join(unknown)}")
         if "tasks" not in values:
             raise WeightsError("compact network: the configuration names no tasks")
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        return cls(
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        )
+
+
+CALM = 0.3
+"""Length of the condition's elements: an optimiser step changes what they steer by the sum of them all, so that
+at full length the steering would jump about faster than the convolutions can follow."""
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(relu(scale * conv(x) + shift)); scale and shift come from the condition (FiLM)."""
+    """x + conv(rectify(scale * conv(x) + shift)); scale and shift come from the condition (FiLM).
+
+    The rectifier leaks: with plain ReLU the large, even corrections of the tone tasks shut whole levels off for
+    good, and what needs detail (noise, rain, blur) is never learned.
+    """
 
     def __init__(self, width: int, condition: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        # No biases: the steering has them. Constants that all tasks share only shut rectifiers off.
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.film = nn.Linear(condition, 2 * width)
-        nn.init.zeros_(self.film.weight)
+        nn.init.kaiming_normal_(self.conv1.weight, a=LEAK)
+        nn.init.kaiming_normal_(self.conv2.weight, a=LEAK)
+        # Each task begins with channels of its own: tasks that pull the shared weights apart (denoising smooths,
+        # deblurring sharpens) otherwise hold each other at zero.
+        nn.init.normal_(self.film.weight, std=0.5 / (CALM * condition**0.5))
         nn.init.zeros_(self.film.bias)
         with torch.no_grad():
             self.conv2.weight.mul_(0.2)  # without normalisation, a deep chain starts near identity
@@ -94,7 +114,8 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape; condition (B, D)."""
         scale, shift = self.film(condition)[:, :, None, None].chunk(2, 1)
-        return x + self.conv2(torch.relu(self.conv1(x) * (1 + scale) + shift))
+        steered = self.conv1(x) * (1 + scale) + shift
+        return x + self.conv2(F.leaky_relu(steered, LEAK))
 
 
 class Level(nn.ModuleList):
@@ -116,7 +137,11 @@ class Summary(nn.Module):
     def __init__(self, length: int) -> None:
         super().__init__()
         self.convolutions = nn.Sequential(
-            nn.Conv2d(3, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU(), nn.Conv2d(64, 96, 3, 2, 1)
+            nn.Conv2d(3, 32, 3, 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, 3, 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(64, 96, 3, 2, 1),
         )
         self.out = nn.Linear(2 * 96 + 6, length)
 
@@ -141,7 +166,8 @@ class Tone(nn.Module):
 
     def forward(self, picture: Tensor, condition: Tensor) -> Tensor:
         """Map (B, 3, H, W) in [0, 1] to the same shape and range; condition (B, D)."""
-        parameters = self.parameters_of(condition).float()
+        # A tenth: the curve must move slowly, since everything after it has to follow.
+        parameters = 0.1 * self.parameters_of(condition).float()
         matrix = parameters[:, :9].view(-1, 3, 3) + torch.eye(3, device=picture.device)
         offset, bend = parameters[:, 9:12, None, None], parameters[:, 12:, None, None]
         mixed = torch.einsum("bdc,bchw->bdhw", matrix, picture.float()) + offset
@@ -168,7 +194,7 @@ class FeatureGain(nn.Module):
 
     def forward(self, high: Tensor, degraded_high: Tensor) -> Tensor:
         """Map the bands (3, B, 3, h, w), and those of the degraded picture, to the redundancy in them."""
-        bands, batch, channels = high.shape[:3]
+        bands, _, channels = high.shape[:3]
         together = torch.cat([high, degraded_high]).transpose(0, 1).flatten(1, 2)  # (B, 18, h, w)
         redundancy = self.layers(together.contiguous(memory_format=torch.channels_last))
         return redundancy.unflatten(1, (bands, channels)).transpose(0, 1)
@@ -180,25 +206,30 @@ class CompactNetwork(nn.Module):
     def __init__(self, config: CompactConfig) -> None:
         super().__init__()
         self.config = config
+        self.multiple = config.multiple
         widths, condition = config.widths, config.condition
         self.task_table = nn.Embedding(len(config.tasks), condition)
         self.stage_table = nn.Embedding(STAGES, condition)
         self.time = nn.Linear(16, condition)
         self.summary = Summary(condition)
-        self.mixing = nn.Sequential(nn.SiLU(), nn.Linear(condition, condition), nn.SiLU())
+        self.mixing = nn.Sequential(nn.LayerNorm(condition), nn.Linear(condition, condition), nn.SiLU())
+        self.level_out = nn.LayerNorm(condition)
         self.tone = Tone(condition)
         self.gain = FeatureGain(config.gain_width)
 
         self.head = nn.Conv2d(4 * 7, widths[0], 3, padding=1)
+        nn.init.kaiming_normal_(self.head.weight, a=1)
         self.down_levels = nn.ModuleList(
             Level(n, w, condition) for n, w in zip(config.encoder_blocks, widths, strict=False)
         )
-        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, 2) for a, b in zip(widths, widths[1:], strict=False))
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, 2) for a, b in pairwise(widths))
         self.middle = Level(config.middle_blocks, widths[-1], condition)
-        self.up = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in zip(widths, widths[1:], strict=False))
+        self.up = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in pairwise(widths))
         self.up_levels = nn.ModuleList(
             Level(n, w, condition) for n, w in zip(config.decoder_blocks, widths, strict=False)
         )
+        self.tail_film = nn.Linear(condition, widths[0])
+        nn.init.normal_(self.tail_film.weight, std=0.5 / (CALM * condition**0.5))
         self.tail = nn.Conv2d(widths[0], 4 * 3, 3, padding=1)
         nn.init.zeros_(self.tail.weight)  # every stage starts as identity
         nn.init.zeros_(self.tail.bias)
@@ -215,18 +246,35 @@ class CompactNetwork(nn.Module):
         octaves = time[:, None] * 2.0 ** torch.arange(8, device=time.device) * math.pi
         waves = self.time(torch.cat([octaves.sin(), octaves.cos()], 1))
         place = self.stage_table.weight[stage - 1]
-        mixed: Tensor = self.mixing(task + self.summary(thumbnail) + place + waves)
-        return mixed
+        together = task + self.summary(thumbnail) + place + waves
+        condition: Tensor = CALM * self.level_out(together + self.mixing(together))
+        return condition
 
-    def forward(self, estimate: Tensor, degraded: Tensor, mask: Tensor, condition: Tensor) -> Tensor:
+    def bind(
+        self, task: str, thumbnail: Tensor, mask: Tensor, steps: int, generator: torch.Generator
+    ) -> CompactStages:
+        """Return the stages for a batch of tiles; see `Network`. Nothing is drawn: the generator stays unused."""
+        if task not in self.config.tasks:
+            raise WeightsError(
+                f"these weights do not know {task}", hint=f"they know {', '.join(self.config.tasks)}"
+            )
+        chosen = torch.full((len(mask),), self.config.tasks.index(task), device=mask.device)
+        return CompactStages(self, chosen, thumbnail, mask, Wavelet.named(self.config.wavelet), steps or 1)
+
+    def forward(
+        self, estimate: Tensor, degraded: Tensor, mask: Tensor, condition: Tensor, centre: Tensor
+    ) -> Tensor:
         """Predict the clean picture from the estimate at a time of a stage.
 
         Args:
             estimate, degraded: (B, 3, H, W), H and W multiples of half of `config.multiple`.
             mask: (B, 1, H, W), 1 where the picture is missing.
             condition: (B, D), see `condition`.
+            centre: (B, 3, 1, 1), the mean colour of the whole degraded picture.
         """
-        x = F.pixel_unshuffle(torch.cat([estimate, degraded, mask], 1), 2)  # (B, 28, H/2, W/2)
+        # About zero: the network works on what differs from the picture's mean colour.
+        seen = torch.cat([estimate - centre, degraded - centre, mask], 1)
+        x = F.pixel_unshuffle(seen, 2)  # (B, 28, H/2, W/2)
         x = self.head(x.contiguous(memory_format=torch.channels_last))
         skips = []
         for level, down in zip(self.down_levels, self.down, strict=True):
@@ -236,6 +284,7 @@ class CompactNetwork(nn.Module):
         x = self.middle(x, condition)
         for up, level in zip(reversed(self.up), reversed(self.up_levels), strict=True):
             x = level(F.pixel_shuffle(up(x), 2) + skips.pop(), condition)
+        x = x * (1 + self.tail_film(condition)[:, :, None, None])
         return estimate + F.pixel_shuffle(self.tail(x), 2)
 
 
@@ -250,7 +299,7 @@ class CompactStages:
 
     network: CompactNetwork
     task: Tensor
-    """(B, D) the task as a vector."""
+    """(B,) int64: the row of each picture's task."""
     thumbnail: Tensor
     """(B, 3, THUMBNAIL, THUMBNAIL) of the whole degraded pictures, of which the tensors may be tiles."""
     mask: Tensor
@@ -267,7 +316,12 @@ class CompactStages:
         """Return the estimate that a stage sets out from: in stage 1, the picture with its tone set right."""
         if stage > 1:
             return estimate
-        return self.network.tone(estimate, self._condition(1, torch.ones_like(self.task[:, 0])))
+        toned = [name in self.network.config.tone_tasks for name in self.network.config.tasks]
+        changes = torch.tensor(toned, device=estimate.device)[self.task].view(-1, 1, 1, 1)
+        if not bool(changes.any()):
+            return estimate
+        start = torch.ones(len(estimate), device=estimate.device)
+        return torch.where(changes, self.network.tone(estimate, self._condition(1, start)), estimate)
 
     def predictor(self, stage: int, degraded: Tensor) -> Callable[[Tensor, float | Tensor], Tensor]:
         """Return the function (estimate, time) -> predicted clean picture of one stage.
@@ -278,9 +332,11 @@ class CompactStages:
         mask = F.avg_pool2d(self.mask, level) if level > 1 else self.mask
 
         def predict(estimate: Tensor, time: float | Tensor) -> Tensor:
-            times = torch.as_tensor(time, dtype=self.task.dtype, device=self.task.device).expand(len(self.task))
+            times = torch.as_tensor(time, dtype=torch.float32, device=self.thumbnail.device)
+            times = times.expand(len(self.task))
             condition = self._condition(stage, times)
-            return self.network(estimate / level, degraded / level, mask, condition) * level
+            centre = self.thumbnail.mean((2, 3), keepdim=True)
+            return self.network(estimate / level, degraded / level, mask, condition, centre) * level
 
         return predict
 
@@ -289,4 +345,4 @@ class CompactStages:
         return high - self.network.gain(high, degraded_high)
 
     def _condition(self, stage: int, time: Tensor) -> Tensor:
-        return self.network.condition(self.task, self.thumbnail, stage, time)
+        return self.network.condition(self.network.task_table(self.task), self.thumbnail, stage, time)

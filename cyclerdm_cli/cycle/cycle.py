@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from cyclerdm_cli.cycle.wavelet import Wavelet
+
+THUMBNAIL = 32
+"""Side of the thumbnail that stands for a whole picture."""
 
 
 class Stages(Protocol):
@@ -24,6 +28,9 @@ class Stages(Protocol):
             stage: 1 degraded to rough normal, 2 rough normal to normal, 3 calibration of the low band.
             estimate: (B, 3, H, W) what the stage before left; in stage 3 a low-frequency band, in [0, 2].
             degraded: (B, 3, H, W) the picture as given, in the same domain.
+
+        Returns:
+            (B, 3, H, W), or more rows and columns where stage 1 pads at the bottom and the right.
         """
         ...
 
@@ -32,13 +39,41 @@ class Stages(Protocol):
         ...
 
 
+class Network(Protocol):
+    """What restoring needs of an architecture."""
+
+    multiple: int
+    """Sides of what the cycle is given must be multiples of this."""
+
+    def bind(
+        self, task: str, thumbnail: Tensor, mask: Tensor, steps: int, generator: torch.Generator
+    ) -> Stages:
+        """Return the stages for one batch of tiles of a picture.
+
+        Args:
+            task: name of the damage to undo.
+            thumbnail: (B, 3, THUMBNAIL, THUMBNAIL) in [0, 1] of the whole pictures that the tiles are from.
+            mask: (B, 1, H, W), 1 where the picture is missing.
+            steps: evaluations a stage; 0 for the architecture's own number.
+            generator: on the CPU, for architectures that start from noise.
+
+        Raises:
+            WeightsError: the weights were not trained for the task.
+        """
+        ...
+
+
 class CycleResult(NamedTuple):
-    """What each stage left."""
+    """What each stage left; all but `restored` keep the padding that stage 1 may have given the picture."""
 
     rough: Tensor
     """(B, 3, H, W) after stage 1."""
     normal: Tensor
     """(B, 3, H, W) after stage 2."""
+    calibrated_low: Tensor
+    """(B, 3, H/2, W/2) the low band of stage 3, in [0, 2]."""
+    gained_high: Tensor
+    """(3, B, 3, H/2, W/2) the high bands of stage 3."""
     restored: Tensor
     """(B, 3, H, W) after stage 3: the result, not clipped."""
 
@@ -58,4 +93,4 @@ def cycle(stages: Stages, degraded: Tensor) -> CycleResult:
     gained_high = stages.gain(high, degraded_high)
     height, width = degraded.shape[2:]
     restored = stages.wavelet.join(calibrated_low, gained_high, (height, width))
-    return CycleResult(rough, normal, restored)
+    return CycleResult(rough, normal, calibrated_low, gained_high, restored)

@@ -4,7 +4,7 @@
 - 8-bit RGB: Little CMS (Pillow), relative colorimetric with black point compensation.
 - 16-bit RGB with curves and a matrix: float32, a strip of rows at a time.
 - 16-bit RGB with tables: Little CMS at 52 x 52 x 52 nodes, trilinear between them. It gives 8 bits a node,
-  so values are within about half a level of 8 bits, but smooth in between.
+  so values are within a level of 8 bits, and within a dozen where colours begin to be clipped.
 - Grey: one table of 256 or 65536 values.
 
 Colours outside sRGB are clipped on the way in; the network knows no others.

@@ -31,7 +31,7 @@ FORMATS: tuple[Format, ...] = (
     Format("webp", "WebP", (".webp",), ("WEBP",), grey=False),
     Format("avif", "AVIF", (".avif",), ("AVIF",), grey=False),
     Format("tiff", "TIFF", (".tif", ".tiff"), ("TIFF",), sixteen_bits=True),
-    Format("bmp", "BMP", (".bmp", ".dib"), ("BMP", "DIB"), metadata=False),
+    Format("bmp", "BMP", (".bmp", ".dib"), ("BMP", "DIB"), alpha=False, metadata=False),
     Format("heic", "HEIC", (".heic", ".heif"), ("HEIF",), grey=False),
 )
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 
 from cyclerdm_cli.errors import UsageError
@@ -177,9 +178,18 @@ def _format(name: str, entry: Input, format: str) -> str:
     return "keep" if own is wanted else wanted.name
 
 
+@lru_cache(maxsize=4096)
+def _absolute(folder: str, working: str) -> str:
+    """Return a folder's absolute name; runs have many files in few folders."""
+    return os.path.abspath(os.path.join(working, folder))
+
+
 def _key(name: str | os.PathLike[str]) -> str:
     """Return one spelling for all spellings of a path (links aside)."""
-    path = os.path.normcase(os.path.abspath(name))
+    folder, _, file = os.fspath(name).rpartition(os.sep)
+    whole = file in ("", ".", "..")
+    path = os.path.abspath(name) if whole else f"{_absolute(folder, os.getcwd())}{os.sep}{file}"
+    path = os.path.normcase(path)
     return path.casefold() if sys.platform in ("darwin", "win32") else path
 
 

@@ -98,7 +98,8 @@ def _plain(name: str, data: bytes, error: Exception) -> PictureError:
         if data.startswith(STARTS) or data[8:12] == b"WEBP" or data[4:8] == b"ftyp":
             return PictureError(f"{name}: the picture is damaged or cut short")
         return PictureError(f"{name}: not a picture of a format read here", hint=TITLES)
-    if any(word in words.lower() for word in ("truncated", "end of file", "not enough", "unexpected end")):
+    short = data[:4] == b"RIFF" and int.from_bytes(data[4:8], "little") + 8 > len(data)
+    if short or any(word in words.lower() for word in ("truncated", "end of file", "not enough")):
         return PictureError(f"{name}: the picture is cut short")
     return PictureError(f"{name}: the picture is damaged: {words or type(error).__name__}")
 

@@ -25,7 +25,9 @@ def to_linear(encoded: Tensor) -> Tensor:
 def to_srgb(linear: Tensor) -> Tensor:
     """Encode linear light as sRGB (IEC 61966-2-1); the inverse of `to_linear`, clipped to [0, 1]."""
     linear = linear.clamp(0, 1)
-    return torch.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp_min(1e-8) ** (1 / 2.4) - 0.055)
+    return torch.where(
+        linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp_min(1e-8) ** (1 / 2.4) - 0.055
+    )
 
 
 def convolve(picture: Tensor, kernels: Tensor) -> Tensor:
@@ -42,7 +44,9 @@ def convolve(picture: Tensor, kernels: Tensor) -> Tensor:
     padded = F.pad(picture, (reach,) * 4, mode=mode)
     weight = kernels.to(picture.dtype).repeat_interleave(channels, 0).unsqueeze(1)
     if size <= 9:
-        blurred = F.conv2d(padded.reshape(1, batch * channels, *padded.shape[2:]), weight, groups=batch * channels)
+        blurred = F.conv2d(
+            padded.reshape(1, batch * channels, *padded.shape[2:]), weight, groups=batch * channels
+        )
         return blurred.reshape(batch, channels, height, width)
     rows, columns = padded.shape[2:]  # large kernels: the product of the spectra costs less
     spectrum = torch.fft.rfft2(padded) * torch.fft.rfft2(kernels.flip(1, 2), s=(rows, columns)).unsqueeze(1)

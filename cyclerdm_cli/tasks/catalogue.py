@@ -28,6 +28,8 @@ class Task:
     """The damage as a sentence: what a text encoder reads."""
     masked: bool = False
     """Whether parts of the picture are missing, so that a mask says where."""
+    tone: bool = False
+    """Whether the damage changes the tone of the whole picture, so that undoing it begins with a curve for all."""
     min_luma: float = 0.0
     """Training leaves out photographs darker than this on average: they are no example of a bright one."""
     max_dark_channel: float = 1.0
@@ -36,16 +38,25 @@ class Task:
 
 TASKS: tuple[Task, ...] = (
     Task("denoise", "restore", "grain and sensor noise", "a photograph with noise"),
-    Task("deblur", "restore", "camera shake, motion, defocus", "a blurred photograph"),
-    Task("dehaze", "restore", "haze, mist, fog", "a hazy photograph", max_dark_channel=0.35),
     Task("derain", "restore", "rain streaks and their veil", "a photograph taken in the rain"),
-    Task("raindrop", "restore", "drops of water on the glass", "a photograph through a wet window"),
     Task("desnow", "restore", "falling snow", "a photograph taken in falling snow"),
-    Task("inpaint", "restore", "missing parts, scratches, text", "a photograph with missing parts", masked=True),
-    Task("low-light", "enhance", "too dark", "a photograph taken in the dark", min_luma=0.25),
-    Task("underwater", "enhance", "colours lost under water", "a photograph taken under water"),
-    Task("backlight", "enhance", "dark subject, bright surround", "a photograph taken against the light", min_luma=0.25),
+    Task("raindrop", "restore", "drops of water on the glass", "a photograph through a wet window"),
+    Task("deblur", "restore", "camera shake, motion, defocus", "a blurred photograph"),
+    Task(
+        "inpaint", "restore", "missing parts, scratches, text", "a photograph with missing parts", masked=True
+    ),
+    Task("dehaze", "restore", "haze, mist, fog", "a hazy photograph", tone=True, max_dark_channel=0.35),
+    Task("low-light", "enhance", "too dark", "a photograph taken in the dark", tone=True, min_luma=0.25),
+    Task("underwater", "enhance", "colours lost under water", "a photograph taken under water", tone=True),
+    Task(
+        "backlight",
+        "enhance",
+        "dark subject, bright surround",
+        "a photograph taken against the light",
+        min_luma=0.25,
+    ),
 )
+"""In the order in which training takes them up: what needs detail first, what changes the tone last."""
 
 
 def find_task(name: str, command: Command | None = None) -> Task:
@@ -58,7 +69,8 @@ def find_task(name: str, command: Command | None = None) -> Task:
         if task.name == name:
             if command and task.command != command:
                 raise UsageError(
-                    f"task {name!r} belongs to the other command", hint=f"cyclerdm {task.command} --task {name}"
+                    f"task {name!r} belongs to the other command",
+                    hint=f"cyclerdm {task.command} --task {name}",
                 )
             return task
     known = [task.name for task in TASKS if command in (None, task.command)]

@@ -1,41 +1,70 @@
 """Blur: the camera shook, the subject moved, or the focus lay elsewhere.
 
 Sources: shake as a random walk with inertia (Boracchi and Foi, "Modeling the Performance of Image Restoration
-from Motion Blur", IEEE TIP 2012); light adds up before the tone curve, and highlights beyond white stay bright
-when smeared (Whyte et al., "Deblurring Shaken and Partially Saturated Images", IJCV 2014); moving regions as in
-the averaged frames of GoPro (Nah et al., CVPR 2017).
+from Motion Blur", IEEE TIP 2012); light adds up before the tone curve, and highlights beyond white stay
+bright when smeared (Whyte et al., "Deblurring Shaken and Partially Saturated Images", IJCV 2014); moving
+regions as in the averaged frames of GoPro (Nah et al., CVPR 2017).
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-from cyclerdm_cli.tasks.camera import convolve, per_picture, stored, to_linear, to_srgb
+from cyclerdm_cli.tasks.camera import convolve, gaussian_blur, per_picture, stored, to_linear, to_srgb
 from cyclerdm_cli.tasks.degradation import Degraded
 from cyclerdm_cli.tasks.draw import chance, log_uniform, normal, smooth_field, uniform
 
-LONGEST = 61
-"""Side of the largest kernel, in pixels."""
-_MOMENTS = 64
+SHORTEST, LONGEST = 3, 61
+"""Extent of the blur in pixels at severity 0 and 1."""
+_MOMENTS = 128
 
 
 def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degraded:
-    """Blur in linear light: by 1 to 2 pixels at severity 0, by up to 61 at severity 1."""
-    batch, _, height, width = clean.shape
-    reach = 2 * (10 ** (severity * uniform(0.75, 1, (batch,), generator)) * 3) - 4
-    size = min(LONGEST, 2 * (int(float(reach.max())) // 2) + 5)
-    kernels = kernels_of(reach, size, generator)
-    light = to_linear(clean)
-    beyond = per_picture(uniform(0, 3, (batch,), generator)) * chance(0.3, batch, generator)
-    light = light * (1 + beyond * ((light.amax(1, keepdim=True) - 0.85).clamp_min(0) / 0.15) ** 2)
-    blurred = convolve(light, kernels)
-    subject = smooth_field(batch, height, width, 3, generator)
-    moving = ((subject - uniform(0.3, 0.7, (batch, 1, 1, 1), generator)) * 8 + 0.5).clamp(0, 1)
-    moving = torch.where(chance(0.2, batch, generator), moving, 1.0)
-    taken = to_srgb(torch.lerp(light, blurred, moving))
+    """Blur, mostly in linear light: by up to 3 pixels at severity 0, by up to 61 at severity 1."""
+    batch = clean.shape[0]
+    reach = SHORTEST * (LONGEST / SHORTEST) ** (severity * uniform(0.9, 1, (batch,), generator))
+    reach = reach * uniform(0.8, 1, (batch,), generator)
+    kernels = kernels_of(reach, _side_for(float(reach.max())), generator)
+    encoded = chance(
+        0.25, batch, generator
+    )  # many blurred sets were averaged without regard to the tone curve
+    light = with_highlights(torch.where(encoded, clean, to_linear(clean)), generator)
+    blurred = smear(light, kernels, generator)
+    taken = torch.where(encoded, blurred, to_srgb(blurred))
     noise = per_picture(log_uniform(0.001, 0.012, (batch,), generator)) * chance(0.6, batch, generator)
     return Degraded(stored(taken + noise * normal(tuple(clean.shape), generator), 70, 0.25, generator))
+
+
+def _side_for(reach: float) -> int:
+    """Return an odd side that holds the reach; large ones, 1 above a multiple of 16: fast spectra."""
+    side = 2 * int(reach / 2) + 3
+    return side if side <= 9 else 16 * math.ceil((side - 1) / 16) + 1
+
+
+def with_highlights(light: Tensor, generator: torch.Generator) -> Tensor:
+    """Give white areas of some pictures the light above 1 that the file had cut off: (B, 3, H, W)."""
+    batch = light.shape[0]
+    beyond = per_picture(uniform(0, 4, (batch,), generator)) * chance(0.35, batch, generator)
+    return light * (1 + beyond * ((light.amin(1, keepdim=True) - 0.8).clamp_min(0) / 0.2) ** 2)
+
+
+def smear(light: Tensor, kernels: Tensor, generator: torch.Generator) -> Tensor:
+    """Blur the whole picture, or, one time in five, only a subject that moves before a sharp background.
+
+    The subject is a layer of its own: its outline smears with it and lets the background through.
+    """
+    batch, _, height, width = light.shape
+    subject = smooth_field(batch, height, width, 3, generator)
+    subject = ((subject - uniform(0.25, 0.6, (batch, 1, 1, 1), generator)) * 10 + 0.5).clamp(0, 1)
+    alone = chance(0.2, batch, generator)
+    cover = torch.where(alone, subject, 1.0)
+    layers = convolve(torch.cat([light * cover, cover], 1), kernels)
+    background = gaussian_blur(light, uniform(0.1, 0.9, (batch,), generator))
+    moved = layers[:, :3] + (1 - layers[:, 3:]) * background
+    return torch.where(alone, moved, layers[:, :3])
 
 
 def kernels_of(reach: Tensor, size: int, generator: torch.Generator) -> Tensor:
@@ -54,10 +83,11 @@ def kernels_of(reach: Tensor, size: int, generator: torch.Generator) -> Tensor:
     offsets = (torch.arange(size, device=reach.device) - size // 2).float()
     distance = (offsets.view(1, -1, 1) ** 2 + offsets.view(1, 1, -1) ** 2).sqrt()
     # A disc of the same extent as a trail blurs far more: optics err by less.
-    radius = (reach / 4).clamp(0.5, 12).view(-1, 1, 1)
-    disc = (radius + 0.5 - distance).clamp(0, 1)
-    gaussian = torch.exp(-0.5 * (distance / (radius * 0.6).clamp_min(0.4)) ** 2)
-    straightness = torch.where(kind < 0.25, 1.0, uniform(0, 0.7, (batch, 1, 1), generator))
+    radius = (reach / 4.5).clamp(1, 12).view(-1, 1, 1)
+    soft_edge = uniform(0.8, 2, (batch, 1, 1), generator)
+    disc = ((radius - distance) / soft_edge + 0.5).clamp(0, 1)
+    gaussian = torch.exp(-0.5 * (distance / (radius * 0.6)) ** 2)
+    straightness = torch.where(kind < 0.25, 1.0, uniform(0, 0.8, (batch, 1, 1), generator))
     trail = shake_trails(reach, straightness, size, generator)
     kernels = torch.where(kind < 0.65, trail, torch.where(kind < 0.85, disc, gaussian))
     return kernels / kernels.sum((1, 2), keepdim=True)
@@ -73,17 +103,20 @@ def shake_trails(reach: Tensor, straightness: Tensor, size: int, generator: torc
         generator: the source of chance.
 
     Returns:
-        (B, size, size) float32, at least 0.
+        (B, size, size) float32, at least 0, not yet summing to 1. The centre of mass is in the middle, so
+        that blurring moves nothing on average.
     """
     batch = len(reach)
-    pushes = normal((batch, _MOMENTS, 2), generator) * (1 - straightness) * 0.45
+    pushes = normal((batch, _MOMENTS, 2), generator) * (1 - straightness) * 0.3
     heading = normal((batch, 1, 2), generator)
     heading = heading / heading.norm(dim=2, keepdim=True).clamp_min(1e-6)
     path = (heading + pushes.cumsum(1)).cumsum(1)
-    path = path - (path.amax(1, keepdim=True) + path.amin(1, keepdim=True)) / 2
-    extent = (path.amax(1) - path.amin(1)).amax(1).clamp_min(1e-6)
-    path = path * ((reach.clamp(1, size - 3)) / extent).view(-1, 1, 1) + size // 2
+    path = path - path.mean(1, keepdim=True)
+    extent = (path.amax(1) - path.amin(1)).norm(dim=1).clamp_min(1e-6)
+    widest = path.abs().amax((1, 2)).clamp_min(1e-6)
+    scale = torch.minimum((reach - 1).clamp_min(1) / extent, (size // 2) / widest)
+    path = path * scale.view(-1, 1, 1) + size // 2
     places = torch.arange(size, device=reach.device)
     rows = (1 - (path[:, :, :1] - places).abs()).clamp_min(0)  # (B, moments, size): bilinear splats
     columns = (1 - (path[:, :, 1:] - places).abs()).clamp_min(0)
-    return rows.transpose(1, 2) @ columns
+    return torch.bmm(rows.transpose(1, 2), columns)

@@ -18,10 +18,10 @@ from cyclerdm_cli.tasks.draw import chance, normal, smooth_field, uniform
 
 def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degraded:
     """Lay haze over the scene: light mist up to fog that leaves a tenth of the contrast."""
-    batch = clean.shape[0]
+    batch, _, height, width = clean.shape
     depth = invented_depth(clean, generator)
     uneven = 1 + uniform(-0.35, 0.35, (batch, 1, 1, 1), generator) * (
-        smooth_field(batch, *clean.shape[2:], 4, generator) * 2 - 1
+        smooth_field(batch, height, width, 4, generator) * 2 - 1
     )
     beta = per_picture(0.3 + 1.9 * severity)
     transmission = torch.exp(-beta * depth * uneven)

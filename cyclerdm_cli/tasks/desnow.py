@@ -1,4 +1,4 @@
-"""Falling snow: flakes in layers of distance, out of focus, moving, and the veil of the far ones.
+"""Falling snow: flakes of every size, out of focus, moving, and the veil of those too far to be told apart.
 
 Source: the making of Snow100K (Liu et al., "DesnowNet: Context-Aware Deep Network for Snow Removal", IEEE TIP
 2018): small, medium and large flakes with different transparency, density and trajectories.
@@ -6,48 +6,98 @@ Source: the making of Snow100K (Liu et al., "DesnowNet: Context-Aware Deep Netwo
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from cyclerdm_cli.tasks.camera import gaussian_blur, per_picture, stored
 from cyclerdm_cli.tasks.degradation import Degraded
 from cyclerdm_cli.tasks.draw import chance, log_uniform, smooth_field, uniform
-from cyclerdm_cli.tasks.streaks import line_kernels, scattered
+from cyclerdm_cli.tasks.stamping import scattered, stamped, window
 
-KERNEL = 41
-LAYERS = ((0.5, 1.2, 1.0), (1.0, 2.6, 1.0), (2.0, 5.5, 0.75), (4.0, 10.0, 0.5))
-"""Radius in pixels from and to, and how often the layer is there: far to near."""
+
+class Layer(NamedTuple):
+    """Flakes at one distance; radii in pixels."""
+
+    per_pixel: float
+    """Flakes a pixel in the densest snow."""
+    radius: tuple[float, float]
+    side: int
+    """Of the square in which a flake and its path must fit."""
+    softness: tuple[float, float]
+    """Share of the radius over which a flake fades out."""
+    presence: float
+    """Share of the pictures that have the layer."""
+
+
+LAYERS = (
+    Layer(0.032, (0.7, 1.5), 7, (0.7, 1.0), 0.9),  # far: fine powder
+    Layer(0.009, (1.2, 3.6), 17, (0.3, 1.0), 1.0),
+    Layer(0.0011, (3.0, 12.0), 41, (0.2, 1.0), 0.6),  # near: large, mostly out of focus
+)
 
 
 def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degraded:
-    """Let it snow: from a few fine flakes to large ones in front of a white veil."""
-    batch = clean.shape[0]
-    cover = snow_of(clean, severity, generator)
-    white = uniform(0.75, 1.0, (batch, 1, 1, 1), generator) + uniform(-0.03, 0.03, (batch, 3, 1, 1), generator)
-    snowy = clean * (1 - cover) + white.clamp(0, 1) * cover
-    veil = per_picture((severity - 0.3).clamp_min(0)) * uniform(0, 0.4, (batch, 1, 1, 1), generator)
-    snowy = snowy * (1 - veil) + veil * white
-    return Degraded(stored(snowy, 70, 0.3, generator))
-
-
-def snow_of(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Tensor:
-    """Return how much each pixel is covered by flakes, (B, 1, H, W) in [0, 1]."""
+    """Let it snow: from a few fine flakes to thick fall in front of a white veil."""
     batch, _, height, width = clean.shape
-    wind = uniform(-0.8, 0.8, (batch,), generator)
-    moved = chance(0.5, batch, generator).flatten().float()
+    cover = snow_cover(clean, severity, generator)
+    white = uniform(0.78, 1.0, (batch, 1, 1, 1), generator)
+    white = white + uniform(-0.03, 0.03, (batch, 3, 1, 1), generator)
+    mist = uniform(-0.2, 0.55, (batch, 1, 1, 1), generator).clamp_min(0)  # in some pictures none
+    mist = mist * (0.6 + 0.4 * smooth_field(batch, height, width, 3, generator))
+    veil = per_picture((severity - 0.2).clamp_min(0)) * mist
+    # The veil hangs behind the flakes, and in weaker light than they.
+    misty = torch.lerp(clean, white * uniform(0.75, 1.0, (batch, 1, 1, 1), generator), veil)
+    return Degraded(stored(torch.lerp(misty, white.clamp(0, 1), cover), 70, 0.25, generator))
+
+
+def snow_cover(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Tensor:
+    """Return how much of each pixel flakes cover, (B, 1, H, W) in [0, 1]."""
+    batch, _, height, width = clean.shape
+    fall = uniform(-1.1, 1.1, (batch, 1, 1, 1), generator)  # radians from the vertical
+    speed = uniform(-0.6, 1, (batch, 1, 1, 1), generator).clamp_min(0)  # none: a short exposure
+    scale = log_uniform(0.75, 1.35, (batch, 1, 1, 1), generator)
+    opacity = (0.4 + 0.7 * severity) * uniform(0.7, 1.3, (batch,), generator)
     clear = clean.new_ones(batch, 1, height, width)
-    for smallest, largest, share in LAYERS:
-        radius = log_uniform(smallest, largest, (batch,), generator)
-        length = moved * radius * uniform(0, 5, (batch,), generator)
-        coverage = (0.006 + 0.06 * severity**1.5) * log_uniform(0.3, 2.0, (batch,), generator)
-        density = coverage / (3 * radius**2 + 2 * radius * length)
-        kernels = line_kernels(length.clamp(max=KERNEL - 4 - 2 * 8), wind, radius * 0.6, KERNEL)
-        flakes = scattered(height, width, density, kernels, generator)
-        # Irregular outlines: a threshold that varies over a flake, then its soft edge.
-        rough = smooth_field(batch, height, width, max(8, int(max(height, width) / (2 * largest))), generator)
-        edge = per_picture(uniform(2, 8, (batch,), generator))
-        shaped = torch.sigmoid((flakes - 0.25 - 0.2 * rough) * edge * 2) - torch.sigmoid((-0.25 - 0.2 * rough) * edge * 2)
-        opacity = per_picture(uniform(0.4, 1.0, (batch,), generator) * (0.45 + 0.55 * severity))
-        present = chance(share, batch, generator)
-        clear = clear * torch.where(present, 1 - opacity * shaped.clamp(0, 1), 1.0)
-    return gaussian_blur(1 - clear, uniform(0.3, 0.9, (batch,), generator)).clamp(0, 1)
+    for layer in LAYERS:
+        density = (0.06 + 0.94 * severity**1.3) * log_uniform(0.45, 1.8, (batch,), generator)
+        density = per_picture(density) * chance(layer.presence, batch, generator)
+        flakes = _flakes(layer, height, width, density, scale, fall, speed, generator)
+        clear = clear * (1 - per_picture(opacity) * flakes).clamp(0, 1)
+    thinnest = uniform(0, 0.8, (batch, 1, 1, 1), generator) ** 2
+    uneven = 1 - thinnest * smooth_field(batch, height, width, 3, generator)
+    soft = gaussian_blur(1 - clear, uniform(0.3, 1.0, (batch,), generator))
+    return (torch.where(chance(0.4, batch, generator), soft, 1 - clear) * uneven).clamp(0, 1)
+
+
+def _flakes(
+    layer: Layer, height: int, width: int, density: Tensor, scale: Tensor, fall: Tensor, speed: Tensor,
+    generator: torch.Generator,
+) -> Tensor:  # fmt: skip
+    """Draw one layer: (B, 1, H, W); a lone flake in focus is 1 at most where it is opaque."""
+    rows, columns = scattered(density.shape[0], height, width, layer.per_pixel, layer.side // 2, generator)
+    shape = tuple(rows.shape)
+    radius = log_uniform(*layer.radius, shape, generator) * scale
+    # Each flake tumbles on a path of its own around the common one.
+    angle = fall + 0.25 * uniform(-1, 1, shape, generator)
+    path = (radius * speed * uniform(0, 4, shape, generator)).clamp(max=layer.side / 3)
+    radius = torch.minimum(radius, (layer.side - 1 - path) / 2.6)
+    light = uniform(0.15, 1, shape, generator) ** 1.3 * (uniform(0, 1, shape, generator) < density)
+    light = light / (1 + 0.5 * path / radius)  # a moving flake spreads its light
+
+    ys, xs = window(rows, columns, layer.side, layer.side)
+    down, across = (ys - rows) / radius, (xs - columns) / radius
+    along = down * angle.cos() + across * angle.sin()
+    aside = across * angle.cos() - down * angle.sin()
+    along = along.sign() * (along.abs() - path / (2 * radius)).clamp_min(0)
+    # Bent and flattened discs: flakes clump, and are seldom round.
+    along = (
+        along * uniform(0.85, 1.5, shape, generator) + uniform(-0.35, 0.35, shape, generator) * aside.square()
+    )
+    aside = aside + uniform(-0.35, 0.35, shape, generator) * along.square()
+    distance = (along.square() + aside.square()).sqrt()
+    softness = uniform(*layer.softness, shape, generator).clamp_min(1 / layer.side)
+    disc = ((1.15 - distance) / softness).clamp(0, 1)
+    smooth = disc.square() * (3 - 2 * disc)
+    return stamped(height, width, ys, xs, (smooth * light).unsqueeze(0))

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def uniform(low: float | Tensor, high: float | Tensor, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+def uniform(
+    low: float | Tensor, high: float | Tensor, shape: tuple[int, ...], generator: torch.Generator
+) -> Tensor:
     """Draw uniformly between `low` and `high` (numbers, or tensors that broadcast with `shape`), float32."""
     return low + (high - low) * torch.rand(shape, generator=generator, device=generator.device)
 

@@ -20,10 +20,10 @@ DARKEST_EXPOSURE = 0.02
 
 def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degraded:
     """Under-expose: from half of the light down to a fiftieth of it."""
-    batch = clean.shape[0]
+    batch, _, height, width = clean.shape
     exposure = per_picture(0.5 * (DARKEST_EXPOSURE / 0.5) ** severity)
     cast = uniform(0.8, 1.2, (batch, 3, 1, 1), generator)
-    lamp = 1 - uniform(0, 0.6, (batch, 1, 1, 1), generator) * smooth_field(batch, *clean.shape[2:], 2, generator)
+    lamp = 1 - uniform(0, 0.6, (batch, 1, 1, 1), generator) * smooth_field(batch, height, width, 2, generator)
     light = to_linear(clean) * exposure * cast * torch.where(chance(0.4, batch, generator), lamp, 1.0)
     gain = 1 - 0.7 * severity  # less light: fewer photons, and the sensor's own noise shows
     shot = log_uniform(1e-5, 1.5e-3, (batch,), generator) / (1 + gain)

@@ -1,11 +1,13 @@
 """Drops on the glass: each is a small lens that shows a wide, upside-down view, blurred by being near.
 
-Sources: refraction by drops (Roser et al., "Realistic Modeling of Water Droplets for Monocular Adherent Raindrop
-Recognition", ACCV 2010 workshops); what a sharp background with soft drops looks like (Qian et al., "Attentive
-Generative Adversarial Network for Raindrop Removal from a Single Image", CVPR 2018).
+Sources: refraction by drops (Roser et al., "Realistic Modeling of Water Droplets for Monocular Adherent
+Raindrop Recognition", ACCV 2010 workshops); what a sharp background with soft drops looks like (Qian et al.,
+"Attentive Generative Adversarial Network for Raindrop Removal from a Single Image", CVPR 2018).
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,67 +16,130 @@ from torch import Tensor
 from cyclerdm_cli.tasks.camera import gaussian_blur, per_picture, stored
 from cyclerdm_cli.tasks.degradation import Degraded
 from cyclerdm_cli.tasks.draw import chance, log_uniform, smooth_field, uniform
+from cyclerdm_cli.tasks.stamping import scattered, stamped, window
+
+
+class Size(NamedTuple):
+    """Drops of one size; radii in pixels."""
+
+    per_pixel: float
+    """Drops a pixel on the wettest glass."""
+    radius: tuple[float, float]
+    side: int
+    """Of the square in which a drop must fit; its outline reaches 1.4 radii at most."""
+    presence: float
+    """Share of the pictures that have such drops."""
+
+
+SIZES = (
+    Size(0.006, (0.9, 3.4), 9, 0.7),  # spatter
+    Size(0.0036, (2.8, 8.5), 25, 1.0),
+    Size(0.00028, (8.0, 25.0), 69, 0.5),
+)
+TRAIL_ROWS, TRAIL_COLUMNS = 121, 13
+COARSE = 4
+"""What drops show is so compressed that a picture of a quarter of the size serves."""
 
 
 def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degraded:
     """Wet the glass: from some fine spatter to many drops of up to 60 pixels."""
     batch, _, height, width = clean.shape
-    thickness = drops_of(clean, severity, generator)
-    soft = gaussian_blur(thickness, log_uniform(0.6, 4.5, (batch,), generator))
-    alpha = (soft * per_picture(log_uniform(1.5, 5, (batch,), generator))).clamp(0, 1)
-    slope_y = F.pad(soft[:, :, 1:] - soft[:, :, :-1], (0, 0, 0, 1))
-    slope_x = F.pad(soft[:, :, :, 1:] - soft[:, :, :, :-1], (0, 1))
-    bend = per_picture(log_uniform(60, 420, (batch,), generator))
-    wide = gaussian_blur(clean, uniform(2, 7, (batch,), generator))
-    rows = torch.linspace(-1, 1, height, device=clean.device).view(1, -1, 1)
-    columns = torch.linspace(-1, 1, width, device=clean.device).view(1, 1, -1)
-    shift_y, shift_x = (bend * slope_y)[:, 0] * 2 / height, (bend * slope_x)[:, 0] * 2 / width
-    grid = torch.stack([columns + shift_x, rows + shift_y], 3)
-    seen = F.grid_sample(wide, grid, mode="bilinear", padding_mode="reflection", align_corners=True)
-    # Light comes from above, and the drop turns it over: bright below, dark above; the rim is darker.
-    lit = 1 + per_picture(uniform(-0.5, 3.0, (batch,), generator)) * slope_y
-    # A drop sees far beyond the frame: its colour leans to the brightest there is, mostly the sky's.
-    sky = torch.lerp(wide.mean((2, 3), keepdim=True), wide.amax((2, 3), keepdim=True), uniform(0, 1, (batch, 1, 1, 1), generator))
-    seen = torch.lerp(seen * lit, sky, uniform(0, 0.6, (batch, 1, 1, 1), generator))
-    opacity = per_picture(uniform(0.55, 1.0, (batch,), generator))
-    wet = clean * (1 - alpha * opacity) + seen.clamp(0, 1) * alpha * opacity
-    return Degraded(stored(wet, 70, 0.3, generator))
+    layers = water(clean, severity, generator)
+    alpha, seen = layers[:, :1].clamp(0, 1), _seen(clean, layers, generator)
+    # The camera looks at the scene, so that the glass is out of focus: colour and coverage blur together.
+    defocus = log_uniform(0.4, 3.2, (batch,), generator) * (0.7 + 0.3 * severity)
+    blurred = gaussian_blur(torch.cat([alpha, alpha * seen], 1), defocus)
+    alpha, premultiplied = blurred[:, :1], blurred[:, 1:]
+    thinnest = uniform(0, 1, (batch, 1, 1, 1), generator) ** 2
+    uneven = 1 - thinnest * smooth_field(batch, height, width, 3, generator)
+    opacity = per_picture(uniform(0.75, 1.0, (batch,), generator) * (0.6 + 0.4 * severity)) * uneven
+    return Degraded(stored(clean * (1 - alpha * opacity) + premultiplied * opacity, 70, 0.3, generator))
 
 
-def drops_of(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Tensor:
-    """Return the thickness of the water, (B, 1, H, W) in [0, 1]: a cap for each drop."""
+def water(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Tensor:
+    """Cover the glass with drops and trails.
+
+    Returns:
+        (B, 4, H, W): how much of the pixel is covered (0 to 1, more where drops meet); and, each times that
+        coverage, by how many pixels the view is shifted down and to the right, and how bright its light is
+        (0 black, 1 as it is, 2 all sky).
+    """
     batch, _, height, width = clean.shape
-    count = max(6, int(height * width / 600))
-    area = (0.02 + 0.3 * severity) * height * width
-    largest = per_picture(6 + 26 * severity * uniform(0.3, 1, (batch,), generator))[:, :, 0]
-    share = uniform(0, 1, (batch, count, 1), generator)
-    radius = 1.2 * (largest / 1.2) ** (share ** uniform(0.7, 2.5, (batch, 1, 1), generator))
-    covered = (radius**2 * 3).cumsum(1)
-    present = covered <= area.view(-1, 1, 1)
-    middle_y, middle_x = uniform(0, height, (batch, count, 1), generator), uniform(0, width, (batch, count, 1), generator)
-    stretch = uniform(0.8, 1.7, (batch, count, 1), generator)
-    # Drawn at half size: caps are smooth, and four times as many fit into the same time.
-    halved = [value / 2 for value in (radius * present, middle_y, middle_x)]
-    caps = _caps(*halved, stretch, (height + 1) // 2, (width + 1) // 2, generator)
-    return F.interpolate(caps, size=(height, width), mode="bilinear", align_corners=False)
+    # Pixels from the drop's middle to what its rim shows.
+    view = log_uniform(25, 220, (batch, 1, 1, 1), generator)
+    scale = log_uniform(0.7, 1.2, (batch, 1, 1, 1), generator)
+    layers = clean.new_zeros(batch, 4, height, width)
+    for size in SIZES:
+        rows, columns = scattered(batch, height, width, size.per_pixel, size.side // 2, generator)
+        shape = tuple(rows.shape)
+        radius = (log_uniform(*size.radius, shape, generator) * scale).clamp(max=(size.side / 2 - 1) / 1.4)
+        density = per_picture((0.05 + 0.95 * severity) * log_uniform(0.6, 1.6, (batch,), generator))
+        density = density * chance(size.presence, batch, generator)
+        there = (uniform(0, 1, shape, generator) < density).float()
+        layers = layers + _drops(height, width, size.side, rows, columns, radius, there, view, generator)
+    # The last and largest are heavy enough to slide.
+    sliding = there * chance(0.4, batch, generator) * (uniform(0, 1, shape, generator) < 0.4)
+    return layers + _trails(height, width, rows, columns, radius, sliding, view, generator)
 
 
-def _caps(
-    radius: Tensor, middle_y: Tensor, middle_x: Tensor, stretch: Tensor, height: int, width: int,
-    generator: torch.Generator,
+def _drops(
+    height: int, width: int, side: int, rows: Tensor, columns: Tensor, radius: Tensor, there: Tensor,
+    view: Tensor, generator: torch.Generator,
 ) -> Tensor:  # fmt: skip
-    """Draw spherical caps; their outlines wobble."""
-    batch, count, _ = radius.shape
-    wobble = 1 + 0.35 * (smooth_field(batch, height, width, max(height, width) // 14, generator) - 0.5)
-    thickness = radius.new_zeros(batch, 1, height, width)
-    rows = torch.arange(height, device=radius.device).view(1, 1, -1)
-    columns = torch.arange(width, device=radius.device).view(1, 1, -1)
-    for first in range(0, count, 8):
-        part = slice(first, first + 8)
-        size = radius[:, part].clamp_min(1e-3)
-        down = ((rows - middle_y[:, part]) / (size * stretch[:, part])).square()
-        across = ((columns - middle_x[:, part]) / size).square()
-        distance = (down.unsqueeze(3) + across.unsqueeze(2)) * wobble
-        cap = (1 - distance).clamp_min(0).sqrt().amax(1, keepdim=True)
-        thickness = torch.maximum(thickness, cap)
-    return thickness
+    """Draw drops of one size, (B, 4, H, W) as `water` returns them."""
+    shape = tuple(rows.shape)
+    ys, xs = window(rows, columns, side, side)
+    down, across = (ys - rows) / radius, (xs - columns) / radius
+    # Gravity, dirt and neighbours: outlines are longer than wide, heavier below, and bent.
+    down = down * uniform(0.75, 1.1, shape, generator)
+    down = down + uniform(-0.3, 0.3, shape, generator) * across.square()
+    across = across * (1.1 - 0.25 * uniform(-0.4, 1, shape, generator) * down)
+    across = across + uniform(-0.3, 0.3, shape, generator) * down.square()
+    squared = down.square() + across.square()
+    alpha = ((1 - squared) * radius / 2 + 0.5).clamp(0, 1) * there  # an edge about one pixel wide
+    steep = view * (0.35 + 0.65 * squared.clamp(max=1.2))  # the rim bends light most
+    # Upside down: the sky shines through the lower part, the ground darkens the upper, the rim reflects both.
+    sky = uniform(-0.2, 1.5, shape, generator) * (down + 0.15).clamp(-0.7, 0.9)
+    rim = uniform(-0.1, 0.55, shape, generator) * squared.square().clamp(max=1.3)
+    light = (uniform(0.75, 1.4, shape, generator) + sky - rim).clamp(0.1, 2)
+    values = torch.stack([alpha, -alpha * down * steep, -alpha * across * steep, alpha * light])
+    return stamped(height, width, ys, xs, values)
+
+
+def _trails(
+    height: int, width: int, rows: Tensor, columns: Tensor, radius: Tensor, there: Tensor,
+    view: Tensor, generator: torch.Generator,
+) -> Tensor:  # fmt: skip
+    """Draw the wet paths above drops that slide down, (B, 4, H, W) as `water` returns them."""
+    shape = tuple(rows.shape)
+    up = TRAIL_ROWS - 1 - torch.arange(TRAIL_ROWS, device=rows.device).view(-1, 1)
+    wave = torch.sin(up / uniform(9, 30, shape, generator))
+    swing = uniform(0, 4, shape, generator) * wave * up / TRAIL_ROWS
+    ys, xs = window(rows - TRAIL_ROWS // 2, columns + swing, TRAIL_ROWS, TRAIL_COLUMNS)
+    share = up / uniform(25, TRAIL_ROWS, shape, generator)  # of the trail's length
+    half = (radius * uniform(0.25, 0.6, shape, generator) * (1 - 0.6 * share)).clamp(1, TRAIL_COLUMNS / 2 - 1)
+    across = (xs - columns - swing) / half
+    alpha = ((1 - across.abs()) * half + 0.5).clamp(0, 1) * (1 - share).clamp_min(0).sqrt()
+    alpha = alpha * there * uniform(0.3, 0.9, shape, generator)
+    light = uniform(0.8, 1.2, shape, generator) - 0.25 * across.square()
+    sideways = -alpha * across * view * 0.4
+    values = torch.stack([alpha, torch.zeros_like(alpha), sideways, alpha * light.clamp_min(0.1)])
+    return stamped(height, width, ys, xs, values)
+
+
+def _seen(clean: Tensor, layers: Tensor, generator: torch.Generator) -> Tensor:
+    """Return what the water shows at each pixel, (B, 3, H, W)."""
+    batch, _, height, width = clean.shape
+    shifts = layers[:, 1:] / layers[:, :1].clamp_min(1e-3)
+    coarse = F.avg_pool2d(clean, COARSE, ceil_mode=True, count_include_pad=False)
+    coarse = gaussian_blur(coarse, uniform(0.4, 1.5, (batch,), generator))
+    rows = (torch.arange(height, device=clean.device) + 0.5).view(1, -1, 1)
+    columns = (torch.arange(width, device=clean.device) + 0.5).view(1, 1, -1)
+    place = torch.stack([(columns + shifts[:, 1]) * 2 / width - 1, (rows + shifts[:, 0]) * 2 / height - 1], 3)
+    seen = F.grid_sample(coarse, place, mode="bilinear", padding_mode="reflection", align_corners=False)
+    light = shifts[:, 2:]
+    # A drop sees far beyond the frame, mostly sky: brighter than the picture's average, nearly white.
+    brightest = coarse.amax((2, 3), keepdim=True)
+    sky = torch.lerp(brightest, brightest.new_ones(()), uniform(0, 0.8, (batch, 1, 1, 1), generator))
+    seen = torch.lerp(seen, coarse.mean((2, 3), keepdim=True), uniform(0, 0.6, (batch, 1, 1, 1), generator))
+    return torch.lerp(seen * light.clamp(0, 1), sky, (light - 1).clamp(0, 1))

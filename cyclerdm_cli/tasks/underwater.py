@@ -1,53 +1,120 @@
 """Under water: red is swallowed first, and the water between adds its own colour.
 
-Sources: I_c = J_c exp(-a_c d) + B_c (1 - exp(-b_c d)) with light that fell through D metres of water (Akkaynak
-and Treibitz, "A Revised Underwater Image Formation Model", CVPR 2018); attenuation by Jerlov water type
-(Solonenko and Mobley, "Inherent optical properties of Jerlov water types", Applied Optics 2015).
+Sources: I_c = J_c exp(-a_c d) + B_c (1 - exp(-b_c d)), where both coefficients and the light that is left to
+fall on the scene depend on the water (Akkaynak and Treibitz, "A Revised Underwater Image Formation Model",
+CVPR 2018); attenuation by Jerlov water type and distances as in Li et al., "Underwater scene prior inspired
+deep underwater image and video enhancement", Pattern Recognition 2020, table 1.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
 
 from cyclerdm_cli.tasks.camera import gaussian_blur, per_picture, stored
-from cyclerdm_cli.tasks.dehaze import invented_depth
 from cyclerdm_cli.tasks.degradation import Degraded
-from cyclerdm_cli.tasks.draw import chance, log_uniform, normal, uniform
+from cyclerdm_cli.tasks.draw import chance, log_uniform, normal, smooth_field, uniform
 
-WATERS = (
-    (0.24, 0.058, 0.022),  # I      clear ocean, blue
-    (0.26, 0.070, 0.042),  # II
-    (0.30, 0.095, 0.090),  # III
-    (0.31, 0.115, 0.160),  # 1C     coast, green
-    (0.36, 0.150, 0.270),  # 3C
-    (0.42, 0.220, 0.440),  # 5C
-    (0.55, 0.340, 0.700),  # 7C     yellow
+_LEFT_AFTER_A_METRE = (
+    (0.805, 0.961, 0.982),  # I    clear ocean: blue
+    (0.804, 0.955, 0.975),  # IA
+    (0.830, 0.950, 0.968),  # IB
+    (0.800, 0.925, 0.940),  # II
+    (0.750, 0.885, 0.890),  # III  open sea: teal
+    (0.750, 0.885, 0.875),  # 1C   coast: green
+    (0.710, 0.820, 0.800),  # 3C
+    (0.670, 0.730, 0.670),  # 5C
+    (0.620, 0.610, 0.500),  # 7C   harbour: yellow
+    (0.550, 0.460, 0.290),  # 9C
 )
-"""Attenuation of red, green and blue a metre, approximate, by Jerlov water type."""
+WATERS = tuple(tuple(-math.log(left) for left in row) for row in _LEFT_AFTER_A_METRE)
+"""Attenuation of red, green and blue a metre by Jerlov water type, clear ocean (I) to murky coast (9C)."""
+_MURKIEST = 7.2
+"""Murkiest water drawn, as a place in the list: beyond it, where blue goes first, few pictures are taken."""
+NEAREST, FARTHEST = 0.5, 15.0
+"""Distances between camera and scene, in metres."""
 
 
 def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degraded:
-    """Submerge: a slight cast near the surface up to a murky green or blue."""
+    """Submerge: a slight cast near the surface up to murky green, blue or yellow."""
     batch = clean.shape[0]
-    waters = clean.new_tensor(WATERS)
-    place = uniform(0, len(WATERS) - 1.001, (batch,), generator)
-    first = place.long()
-    attenuation = torch.lerp(waters[first], waters[first + 1], (place - first)[:, None])[:, :, None, None]
-    attenuation = attenuation * uniform(0.8, 1.25, (batch, 3, 1, 1), generator)
-    # Murky water is photographed from near: the same severity means about the same loss.
-    reach = per_picture(0.35 + 2.2 * severity) / attenuation[:, 0:1]
-    distance = reach * invented_depth(clean, generator) * 0.8
-    depth = reach * uniform(0.1, 0.7, (batch, 1, 1, 1), generator)
-    balanced = uniform(0.0, 0.7, (batch, 1, 1, 1), generator)  # the camera's white balance took a part back
-    ambient = torch.exp(-attenuation * depth)
-    ambient = ambient / ambient.amax(1, keepdim=True) ** balanced
+    attenuation = drawn_waters(batch, generator)
+    distance = drawn_distances(clean, severity, attenuation, generator)
+    # Training pictures have unknown tone curves: the water acts anywhere between encoded and linear light.
+    curve = uniform(1.0, 2.2, (batch, 1, 1, 1), generator)
+    light = clean.clamp_min(1e-4) ** curve
+    sigma = (0.8 + 1.2 * severity) * uniform(0.3, 1.1, (batch,), generator)
     direct = torch.exp(-attenuation * distance)
-    backscatter = ambient * (1 - torch.exp(-attenuation.mean(1, keepdim=True) * uniform(0.5, 1.4, (batch, 3, 1, 1), generator) * distance))
-    soft = gaussian_blur(clean, 0.3 + 1.6 * severity * uniform(0, 1, (batch,), generator))
-    seen = torch.lerp(clean, soft, (1 - direct.mean(1, keepdim=True)) * uniform(0.5, 1, (batch, 1, 1, 1), generator))
-    water = uniform(0.4, 0.95, (batch, 1, 1, 1), generator)
-    wet = seen * torch.lerp(ambient, ambient.new_ones(1), uniform(0, 0.5, (batch, 1, 1, 1), generator)) * direct + water * backscatter
-    wet = wet * uniform(0.85, 1.25, (batch, 1, 1, 1), generator)
+    veiled = 1 - direct.mean(1, keepdim=True)
+    # Forward scatter softens what is far, the housing's flat window all of it.
+    softness = torch.maximum(1.5 * veiled, uniform(0, 1, (batch, 1, 1, 1), generator)).clamp(0, 1)
+    light = torch.lerp(light, gaussian_blur(light, sigma), softness)
+
+    sunlight = fallen_light(severity, attenuation, generator)
+    spread = uniform(0.25, 1.3, (batch, 1, 1, 1), generator)
+    backscatter = 1 - torch.exp(-attenuation * distance * spread)
+    wet = light * direct * sunlight + water_colour(attenuation, sunlight, generator) * backscatter
+    wet = exposed(wet, light, curve, generator).clamp(1e-5, 1) ** (1 / curve)
     noise = per_picture(log_uniform(0.002, 0.02, (batch,), generator)) * chance(0.5, batch, generator)
-    return Degraded(stored(wet + noise * normal(tuple(clean.shape), generator), 60, 0.35, generator))
+    return Degraded(stored(wet + noise * normal(tuple(clean.shape), generator), 50, 0.5, generator))
+
+
+def drawn_waters(batch: int, generator: torch.Generator) -> Tensor:
+    """Draw waters between the Jerlov types: attenuation a metre, (B, 3, 1, 1)."""
+    waters = torch.tensor(WATERS, device=generator.device)
+    place = uniform(0, _MURKIEST, (batch,), generator)
+    first = place.long()
+    mixed = torch.lerp(waters[first], waters[first + 1], (place - first).unsqueeze(1))[:, :, None, None]
+    return mixed * uniform(0.92, 1.08, (batch, 3, 1, 1), generator)
+
+
+def drawn_distances(
+    clean: Tensor, severity: Tensor, attenuation: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Invent distances in metres, (B, 1, H, W): a wall, a floor that recedes, or a smooth relief.
+
+    Murky water is photographed from near, so the reach is set by how much of the red is to be lost.
+    """
+    batch, _, height, width = clean.shape
+    rows = torch.linspace(1, 0, height, device=clean.device).view(1, 1, -1, 1)
+    columns = torch.linspace(-0.5, 0.5, width, device=clean.device).view(1, 1, 1, -1)
+    floor = (rows + uniform(-0.6, 0.6, (batch, 1, 1, 1), generator) * columns).clamp(0, 1.3)
+    floor = floor ** uniform(0.7, 3, (batch, 1, 1, 1), generator)
+    relief = smooth_field(batch, height, width, 4, generator)
+    shape = torch.lerp(floor, relief, uniform(0, 1, (batch, 1, 1, 1), generator))
+    depth_of_scene = uniform(0, 2.0, (batch, 1, 1, 1), generator)
+    nearness = log_uniform(0.2, 1.2, (batch, 1, 1, 1), generator)  # near scenes are tinted but hardly veiled
+    loss = nearness * per_picture(0.12 + 1.6 * severity) / attenuation[:, :1]
+    return (loss * (0.55 + depth_of_scene * shape)).clamp(NEAREST, FARTHEST)
+
+
+def fallen_light(severity: Tensor, attenuation: Tensor, generator: torch.Generator) -> Tensor:
+    """Return what is left of the daylight where the scene is, (B, 3, 1, 1), the strongest colour at 1.
+
+    The camera's exposure makes up for the loss as a whole, its white balance for a part of the cast.
+    """
+    batch = len(severity)
+    lost = per_picture(0.15 + 2.6 * severity) * uniform(0.2, 1.2, (batch, 1, 1, 1), generator)
+    left = torch.exp(-attenuation / attenuation[:, :1] * lost)
+    left = left / left.amax(1, keepdim=True)
+    return left ** uniform(0.5, 1.6, (batch, 1, 1, 1), generator)
+
+
+def water_colour(attenuation: Tensor, sunlight: Tensor, generator: torch.Generator) -> Tensor:
+    """Return the colour of endless water, (B, 3, 1, 1): what scatters back before it is swallowed."""
+    shape = (attenuation.shape[0], 1, 1, 1)
+    returned = attenuation.amin(1, keepdim=True) / attenuation
+    colour = sunlight * returned ** uniform(0.5, 2.0, shape, generator)
+    return colour * uniform(0.25, 0.95, shape, generator)
+
+
+def exposed(wet: Tensor, dry: Tensor, curve: Tensor, generator: torch.Generator) -> Tensor:
+    """Expose as an automatic camera would: towards the brightness of the dry picture, or above it."""
+    shape = (wet.shape[0], 1, 1, 1)
+    brightest = wet.mean((2, 3), keepdim=True).amax(1, keepdim=True)
+    target = dry.mean((1, 2, 3), keepdim=True) * uniform(0.95, 1.7, shape, generator) ** curve
+    target = torch.minimum(target, 0.65**curve)
+    gain = (target / brightest.clamp_min(1e-4)) ** uniform(0.4, 1, shape, generator)
+    return wet * gain.clamp(0.5, 4)

@@ -6,7 +6,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cyclerdm_cli.errors import UsageError
-from cyclerdm_cli.training.objective import ObjectiveWeights
+
+
+@dataclass(frozen=True)
+class ObjectiveWeights:
+    """The weight of each term of the objective."""
+
+    tone: float = 0.2
+    """The tone curve alone: teaches the whole-picture summary directly."""
+    frequency: float = 0.02
+    """L1 between the spectra: keeps fine texture."""
+    low_band: float = 0.2
+    """The calibrated low-frequency band, in stage 3."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +38,14 @@ class TrainingConfig:
     """Side in pixels of a patch: what the network sees of a scene."""
     patches_per_scene: int = 2
     tasks_per_batch: int = 4
+    curriculum: float = 0.15
+    """Share of the run over which the tasks join, one after the other, in the order of `tasks`. From scratch, all
+    at once, the large even corrections of the tone tasks keep the network from learning any detail."""
     clean_share: float = 0.04
     """Share of scenes that stay clean."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 8e-4
     """Peak, reached after the warm-up; falls along a cosine to a hundredth."""
-    warm_up: float = 0.02
+    warm_up: float = 0.03
     """Share of the run."""
     weight_decay: float = 1e-4
     gradient_norm: float = 1.0
@@ -40,7 +54,7 @@ class TrainingConfig:
     """Decay of the averaged weights, which are the ones kept."""
     stage_shares: tuple[float, float, float] = (0.6, 0.25, 0.15)
     """How often each stage is trained."""
-    later_stages_from: float = 0.2
+    later_stages_from: float = 0.15
     """Share of the run before which only stage 1 is trained."""
     start_share: float = 0.75
     """How often a stage is trained from its very start, time 1; otherwise the time is uniform."""
@@ -67,6 +81,7 @@ class TrainingConfig:
                 self.tasks_per_batch >= 1 and self.scenes % self.tasks_per_batch == 0,
                 f"a divisor of scenes, {self.scenes}",
             ),
+            ("curriculum", self.curriculum, 0 <= self.curriculum < 1, "0 up to 1"),
             ("clean_share", self.clean_share, 0 <= self.clean_share < 1, "0 up to 1"),
             ("learning_rate", self.learning_rate, 0 < self.learning_rate < 1, "above 0, below 1"),
             ("warm_up", self.warm_up, 0 <= self.warm_up < 1, "0 up to 1"),

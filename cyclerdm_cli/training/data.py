@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -13,10 +13,13 @@ import torch
 from torch import Tensor
 
 from cyclerdm_cli.errors import DataError, PictureError
-from cyclerdm_cli.pictures.reading import READABLE, read_picture
+from cyclerdm_cli.pictures.formats import BY_EXTENSION
+from cyclerdm_cli.pictures.picture import to_depth
+from cyclerdm_cli.pictures.reading import read_picture
 from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.tasks.degradation import degradation_of
 from cyclerdm_cli.tasks.draw import uniform
+from cyclerdm_cli.training.configuration import TrainingConfig
 
 SIZES = (1.0, 0.7, 0.5)
 """Every photograph is also seen at these fractions of its size: finer texture, more of the scene."""
@@ -65,7 +68,11 @@ class Photographs:
         corners = (draws * (sides - side + 1)).long()
         rows = corners[:, 0, None, None] + torch.arange(side, device=device)[:, None]
         columns = corners[:, 1, None, None] + torch.arange(side, device=device)
-        places = self.starts.to(device)[chosen.to(device)][:, None, None] + rows * sides[:, 1, None, None] + columns
+        places = (
+            self.starts.to(device)[chosen.to(device)][:, None, None]
+            + rows * sides[:, 1, None, None]
+            + columns
+        )
         scenes = self.pixels[places].permute(0, 3, 1, 2).float() / 255
         # Rain falls, skies are above: mirrored always, turned upright never.
         mirrored = torch.rand((len(chosen), 1, 1, 1), generator=generator, device=device) < 0.5
@@ -95,9 +102,13 @@ def read_photographs(folder: Path, scene: int, device: torch.device) -> Photogra
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder", hint="--data takes a folder of clean photographs")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in READABLE and path.is_file())
+    paths = sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in BY_EXTENSION and path.is_file()
+    )
     if not paths:
-        raise DataError(f"{folder}: no pictures in this folder", hint="--data takes a folder of clean photographs")
+        raise DataError(
+            f"{folder}: no pictures in this folder", hint="--data takes a folder of clean photographs"
+        )
     pieces: list[np.ndarray] = []
     sides: list[tuple[int, int]] = []
     files: list[str] = []
@@ -111,7 +122,9 @@ def read_photographs(folder: Path, scene: int, device: torch.device) -> Photogra
             sides.append((pixels.shape[0], pixels.shape[1]))
             files.append(path.name)
     if not pieces:
-        raise DataError(f"{folder}: no picture is at least {scene}x{scene}", hint="larger pictures, or a smaller --scene")
+        raise DataError(
+            f"{folder}: no picture is at least {scene}x{scene}", hint="larger pictures, or a smaller --scene"
+        )
     starts = np.cumsum([0] + [height * width for height, width in sides[:-1]])
     return Photographs(
         pixels=torch.from_numpy(np.concatenate([piece.reshape(-1, 3) for piece in pieces])).to(device),
@@ -125,11 +138,15 @@ def read_photographs(folder: Path, scene: int, device: torch.device) -> Photogra
 
 def _sizes(pixels: np.ndarray, smallest: int) -> Iterator[np.ndarray]:
     """Yield a photograph at each of SIZES that leaves both sides at least `smallest`; 8 bits."""
-    eight_bit = pixels if pixels.dtype == np.uint8 else (pixels // 257).astype(np.uint8)
+    eight_bit = to_depth(pixels, 8)
     for size in SIZES:
         height, width = round(eight_bit.shape[0] * size), round(eight_bit.shape[1] * size)
         if min(height, width) >= smallest:
-            yield eight_bit if size == 1 else cv2.resize(eight_bit, (width, height), interpolation=cv2.INTER_AREA)
+            yield (
+                eight_bit
+                if size == 1
+                else cv2.resize(eight_bit, (width, height), interpolation=cv2.INTER_AREA)
+            )
 
 
 def _dark_channel(pixels: np.ndarray) -> float:
@@ -143,31 +160,30 @@ class BatchSource:
 
     photographs: Photographs
     tasks: tuple[Task, ...]
-    scenes: int
-    """Scenes a batch."""
-    scene: int
-    """Side in pixels of what is degraded, and summed up by a thumbnail."""
-    patch: int
-    """Side in pixels of what the network sees of a scene."""
-    patches_per_scene: int
-    tasks_per_batch: int
-    clean_share: float
-    """Share of scenes that stay clean: a restorer does no harm."""
-    seed: int
+    config: TrainingConfig
 
-    def draw(self, iteration: int) -> Batch:
-        """Cut, degrade and cut again: one batch of scenes * patches_per_scene patches."""
-        generator = torch.Generator(self.photographs.pixels.device).manual_seed(self.seed * 1_000_003 + iteration)
-        per_task = self.scenes // self.tasks_per_batch
-        parts = [self._draw_task(task, per_task, generator) for task in self._tasks_of(iteration)]
+    def draw(self, iteration: int, share: float) -> Batch:
+        """Cut, degrade and cut again: one batch of scenes * patches_per_scene patches.
+
+        Args:
+            iteration: of the run.
+            share: of the run that is done, in [0, 1], by which tasks join.
+        """
+        device = self.photographs.pixels.device
+        generator = torch.Generator(device).manual_seed(self.config.seed * 1_000_003 + iteration)
+        per_task = self.config.scenes // self.config.tasks_per_batch
+        parts = [self._draw_task(task, per_task, generator) for task in self._tasks_of(iteration, share)]
         return Batch(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
-    def _tasks_of(self, iteration: int) -> list[int]:
-        """Go through all tasks in a new order each time: no task is seen more often than another."""
+    def _tasks_of(self, iteration: int, share: float) -> list[int]:
+        """Go through the tasks that have joined, in a new order each time: none is seen more than another."""
+        curriculum = self.config.curriculum
+        joined = len(self.tasks) if share >= curriculum else 1 + int(len(self.tasks) * share / curriculum)
+        first = iteration * self.config.tasks_per_batch
         chosen = []
-        for turn in range(iteration * self.tasks_per_batch, (iteration + 1) * self.tasks_per_batch):
-            epoch, place = divmod(turn, len(self.tasks))
-            order = torch.randperm(len(self.tasks), generator=torch.Generator().manual_seed(self.seed + epoch))
+        for turn in range(first, first + self.config.tasks_per_batch):
+            epoch, place = divmod(turn, joined)
+            order = torch.randperm(joined, generator=torch.Generator().manual_seed(self.config.seed + epoch))
             chosen.append(int(order[place]))
         return chosen
 
@@ -178,24 +194,27 @@ class BatchSource:
         device = generator.device
         suitable = self.photographs.suitable(task)
         picks = torch.randint(len(suitable), (count,), generator=generator, device=device).cpu()
-        clean = self.photographs.cut(suitable[picks], self.scene, generator)
+        clean = self.photographs.cut(suitable[picks], self.config.scene, generator)
         severity = uniform(0, 1, (count,), generator)
         degraded, mask = degradation_of(task)(clean, severity, generator)
         if mask is None:
             mask = torch.zeros_like(clean[:, :1])
-        spared = torch.rand((count, 1, 1, 1), generator=generator, device=device) < self.clean_share
+        spared = torch.rand((count, 1, 1, 1), generator=generator, device=device) < self.config.clean_share
         degraded, mask = torch.where(spared, clean, degraded), torch.where(spared, 0.0, mask)
         thumbnail = thumbnail_of(degraded)
-        corners = torch.randint(self.scene - self.patch + 1, (self.patches_per_scene, 2), generator=generator, device=device)
+        corners = torch.randint(
+            self.config.scene - self.config.patch + 1,
+            (self.config.patches_per_scene, 2),
+            generator=generator,
+            device=device,
+        )
         patches = [
-            [plane[:, :, top : top + self.patch, left : left + self.patch] for plane in (clean, degraded, mask)]
+            [
+                plane[:, :, top : top + self.config.patch, left : left + self.config.patch]
+                for plane in (clean, degraded, mask)
+            ]
             for top, left in corners.tolist()
         ]
         planes = [torch.cat(column) for column in zip(*patches, strict=True)]
-        repeated = thumbnail.repeat(self.patches_per_scene, 1, 1, 1)
+        repeated = thumbnail.repeat(self.config.patches_per_scene, 1, 1, 1)
         return (*planes, repeated, torch.full((len(repeated),), index, device=device))
-
-
-def names(tasks: Sequence[Task]) -> tuple[str, ...]:
-    """Return the tasks' names, in order."""
-    return tuple(task.name for task in tasks)

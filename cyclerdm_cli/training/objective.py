@@ -8,41 +8,31 @@ the clean end and the start of the stage, as in InDI (Delbracio and Milanfar, TM
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from cyclerdm_cli.cycle.compact import CompactNetwork, CompactStages
 from cyclerdm_cli.cycle.wavelet import Wavelet
+from cyclerdm_cli.training.configuration import ObjectiveWeights
 from cyclerdm_cli.training.data import Batch
 
 
-@dataclass(frozen=True)
-class ObjectiveWeights:
-    """The weight of each term."""
+def relative_error(predicted: Tensor, clean: Tensor, given: Tensor, counted: Tensor) -> Tensor:
+    """Return the mean over the batch of L1(predicted) / (L1(given) + 0.03), over the counted pixels.
 
-    tone: float = 0.2
-    """The tone curve alone: teaches the whole-picture summary directly."""
-    frequency: float = 0.02
-    """L1 between the spectra: keeps fine texture."""
-    low_band: float = 0.2
-    """The calibrated low-frequency band, in stage 3."""
-
-
-def log_error(predicted: Tensor, clean: Tensor, counted: Tensor) -> Tensor:
-    """Return the mean over the batch of log(L1 + 0.004), over the counted pixels of each picture.
-
-    The logarithm weighs a mild damage as much as a heavy one, and each task by how much better it can still get:
-    the mean over tasks is, but for a constant, their mean PSNR.
+    Relative to the error of what was given, so that a dark picture does not outweigh a noisy one. Not the
+    logarithm of the error, which is the PSNR: it rewards leaving mild damage alone so much that nothing else
+    is learned at first.
 
     Args:
-        predicted, clean: (B, 3, H, W).
+        predicted, clean, given: (B, 3, H, W).
         counted: (B, 1, H, W), 1 where a pixel counts, 0 where not.
     """
-    error = ((predicted.float() - clean).abs() * counted).sum((1, 2, 3)) / (3 * counted.sum((1, 2, 3))).clamp_min(1)
-    return torch.log(error + 0.004).mean()
+    count = (3 * counted.sum((1, 2, 3))).clamp_min(1)
+    error = ((predicted.float() - clean).abs() * counted).sum((1, 2, 3)) / count
+    before = ((given.float() - clean).abs() * counted).sum((1, 2, 3)) / count
+    return (error / (before + 0.03)).mean()
 
 
 def frequency_error(predicted: Tensor, clean: Tensor) -> Tensor:
@@ -68,7 +58,7 @@ def objective(
         weights: of the terms.
     """
     wavelet = Wavelet.named(network.config.wavelet)
-    stages = CompactStages(network, network.task_table(batch.task), batch.thumbnail, batch.mask, wavelet)
+    stages = CompactStages(network, batch.task, batch.thumbnail, batch.mask, wavelet)
     # Where only parts are missing, only they are learned: the rest is copied when restoring.
     counted = torch.where(batch.mask.amax((2, 3), keepdim=True) > 0, batch.mask, 1.0)
     time = time.view(-1, 1, 1, 1)
@@ -80,11 +70,11 @@ def objective(
     if stage < 3:
         start = stages.start(stage, estimate)
         predicted = stages.predictor(stage, batch.degraded)(
-            torch.lerp(batch.clean, start.detach() if stage > 1 else start, time), time.flatten()
+            torch.lerp(batch.clean, start.detach(), time), time.flatten()
         )
-        loss = log_error(predicted, batch.clean, counted)
+        loss = relative_error(predicted, batch.clean, batch.degraded, counted)
         if stage == 1:
-            loss = loss + weights.tone * log_error(start, batch.clean, counted)
+            loss = loss + weights.tone * relative_error(start, batch.clean, batch.degraded, counted)
         return loss + weights.frequency * frequency_error(predicted * counted, batch.clean * counted)
 
     low, high = wavelet.split(estimate)
@@ -93,6 +83,8 @@ def objective(
     predicted_low = stages.predictor(3, degraded_low)(torch.lerp(clean_low, low, time), time.flatten())
     height, width = batch.clean.shape[2:]
     predicted = wavelet.join(predicted_low, stages.gain(high, degraded_high), (height, width))
-    loss = log_error(predicted, batch.clean, counted)
-    loss = loss + weights.low_band * log_error(predicted_low / 2, clean_low / 2, F.avg_pool2d(counted, 2))
+    loss = relative_error(predicted, batch.clean, batch.degraded, counted)
+    counted_low = F.avg_pool2d(counted, 2)
+    low_error = relative_error(predicted_low / 2, clean_low / 2, degraded_low / 2, counted_low)
+    loss = loss + weights.low_band * low_error
     return loss + weights.frequency * frequency_error(predicted * counted, batch.clean * counted)

@@ -21,6 +21,10 @@ from cyclerdm_cli.training.data import BatchSource
 from cyclerdm_cli.training.objective import objective
 
 
+DETAIL = ("head", "down", "middle", "up", "tail", "gain")
+"""Names of the parts of the network that work on pixels; the others steer them."""
+
+
 @dataclass
 class Progress:
     """How far a run has come; survives interruption inside the checkpoint."""
@@ -30,7 +34,7 @@ class Progress:
     """Wall-clock time spent training, over all sittings."""
 
     def share(self, config: TrainingConfig) -> float:
-        """Return the share of the run that is done, in [0, 1]: by iterations or minutes, whichever ends first."""
+        """Return the share of the run that is done, by iterations or minutes, whichever is further."""
         by_iterations = self.iteration / config.iterations if config.iterations else 0.0
         by_minutes = self.seconds / 60 / config.minutes if config.minutes else 0.0
         return min(1.0, max(by_iterations, by_minutes))
@@ -48,11 +52,13 @@ class Average:
         """Move towards the network's present weights."""
         decay = min(self.decay, (1 + iteration) / (10 + iteration))
         now = network.state_dict()
-        torch._foreach_lerp_(list(self.values.values()), [now[name].float() for name in self.values], 1 - decay)
+        torch._foreach_lerp_(
+            list(self.values.values()), [now[name].float() for name in self.values], 1 - decay
+        )
 
 
 def learning_rate(config: TrainingConfig, share: float) -> float:
-    """Return the rate at a share of the run: linear warm-up, then a cosine down to a hundredth of the peak."""
+    """Return the rate at a share of the run: warm-up, then a cosine down to a hundredth."""
     if share < config.warm_up:
         return config.learning_rate * max(share / config.warm_up, 0.01)
     cosine = 0.5 * (1 + math.cos(math.pi * (share - config.warm_up) / (1 - config.warm_up)))
@@ -100,11 +106,17 @@ def train(
         CycleRDMError: the loss is no longer finite; the last checkpoint stays.
     """
     device = next(network.parameters()).device
-    network.to(memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
     )
-    average = Average(config.ema, {name: value.detach().float().clone() for name, value in network.state_dict().items()})
+    # Clipped apart: a tone far off has a gradient many times that of all details.
+    steering = [value for name, value in network.named_parameters() if not name.startswith(DETAIL)]
+    details = [value for name, value in network.named_parameters() if name.startswith(DETAIL)]
+    groups = (steering, details)
+    average = Average(
+        config.ema, {name: value.detach().float().clone() for name, value in network.state_dict().items()}
+    )
     progress = Progress()
     checkpoint = folder / "checkpoint.pt"
     if resume:
@@ -115,7 +127,7 @@ def train(
     last_log, last_save = time.monotonic(), time.monotonic()
     clock = time.monotonic() - progress.seconds
     while (share := progress.share(config)) < 1 and not stopped():
-        batch = source.draw(progress.iteration)
+        batch = source.draw(progress.iteration, share)
         stage = draw_stage(config, share, progress.iteration)
         times = draw_times(config, len(batch.clean), progress.iteration, device)
         for group in optimizer.param_groups:
@@ -123,8 +135,9 @@ def train(
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             loss = loss_of(network, batch, stage, times, config.weights)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), config.gradient_norm)
+        loss.backward()  # type: ignore[no-untyped-call]
+        for group in groups:
+            nn.utils.clip_grad_norm_(group, config.gradient_norm)
         optimizer.step()
         average.update(network, progress.iteration)
         progress.iteration += 1

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cyclerdm_cli.cycle.compact import CompactNetwork, CompactStages, thumbnail_of
+from cyclerdm_cli.cycle.compact import CompactNetwork, thumbnail_of
 from cyclerdm_cli.cycle.cycle import cycle
-from cyclerdm_cli.cycle.wavelet import Wavelet
 from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.tasks.degradation import degradation_of
 from cyclerdm_cli.training.data import Photographs
@@ -77,10 +76,8 @@ def restore_batch(
     network: CompactNetwork, task: str, degraded: Tensor, mask: Tensor | None, precision: torch.dtype
 ) -> Tensor:
     """Run the whole cycle on a batch whose sides are multiples of `network.config.multiple`."""
-    vectors = network.task_table.weight[[network.config.tasks.index(task)] * len(degraded)]
     missing = torch.zeros_like(degraded[:, :1]) if mask is None else mask
-    wavelet = Wavelet.named(network.config.wavelet)
-    stages = CompactStages(network, vectors, thumbnail_of(degraded), missing, wavelet)
+    stages = network.bind(task, thumbnail_of(degraded), missing, 1, torch.Generator())
     with torch.autocast(degraded.device.type, precision, enabled=precision != torch.float32):
         restored = cycle(stages, degraded).restored
     return restored if mask is None else torch.where(mask > 0, restored.to(degraded.dtype), degraded)

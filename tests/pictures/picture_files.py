@@ -16,7 +16,7 @@ SRGB_COLUMNS = ((0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.143
 def pattern(height: int, width: int, channels: int, dtype=np.uint8, seed: int = 0) -> np.ndarray:
     """(H, W, C) smooth colours with a little noise, alpha (2nd or 4th channel) from 0 to full."""
     generator = np.random.default_rng(seed)
-    down, across = np.mgrid[0:1:height * 1j, 0:1:width * 1j]
+    down, across = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     planes = [0.2 + 0.6 * down, 0.8 - 0.5 * across, 0.3 + 0.4 * down * across, across]
     if channels == 2:
         planes = [planes[0], planes[3]]
@@ -86,7 +86,11 @@ def gamma_curve(gamma: float) -> bytes:
 
 
 def srgb_curve() -> bytes:
-    return b"para\0\0\0\0" + struct.pack(">HH", 3, 0) + _fixed((2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045))
+    return (
+        b"para\0\0\0\0"
+        + struct.pack(">HH", 3, 0)
+        + _fixed((2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045))
+    )
 
 
 def table_curve(gamma: float, nodes: int = 1024) -> bytes:
@@ -107,14 +111,27 @@ def profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
         data = data.ljust(-(-len(data) // 4) * 4, b"\0")
         table += name + struct.pack(">II", offset + len(body), len(data))
         body += data
-    head = struct.pack(">I4sI4s4s4s12s4s", offset + len(body), b"\0" * 4, 0x02400000, b"mntr", space, b"XYZ ", b"\x07\xe8\0\x01\0\x01" + b"\0" * 6, b"acsp")
+    head = struct.pack(
+        ">I4sI4s4s4s12s4s",
+        offset + len(body),
+        b"\0" * 4,
+        0x02400000,
+        b"mntr",
+        space,
+        b"XYZ ",
+        b"\x07\xe8\0\x01\0\x01" + b"\0" * 6,
+        b"acsp",
+    )
     head += b"\0" * 28 + _fixed((0.9642, 1.0, 0.8249))
     return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body
 
 
 def rgb_profile(columns=ADOBE_RGB_COLUMNS, curve: bytes | None = None) -> bytes:
     curve = curve or gamma_curve(2.19921875)
-    colours = {name: b"XYZ \0\0\0\0" + _fixed(column) for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns, strict=True)}
+    colours = {
+        name: b"XYZ \0\0\0\0" + _fixed(column)
+        for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns, strict=True)
+    }
     return profile(b"RGB ", {**colours, b"rTRC": curve, b"gTRC": curve, b"bTRC": curve})
 
 

@@ -117,7 +117,9 @@ def test_png_with_one_transparent_colour(channels, dtype):
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP", "AVIF", "BMP"])
 def test_formats_with_loss_come_near(kind):
     samples = pattern(32, 48, 3)
-    picture = read_picture(saved(Image.fromarray(samples), kind, **({} if kind == "BMP" else {"quality": 95})))
+    picture = read_picture(
+        saved(Image.fromarray(samples), kind, **({} if kind == "BMP" else {"quality": 95}))
+    )
     assert picture.size == (32, 48)
     assert np.abs(picture.pixels.astype(int) - samples).mean() < 3
     assert picture.format == {"JPEG": "jpg"}.get(kind, kind.lower())
@@ -164,7 +166,7 @@ def test_orientation_is_applied_once_and_dropped(kind, orientation):
     seen[:, 24:] = np.iinfo(dtype).max // 2
     seen[:16, 24:] = np.iinfo(dtype).max
     seen = seen.repeat(2 if "la" in kind else 3, axis=2)
-    # How a camera held that way stores it: the inverse of what EXIF asks viewers to do (CIPA DC-008, table 6).
+    # How a camera held that way stores it: the inverse of what EXIF asks viewers to do (CIPA DC-008).
     store = {
         1: lambda a: a,
         2: np.fliplr,

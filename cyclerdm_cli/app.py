@@ -1,0 +1,48 @@
+"""The command line's rim: commands are gathered here. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cyclerdm_cli import __version__
+from cyclerdm_cli.commands import env, restore, train
+
+app = typer.Typer(
+    name="cyclerdm",
+    help="Restore and enhance photographs: ten kinds of damage, one small network, no network connection.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cyclerdm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and leave."
+        ),
+    ] = False,
+) -> None:
+    """Hold the options that stand before any command."""
+
+
+restore.add_to(app, "restore")
+restore.add_to(app, "enhance")
+train.add_to(app)
+env.add_to(app)
+
+
+def main() -> None:
+    """Run the command `cyclerdm`."""
+    app()

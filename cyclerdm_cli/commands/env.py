@@ -1,0 +1,45 @@
+"""`cyclerdm env`: what a fault report needs, and what `auto` would choose."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+import typer
+
+from cyclerdm_cli import __version__
+from cyclerdm_cli.commands.reporting import faults_in_one_line, put_line
+
+LIBRARIES = (
+    "torch",
+    "numpy",
+    "pillow",
+    "opencv-python-headless",
+    "pywavelets",
+    "safetensors",
+    "typer",
+    "rich",
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add `env` to the program."""
+
+    @app.command(help="Say versions, devices, the weights' place, and what auto would choose and why.")
+    @faults_in_one_line
+    def env() -> None:
+        from cyclerdm_cli.restoring.device import choose_engine
+        from cyclerdm_cli.weights.registry import locate
+
+        put_line(f"cyclerdm {__version__}, Python {platform.python_version()}, {platform.platform()}")
+        for library in LIBRARIES:
+            try:
+                put_line(f"{library} {version(library)}")
+            except PackageNotFoundError:
+                put_line(f"{library} is not installed under that name")
+        put_line(f"processors: {len(os.sched_getaffinity(0)) if sys.platform == 'linux' else os.cpu_count()}")
+        put_line(f"auto chooses: {choose_engine()}")
+        name, path = locate(None)
+        put_line(f"weights: {name}, {path}")

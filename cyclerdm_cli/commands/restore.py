@@ -1,0 +1,300 @@
+"""`cyclerdm restore` and `cyclerdm enhance`: the same work under the two names that people look for."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cyclerdm_cli.commands.reporting import faults_in_one_line, put_line, put_record, warnings_to, words
+from cyclerdm_cli.errors import UsageError
+from cyclerdm_cli.pictures.listing import list_inputs
+from cyclerdm_cli.pictures.naming import Job, plan_outputs
+from cyclerdm_cli.tasks.catalogue import TASKS, Command, Task, find_task
+
+if TYPE_CHECKING:
+    from cyclerdm_cli.restoring.batch import Outcome
+    from cyclerdm_cli.restoring.restorer import RestoreOptions
+
+WORK, PICTURES, MACHINE, OUTPUT = "What to do", "Results", "How to compute", "What to say"
+
+
+def add_to(app: typer.Typer, command: Command) -> None:
+    """Add `restore` or `enhance` to the program."""
+    tasks = [task for task in TASKS if task.command == command]
+    example = {"restore": "old.jpg --task denoise", "enhance": "night.jpg --task low-light"}[command]
+    summary = {"restore": "Undo damage", "enhance": "Give back light and colour"}[command]
+    listing = "\n\n".join(f"[bold]{task.name}[/]: {task.summary}" for task in tasks)
+    help_text = f"{summary}.\n\n{listing}\n\nExample: [bold]cyclerdm {command} {example}[/]"
+
+    @app.command(command, help=help_text)
+    @faults_in_one_line
+    def run(
+        inputs: Annotated[
+            list[str], typer.Argument(help="Files, folders, quoted globs, @list.txt, or - for a pipe.")
+        ],
+        output: Annotated[
+            str | None,
+            typer.Option(
+                "-o",
+                "--output",
+                rich_help_panel=PICTURES,
+                help="A file, a folder, a template such as out/{stem}_{task}{ext}, or - for a pipe."
+                " Default: {stem}_{task}{ext} beside the input.",
+            ),
+        ] = None,
+        task: Annotated[
+            str | None,
+            typer.Option("--task", rich_help_panel=WORK, help="The damage; a+b undoes one after the other."),
+        ] = None,
+        recursive: Annotated[
+            bool, typer.Option("-r", "--recursive", help="Look into folders inside folders.")
+        ] = False,
+        mask: Annotated[
+            Path | None,
+            typer.Option(
+                "--mask",
+                rich_help_panel=WORK,
+                help="For inpaint: white is filled in. A folder holds masks by the inputs' names."
+                " Without it: what is transparent, or else pure white.",
+            ),
+        ] = None,
+        strength: Annotated[
+            float,
+            typer.Option("--strength", min=0, max=1, rich_help_panel=WORK, help="Blend: 0 input, 1 result."),
+        ] = 1.0,
+        steps: Annotated[
+            int,
+            typer.Option(
+                "--steps",
+                min=0,
+                max=1000,
+                rich_help_panel=WORK,
+                help="Network evaluations a stage; 0: the weights' own number.",
+            ),
+        ] = 0,
+        seed: Annotated[int, typer.Option("--seed", rich_help_panel=WORK, help="Same seed, same bytes.")] = 0,
+        weights: Annotated[
+            str | None,
+            typer.Option("--weights", rich_help_panel=MACHINE, help="A name in the registry, or a file."),
+        ] = None,
+        device: Annotated[
+            str, typer.Option("--device", rich_help_panel=MACHINE, help="auto, cpu, cuda, cuda:N or mps.")
+        ] = "auto",
+        precision: Annotated[
+            str, typer.Option("--precision", rich_help_panel=MACHINE, help="auto, fp32, bf16 or fp16.")
+        ] = "auto",
+        tile: Annotated[
+            str,
+            typer.Option("--tile", rich_help_panel=MACHINE, help="auto, pixels a side, or 0 for no tiles."),
+        ] = "auto",
+        overlap: Annotated[
+            int, typer.Option("--overlap", min=0, rich_help_panel=MACHINE, help="Pixels that tiles share.")
+        ] = 64,
+        batch: Annotated[
+            int, typer.Option("--batch", min=1, rich_help_panel=MACHINE, help="Tiles computed together.")
+        ] = 1,
+        jobs: Annotated[
+            int,
+            typer.Option(
+                "--jobs", min=1, rich_help_panel=MACHINE, help="Pictures decoded and encoded at once."
+            ),
+        ] = 2,
+        offline: Annotated[
+            bool, typer.Option("--offline", rich_help_panel=MACHINE, help="Never open a connection.")
+        ] = False,
+        overwrite: Annotated[
+            bool, typer.Option("--overwrite", rich_help_panel=PICTURES, help="Replace results.")
+        ] = False,
+        skip_existing: Annotated[
+            bool,
+            typer.Option("--skip-existing", rich_help_panel=PICTURES, help="Leave results that are there."),
+        ] = False,
+        format: Annotated[
+            str,
+            typer.Option("--format", rich_help_panel=PICTURES, help="keep, png, jpg, webp, avif or tiff."),
+        ] = "keep",
+        quality: Annotated[
+            int | None,
+            typer.Option("--quality", rich_help_panel=PICTURES, help="1 to 100; default: as the source."),
+        ] = None,
+        depth: Annotated[
+            str, typer.Option("--depth", rich_help_panel=PICTURES, help="keep, 8 or 16 bits.")
+        ] = "keep",
+        strip_metadata: Annotated[
+            bool,
+            typer.Option("--strip-metadata", rich_help_panel=PICTURES, help="Leave EXIF, XMP and ICC out."),
+        ] = False,
+        compare: Annotated[
+            bool, typer.Option("--compare", rich_help_panel=PICTURES, help="Also write before | after.")
+        ] = False,
+        frame: Annotated[
+            int, typer.Option("--frame", min=0, help="Of an animated file, counted from 0.")
+        ] = 0,
+        limit_pixels: Annotated[
+            int, typer.Option("--limit-pixels", min=1, help="Refuse larger pictures.")
+        ] = 500_000_000,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+        json: Annotated[
+            bool, typer.Option("--json", rich_help_panel=OUTPUT, help="One JSON object a line.")
+        ] = False,
+        quiet: Annotated[
+            bool, typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Only faults.")
+        ] = False,
+        verbose: Annotated[
+            bool, typer.Option("-v", "--verbose", rich_help_panel=OUTPUT, help="Say more.")
+        ] = False,
+    ) -> None:
+        if overwrite and skip_existing:
+            raise UsageError("--overwrite and --skip-existing exclude each other")
+        if quiet and verbose:
+            raise UsageError("--quiet and --verbose exclude each other")
+        if output == "-" and json:
+            raise UsageError("--json and -o - would both write to standard output")
+        asked = _tasks(task, command)
+        if mask is not None and not any(one.masked for one in asked):
+            raise UsageError("--mask goes with --task inpaint")
+        plan = plan_outputs(
+            list_inputs(inputs, recursive),
+            output,
+            "+".join(one.name for one in asked),
+            format=format,
+            compare=compare,
+        )
+        run = _Run(asked, plan, weights, device, precision, json, quiet, verbose)
+
+        from cyclerdm_cli.pictures.writing import WriteOptions
+        from cyclerdm_cli.restoring.batch import FileOptions
+        from cyclerdm_cli.restoring.restorer import RestoreOptions
+
+        wanted_depth: str | int = int(depth) if depth in ("8", "16") else depth
+        files = FileOptions(
+            write=WriteOptions(quality=quality, depth=wanted_depth, strip_metadata=strip_metadata),
+            mask=mask, overwrite=overwrite, skip_existing=skip_existing, compare=compare, frame=frame,
+            limit_pixels=limit_pixels, jobs=jobs,
+        )  # fmt: skip
+        options = RestoreOptions(_tile(tile), overlap, batch, steps, strength, seed)
+        if dry_run:
+            run.describe(options)
+        else:
+            run.carry_out(files, options)
+
+
+def _tasks(wanted: str | None, command: Command) -> list[Task]:
+    if wanted is None:
+        names = ", ".join(task.name for task in TASKS if task.command == command)
+        raise UsageError(f"cyclerdm {command} needs --task", hint=f"one of: {names}")
+    return [find_task(name.strip(), command) for name in wanted.split("+")]
+
+
+def _tile(wanted: str) -> int | None:
+    if wanted == "auto":
+        return None
+    if not wanted.isdecimal():
+        raise UsageError(f"--tile {wanted!r}", hint="auto, 0, or pixels a side")
+    return int(wanted)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One call of the command, once its words are understood."""
+
+    tasks: list[Task]
+    plan: list[Job]
+    weights: str | None
+    device: str
+    precision: str
+    json: bool
+    quiet: bool
+    verbose: bool
+
+    def describe(self, options: RestoreOptions) -> None:
+        """Say what would be done; nothing is written."""
+        from cyclerdm_cli.weights.registry import locate
+
+        name, path = locate(self.weights)
+        tasks = "+".join(task.name for task in self.tasks)
+        size = path.stat().st_size
+        tile = "by the device" if options.tile is None else options.tile or "the whole picture"
+        if not self.quiet:
+            words().print(
+                f"task {tasks}, weights {name} ({size / 2**20:.1f} MiB), tiles {tile}, {len(self.plan)} pictures",
+                markup=False,
+            )
+        for job in self.plan:
+            target = "-" if job.output is None else str(job.output)
+            if self.json:
+                put_record(
+                    {
+                        "input": job.input.name,
+                        "output": target,
+                        "status": "planned",
+                        "task": tasks,
+                        "weights": name,
+                    }
+                )
+            else:
+                put_line(f"{job.input.name} -> {target}")
+
+    def carry_out(self, files: Any, options: RestoreOptions) -> None:
+        """Do the work; ends with the exit status of the contract."""
+        from cyclerdm_cli.commands.progress import Progress
+        from cyclerdm_cli.restoring.batch import Work, restore_files
+        from cyclerdm_cli.restoring.device import choose_engine
+        from cyclerdm_cli.restoring.restorer import Restorer
+        from cyclerdm_cli.weights.loading import load_network
+        from cyclerdm_cli.weights.registry import locate
+
+        console = words()
+        engine = choose_engine(self.device, self.precision)
+        name, path = locate(self.weights)
+        network, header = load_network(path)
+        for task in self.tasks:
+            if task.name not in header.tasks:
+                raise UsageError(
+                    f"the weights {name} do not know {task.name}", hint=f"they know {', '.join(header.tasks)}"
+                )
+        if self.verbose:
+            console.print(f"weights {name}, {engine}", markup=False)
+        work = Work(Restorer(network, engine, options), [task.name for task in self.tasks], files)
+        counts = {"ok": 0, "skipped": 0, "failed": 0}
+        seconds = 0.0
+        with Progress(console, len(self.plan), self.quiet) as progress, warnings_to(progress.say):
+            try:
+                for outcome in restore_files(work, self.plan, progress.expect_tiles, progress.tile_done):
+                    counts[outcome.status] += 1
+                    seconds += outcome.seconds
+                    self._tell(outcome, name, str(engine.device), progress)
+            except KeyboardInterrupt:
+                progress.say("interrupted; the same command with --skip-existing goes on from here")
+                raise typer.Exit(130) from None
+        if self.json:
+            put_record({"summary": {**counts, "seconds": round(seconds, 3)}})
+        if counts["failed"]:
+            if not self.quiet and len(self.plan) > 1:
+                console.print(
+                    f"{counts['ok']} done, {counts['skipped']} skipped, {counts['failed']} failed",
+                    markup=False,
+                )
+            raise typer.Exit(3 if counts["ok"] or counts["skipped"] else 1)
+
+    def _tell(self, outcome: Outcome, weights: str, device: str, progress: Any) -> None:
+        if outcome.status == "failed":
+            progress.say(f"cyclerdm: {outcome.error}", always=True)
+        for note in outcome.notes:
+            progress.say(f"{outcome.job.input.name}: {note}")
+        if self.verbose:
+            progress.say(
+                f"{outcome.job.input.name}: {outcome.status}, {outcome.seconds:.2f} s, {outcome.tiles} tiles"
+            )
+        progress.file_done()
+        if self.json:
+            put_record(outcome.record("+".join(task.name for task in self.tasks), weights, device))
+        elif outcome.status == "ok" and outcome.job.output is not None:
+            put_line(str(outcome.job.output))
+        elif outcome.data is not None:
+            sys.stdout.buffer.write(outcome.data)
+            sys.stdout.buffer.flush()

@@ -1,0 +1,144 @@
+"""Cutting a picture into tiles of equal size and blending the results without seams. Pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cyclerdm_cli.errors import UsageError
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """How one side of a picture is covered: `count` tiles of `tile` pixels, one every `stride`.
+
+    The last tile may reach beyond the picture; what is there is reflected. Every tile starts at a multiple
+    of the network's grid, so that a pixel falls on the same place of the grid whatever the tile.
+    """
+
+    length: int
+    tile: int
+    stride: int
+    count: int
+
+    @property
+    def overlap(self) -> int:
+        """Pixels that two neighbours share."""
+        return self.tile - self.stride
+
+    def window(self, index: int) -> Floats:
+        """Return the weights of one tile along this axis: (tile,) in [0, 1].
+
+        Neighbours' weights sum to 1. The outer quarter of an overlap counts nothing: there a tile sees least of
+        its surroundings.
+        """
+        weights = np.ones(self.tile, np.float32)
+        margin = self.overlap // 4
+        ramp = np.clip((np.arange(self.overlap) + 0.5 - margin) / max(self.overlap - 2 * margin, 1), 0, 1)
+        smooth = (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
+        if index > 0:
+            weights[: self.overlap] = smooth
+        if index < self.count - 1:
+            weights[self.stride :] = 1 - smooth
+        return weights
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The tiles of a picture."""
+
+    rows: Axis
+    columns: Axis
+
+    def __len__(self) -> int:
+        return self.rows.count * self.columns.count
+
+
+def plan_axis(length: int, tile: int, overlap: int, multiple: int) -> Axis:
+    """Cover a side with tiles as nearly equal to the wanted size as the grid allows, never larger.
+
+    Args:
+        length: of the side, in pixels, 1 or more.
+        tile: wanted size; 0 for one tile.
+        overlap: wanted, between neighbours; rounded up to the multiple.
+        multiple: of the network; tiles and strides are multiples of it.
+
+    Raises:
+        UsageError: the tile is not larger than twice the overlap.
+    """
+    whole = math.ceil(length / multiple) * multiple
+    tile = tile // multiple * multiple
+    if tile == 0 or tile >= whole:
+        return Axis(length, whole, whole, 1)
+    overlap = math.ceil(overlap / multiple) * multiple
+    if tile < 2 * overlap:
+        raise UsageError(
+            f"tiles of {tile} pixels cannot overlap by {overlap}",
+            hint=f"--tile {2 * overlap} or more, or a smaller --overlap (multiples of {multiple})",
+        )
+    count = math.ceil((length - overlap) / (tile - overlap))
+    stride = math.ceil((length - overlap) / count / multiple) * multiple  # equal: none overlaps by nearly all
+    return Axis(length, stride + overlap, stride, math.ceil((length - overlap) / stride))
+
+
+def plan_grid(size: tuple[int, int], tile: int, overlap: int, multiple: int) -> Grid:
+    """Cover a picture of (height, width) pixels; see `plan_axis`."""
+    return Grid(*(plan_axis(length, tile, overlap, multiple) for length in size))
+
+
+def cut(picture: NDArray[np.generic], grid: Grid, row: int, column: int) -> NDArray[np.generic]:
+    """Return one tile of (H, W, ...), reflected where it reaches beyond the picture."""
+    top, left = row * grid.rows.stride, column * grid.columns.stride
+    tile = picture[top : top + grid.rows.tile, left : left + grid.columns.tile]
+    beyond = ((0, grid.rows.tile - tile.shape[0]), (0, grid.columns.tile - tile.shape[1]))
+    if not any(after for _, after in beyond):
+        return tile
+    # numpy reflects again and again where the picture is smaller than what is missing.
+    return np.pad(tile, (*beyond, *((0, 0),) * (picture.ndim - 2)), mode="reflect")
+
+
+class Blender:
+    """Adds up tiles, row by row, and gives away each strip of the picture as soon as it is complete.
+
+    Only one row of tiles is kept, in float32.
+    """
+
+    def __init__(self, grid: Grid, channels: int) -> None:
+        self.grid = grid
+        self._row = 0
+        self._sums = np.zeros((grid.rows.tile, grid.columns.length, channels), np.float32)
+
+    def add(self, row: int, column: int, tile: Floats) -> None:
+        """Add a tile's result, (tile height, tile width, C); rows must come in order."""
+        if row != self._row:
+            raise ValueError(f"a tile of row {row} while row {self._row} is open")
+        left = column * self.grid.columns.stride
+        width = min(self.grid.columns.tile, self.grid.columns.length - left)
+        weights = self.grid.rows.window(row)[:, None] * self.grid.columns.window(column)[None, :width]
+        self._sums[:, left : left + width] += tile[:, :width] * weights[:, :, None]
+
+    def finish_row(self) -> tuple[slice, Floats]:
+        """Close the open row: return which rows of the picture are complete, and their values (h, W, C)."""
+        rows = self.grid.rows
+        top = self._row * rows.stride
+        last = self._row == rows.count - 1
+        height = rows.length - top if last else rows.stride
+        done = self._sums[:height].copy()
+        if not last:
+            self._sums[: rows.overlap] = self._sums[rows.stride :]
+            self._sums[rows.overlap :] = 0
+        self._row += 1
+        return slice(top, top + height), done
+
+
+def places(grid: Grid, batch: int) -> Iterator[list[tuple[int, int]]]:
+    """Yield the tiles' (row, column) in order, in groups of at most `batch` of the same row."""
+    for row in range(grid.rows.count):
+        for first in range(0, grid.columns.count, batch):
+            yield [(row, column) for column in range(first, min(first + batch, grid.columns.count))]

@@ -1,0 +1,1 @@
+"""Weights: which there are, where they lie, and how they become a network. Knows no pictures."""

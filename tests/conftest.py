@@ -1,0 +1,78 @@
+"""What several tests share: a tiny network with real weights on disk, and pictures to work on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cyclerdm_cli.cycle.compact import CompactConfig, CompactNetwork
+from cyclerdm_cli.tasks.catalogue import TASKS
+from cyclerdm_cli.weights.file import Header, write_weights
+
+TINY = CompactConfig(
+    tasks=tuple(task.name for task in TASKS),
+    tone_tasks=tuple(task.name for task in TASKS if task.tone),
+    widths=(8, 12, 16),
+    encoder_blocks=(1, 1),
+    middle_blocks=1,
+    decoder_blocks=(1, 1),
+    condition=16,
+    gain_width=8,
+)
+
+
+@pytest.fixture(autouse=True)
+def _two_threads() -> None:
+    torch.set_num_threads(2)
+
+
+def tiny_network(seed: int = 0) -> CompactNetwork:
+    """Return a small network that changes pictures: no layer is left at its zero start."""
+    torch.manual_seed(seed)
+    network = CompactNetwork(TINY)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if not bool(parameter.any()):
+                parameter.copy_(0.02 * torch.randn(parameter.shape, generator=generator))
+    return network.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file of weights of a tiny network that knows all tasks."""
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    header = Header(
+        architecture="compact",
+        config=TINY.to_json(),
+        tasks=TINY.tasks,
+        licence="Apache-2.0",
+        training_data="none: random numbers",
+        created="2026-01-01",
+        training={},
+    )
+    write_weights(path, tiny_network().state_dict(), header)
+    return path
+
+
+@pytest.fixture
+def photograph() -> np.ndarray:
+    """Return a smooth picture with an edge and some texture, (97, 131, 3) uint8."""
+    rows, columns = np.mgrid[:97, :131]
+    waves = 110 + 60 * np.sin(rows / 17)[..., None] * np.cos(columns / 23)[..., None] * np.array(
+        [1, 0.8, 0.6]
+    )
+    waves[30:60, 40:90] += 50
+    return np.clip(waves + np.random.default_rng(0).normal(0, 4, waves.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def photograph_file(tmp_path: Path, photograph: np.ndarray) -> Path:
+    """Return a PNG file of `photograph`."""
+    path = tmp_path / "photo.png"
+    Image.fromarray(photograph).save(path)
+    return path

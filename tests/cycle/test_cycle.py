@@ -1,0 +1,75 @@
+"""The three stages: what each is given, and what comes out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from cyclerdm_cli.cycle.cycle import cycle
+from cyclerdm_cli.cycle.padding import padded
+from cyclerdm_cli.cycle.wavelet import Wavelet
+
+
+class NotingStages:
+    """Stages that change nothing, or add a constant in one place, and note what they were given."""
+
+    wavelet = Wavelet.named("haar")
+
+    def __init__(self, added: dict[int, float] | None = None, multiple: int = 1, gain: float = 1.0) -> None:
+        self.added = added or {}
+        self.multiple = multiple
+        self.kept = gain
+        self.given: list[tuple[int, torch.Tensor, torch.Tensor]] = []
+
+    def restore(self, stage: int, estimate: torch.Tensor, degraded: torch.Tensor) -> torch.Tensor:
+        self.given.append((stage, estimate, degraded))
+        start = padded(estimate, self.multiple) if stage == 1 else estimate
+        return start + self.added.get(stage, 0.0)
+
+    def gain(self, high: torch.Tensor, degraded_high: torch.Tensor) -> torch.Tensor:
+        return self.kept * high
+
+
+def picture_of(height: int, width: int) -> torch.Tensor:
+    return torch.rand((2, 3, height, width), generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("multiple", [1, 32])
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (17, 40), (64, 32)])
+def test_stages_that_change_nothing_return_the_picture(size: tuple[int, int], multiple: int) -> None:
+    degraded = picture_of(*size)
+    result = cycle(NotingStages(multiple=multiple), degraded)
+    torch.testing.assert_close(result.restored, degraded, atol=1e-6, rtol=0)
+
+
+def test_each_stage_is_given_what_the_one_before_left_and_the_degraded_picture() -> None:
+    degraded = picture_of(8, 6)
+    stages = NotingStages({1: 0.25, 2: 0.5})
+    cycle(stages, degraded)
+    (first, second, third) = stages.given
+    assert (first[0], second[0], third[0]) == (1, 2, 3)
+    assert torch.equal(first[1], degraded)
+    torch.testing.assert_close(second[1], degraded + 0.25)
+    torch.testing.assert_close(third[1], Wavelet.named("haar").split(degraded + 0.75)[0])
+    assert torch.equal(first[2], degraded)
+    assert torch.equal(second[2], degraded)
+    assert torch.equal(third[2], Wavelet.named("haar").split(degraded)[0])
+
+
+def test_the_third_stage_calibrates_the_low_band_and_the_gain_works_on_the_high_ones() -> None:
+    degraded = picture_of(8, 6)
+    brighter = cycle(NotingStages({3: 1.0}), degraded).restored
+    torch.testing.assert_close(brighter, degraded + 0.5)
+    flat = cycle(NotingStages(gain=0.0), degraded).restored
+    blocks = torch.nn.functional.avg_pool2d(degraded, 2).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    torch.testing.assert_close(flat, blocks)
+
+
+def test_the_result_holds_every_stage_for_training() -> None:
+    degraded = picture_of(8, 6)
+    result = cycle(NotingStages({1: 0.25, 2: 0.5, 3: 1.0}, gain=0.5), degraded)
+    low, high = Wavelet.named("haar").split(degraded + 0.75)
+    torch.testing.assert_close(result.rough, degraded + 0.25)
+    torch.testing.assert_close(result.normal, degraded + 0.75)
+    torch.testing.assert_close(result.calibrated_low, low + 1)
+    torch.testing.assert_close(result.gained_high, high / 2)

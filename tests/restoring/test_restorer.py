@@ -1,0 +1,142 @@
+"""Any size, any depth, any tile: the same picture; broken tiles are repeated, memory that runs out is survived."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from conftest import tiny_network
+from torch import Tensor
+
+from cyclerdm_cli.cycle.compact import CompactNetwork
+from cyclerdm_cli.errors import DeviceError, PictureError, WeightsError
+from cyclerdm_cli.restoring.device import Engine
+from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
+
+CPU = Engine(torch.device("cpu"), torch.float32, "for the test")
+
+
+def restorer(network: torch.nn.Module | None = None, engine: Engine = CPU, **options: object) -> Restorer:
+    return Restorer(network or tiny_network(), engine, RestoreOptions(**options))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 70), (33, 2), (31, 33), (64, 64), (97, 131)])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_any_size_and_depth_comes_back_as_it_was(size: tuple[int, int], kind: type) -> None:
+    pixels = np.random.default_rng(1).integers(0, np.iinfo(kind).max, (*size, 3), dtype=kind)
+    before = pixels.copy()
+    result = restorer().restore(pixels, "denoise")
+    assert result.shape == pixels.shape
+    assert result.dtype == kind
+    np.testing.assert_array_equal(pixels, before)
+
+
+def test_a_network_that_changes_nothing_gives_the_same_bytes(photograph: np.ndarray) -> None:
+    network = tiny_network()
+    for layer in (network.tail, network.gain.layers[-1], network.tone.parameters_of):
+        layer.weight.zero_()
+        layer.bias.zero_()
+    result = restorer(network, tile=64, overlap=32).restore(photograph, "derain")
+    np.testing.assert_array_equal(result, photograph)
+
+
+def test_sixteen_bits_and_eight_bits_agree(photograph: np.ndarray) -> None:
+    eight = restorer().restore(photograph, "dehaze")
+    sixteen = restorer().restore(photograph.astype(np.uint16) * 257, "dehaze")
+    assert np.abs(sixteen / 257 - eight.astype(float)).max() <= 0.51
+
+
+def test_tiles_hardly_change_the_result(photograph: np.ndarray) -> None:
+    picture = np.tile(photograph, (4, 3, 1))
+    whole = restorer(tile=0).restore(picture, "low-light").astype(int)
+    tiled = restorer(tile=192, overlap=64).restore(picture, "low-light").astype(int)
+    assert np.abs(whole - tiled).mean() < 0.2
+
+
+def test_batching_tiles_does_not_change_the_bytes(photograph: np.ndarray) -> None:
+    picture = np.tile(photograph, (2, 3, 1))
+    one = restorer(tile=128, overlap=32).restore(picture, "derain")
+    three = restorer(tile=128, overlap=32, batch=3).restore(picture, "derain")
+    np.testing.assert_array_equal(one, three)
+
+
+def test_the_whole_picture_steers_every_tile(photograph: np.ndarray) -> None:
+    """The same tile in a dark and in a bright surround is not treated alike."""
+    dark, bright = np.tile(photograph, (6, 6, 1)), np.tile(photograph, (6, 6, 1))
+    dark[300:], bright[300:] = 0, 255
+    first, second = (restorer(tile=192).restore(picture, "low-light") for picture in (dark, bright))
+    assert (first[:90, :90] != second[:90, :90]).any()
+
+
+def test_strength_blends_with_the_input(photograph: np.ndarray) -> None:
+    full = restorer().restore(photograph, "dehaze").astype(float)
+    half = restorer(strength=0.5).restore(photograph, "dehaze").astype(float)
+    np.testing.assert_allclose(half, (full + photograph) / 2, atol=1.01)
+    np.testing.assert_array_equal(restorer(strength=0.0).restore(photograph, "dehaze"), photograph)
+
+
+def test_only_what_is_missing_is_painted(photograph: np.ndarray) -> None:
+    mask = np.zeros(photograph.shape[:2], bool)
+    mask[20:40, 30:60] = True
+    first = restorer().restore(photograph, "inpaint", mask)
+    np.testing.assert_array_equal(first[~mask], photograph[~mask])
+    assert (first[mask] != photograph[mask]).any()
+    other = photograph.copy()
+    other[mask] = 3
+    np.testing.assert_array_equal(restorer().restore(other, "inpaint", mask), first)
+
+
+def test_more_steps_are_another_walk_to_a_result(photograph: np.ndarray) -> None:
+    one, four = (restorer(steps=steps).restore(photograph, "denoise") for steps in (1, 4))
+    assert (one != four).any()
+
+
+class BreaksIn(CompactNetwork):
+    """A network that fails as told, then works."""
+
+    def __init__(self, fault: BaseException | None, largest: int, half_is_nan: bool = False) -> None:
+        network = tiny_network()
+        super().__init__(network.config)
+        self.load_state_dict(network.state_dict())
+        self.eval().requires_grad_(False)
+        self.fault, self.largest, self.half_is_nan = fault, largest, half_is_nan
+
+    def forward(self, estimate: Tensor, *others: Tensor) -> Tensor:
+        if self.fault and estimate.shape[-1] > self.largest:
+            raise self.fault
+        if self.half_is_nan and torch.is_autocast_enabled("cpu"):
+            return estimate * float("nan")
+        return super().forward(estimate, *others)
+
+
+def test_memory_that_runs_out_halves_the_tile(photograph: np.ndarray) -> None:
+    picture = np.tile(photograph, (4, 4, 1))
+    network = BreaksIn(torch.OutOfMemoryError("CUDA out of memory"), largest=256)
+    with pytest.warns(UserWarning, match="tiles of 256"):
+        result = restorer(network, tile=512).restore(picture, "denoise")
+    np.testing.assert_array_equal(result, restorer(tile=256).restore(picture, "denoise"))
+
+
+def test_memory_that_always_runs_out_is_one_clear_fault(photograph: np.ndarray) -> None:
+    network = BreaksIn(RuntimeError("DefaultCPUAllocator: can't allocate memory"), largest=0)
+    with pytest.warns(UserWarning, match="out of memory"), pytest.raises(DeviceError, match="out of memory"):
+        restorer(network, tile=512).restore(np.tile(photograph, (6, 6, 1)), "denoise")
+
+
+def test_a_tile_that_breaks_in_half_precision_is_repeated_in_float32(photograph: np.ndarray) -> None:
+    half = Engine(torch.device("cpu"), torch.bfloat16, "for the test")
+    with pytest.warns(UserWarning, match="float32"):
+        result = restorer(BreaksIn(None, 0, half_is_nan=True), half).restore(photograph, "denoise")
+    np.testing.assert_array_equal(result, restorer().restore(photograph, "denoise"))
+
+
+def test_a_result_that_is_never_finite_is_refused(photograph: np.ndarray) -> None:
+    network = tiny_network()
+    network.tail.bias.fill_(float("nan"))
+    with pytest.raises(PictureError, match="not finite"):
+        restorer(network).restore(photograph, "denoise")
+
+
+def test_weights_that_do_not_know_the_task_say_so(photograph: np.ndarray) -> None:
+    with pytest.raises(WeightsError, match="colourise"):
+        restorer().restore(photograph, "colourise")
