@@ -79,9 +79,10 @@ class CompactConfig:
             raise WeightsError(f"compact network: unknown configuration {', '.join(unknown)}")
         if "tasks" not in values:
             raise WeightsError("compact network: the configuration names no tasks")
-        return cls(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        )
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        return cls(**given)
 
 
 CALM = 0.3
@@ -129,6 +130,30 @@ class Level(nn.ModuleList):
         for block in self:
             x = block(x, condition)
         return x
+
+
+class TaskConvolution(nn.Module):
+    """A 3x3 convolution of which every task has its own, blended by a picture's mixture of tasks.
+
+    Where all tasks share the first and the last one, those that pull them apart (denoising smooths, deblurring
+    sharpens) hold each other at zero for the first thousands of iterations.
+    """
+
+    def __init__(self, tasks: int, given: int, made: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(tasks * made, given, 3, 3) / (9 * given) ** 0.5)
+        self.bias = nn.Parameter(torch.zeros(tasks, made))
+
+    def forward(self, x: Tensor, mixture: Tensor) -> Tensor:
+        """Map (B, given, H, W) to (B, made, H, W); mixture (B, K), or (1, K) where all pictures share it."""
+        weight = torch.einsum(
+            "bk,koihw->boihw", mixture, self.weight.view(*self.bias.shape, *self.weight.shape[1:])
+        )
+        bias = torch.einsum("bk,ko->bo", mixture, self.bias)
+        if len(mixture) == 1:
+            return F.conv2d(x, weight[0], bias[0], padding=1)
+        # One by one: as a grouped convolution this takes three times as long.
+        return torch.cat([F.conv2d(x[i : i + 1], weight[i], bias[i], padding=1) for i in range(len(x))])
 
 
 class Summary(nn.Module):
@@ -185,12 +210,12 @@ class FeatureGain(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        last = nn.Conv2d(width, 9, 3, padding=1)
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
         self.layers = nn.Sequential(
-            nn.Conv2d(18, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU(),
-            nn.Conv2d(width, 9, 3, padding=1),
+            nn.Conv2d(18, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), last
         )  # fmt: skip
-        nn.init.zeros_(self.layers[-1].weight)
-        nn.init.zeros_(self.layers[-1].bias)
 
     def forward(self, high: Tensor, degraded_high: Tensor) -> Tensor:
         """Map the bands (3, B, 3, h, w), and those of the degraded picture, to the redundancy in them."""
@@ -217,8 +242,8 @@ class CompactNetwork(nn.Module):
         self.tone = Tone(condition)
         self.gain = FeatureGain(config.gain_width)
 
-        self.head = nn.Conv2d(4 * 7, widths[0], 3, padding=1)
-        nn.init.kaiming_normal_(self.head.weight, a=1)
+        # Every stage sees and changes the picture through convolutions of its own; between them all is shared.
+        self.heads = nn.ModuleList(TaskConvolution(len(config.tasks), 4 * 7, widths[0]) for _ in range(STAGES))
         self.down_levels = nn.ModuleList(
             Level(n, w, condition) for n, w in zip(config.encoder_blocks, widths, strict=False)
         )
@@ -228,17 +253,15 @@ class CompactNetwork(nn.Module):
         self.up_levels = nn.ModuleList(
             Level(n, w, condition) for n, w in zip(config.decoder_blocks, widths, strict=False)
         )
-        self.tail_film = nn.Linear(condition, widths[0])
-        nn.init.normal_(self.tail_film.weight, std=0.5 / (CALM * condition**0.5))
-        self.tail = nn.Conv2d(widths[0], 4 * 3, 3, padding=1)
-        nn.init.zeros_(self.tail.weight)  # every stage starts as identity
-        nn.init.zeros_(self.tail.bias)
+        self.tails = nn.ModuleList(TaskConvolution(len(config.tasks), widths[0], 4 * 3) for _ in range(STAGES))
+        for tail in self.tails:
+            nn.init.zeros_(tail.weight)  # every stage starts as identity
 
-    def condition(self, task: Tensor, thumbnail: Tensor, stage: int, time: Tensor) -> Tensor:
+    def condition(self, mixture: Tensor, thumbnail: Tensor, stage: int, time: Tensor) -> Tensor:
         """Return what steers the blocks, (B, D).
 
         Args:
-            task: (B, D) the task as a vector: a row of `task_table`, a mixture of rows, or a sentence's embedding.
+            mixture: (B, K) or (1, K), see `forward`.
             thumbnail: (B, 3, THUMBNAIL, THUMBNAIL) of the whole degraded picture, in [0, 1].
             stage: 1, 2 or 3.
             time: (B,) in (0, 1]; 1 is the start of a stage.
@@ -246,6 +269,7 @@ class CompactNetwork(nn.Module):
         octaves = time[:, None] * 2.0 ** torch.arange(8, device=time.device) * math.pi
         waves = self.time(torch.cat([octaves.sin(), octaves.cos()], 1))
         place = self.stage_table.weight[stage - 1]
+        task = mixture @ self.task_table.weight
         together = task + self.summary(thumbnail) + place + waves
         condition: Tensor = CALM * self.level_out(together + self.mixing(together))
         return condition
@@ -258,24 +282,34 @@ class CompactNetwork(nn.Module):
             raise WeightsError(
                 f"these weights do not know {task}", hint=f"they know {', '.join(self.config.tasks)}"
             )
-        chosen = torch.full((len(mask),), self.config.tasks.index(task), device=mask.device)
-        return CompactStages(self, chosen, thumbnail, mask, Wavelet.named(self.config.wavelet), steps or 1)
+        mixture = torch.zeros((1, len(self.config.tasks)), device=mask.device)
+        mixture[0, self.config.tasks.index(task)] = 1
+        return CompactStages(self, mixture, thumbnail, mask, Wavelet.named(self.config.wavelet), steps or 1)
 
     def forward(
-        self, estimate: Tensor, degraded: Tensor, mask: Tensor, condition: Tensor, centre: Tensor
+        self,
+        stage: int,
+        estimate: Tensor,
+        degraded: Tensor,
+        mask: Tensor,
+        mixture: Tensor,
+        condition: Tensor,
+        centre: Tensor,
     ) -> Tensor:
         """Predict the clean picture from the estimate at a time of a stage.
 
         Args:
+            stage: 1, 2 or 3.
             estimate, degraded: (B, 3, H, W), H and W multiples of half of `config.multiple`.
             mask: (B, 1, H, W), 1 where the picture is missing.
+            mixture: (B, K), or (1, K) where all pictures share it: how much of each task, of sum 1.
             condition: (B, D), see `condition`.
             centre: (B, 3, 1, 1), the mean colour of the whole degraded picture.
         """
         # About zero: the network works on what differs from the picture's mean colour.
         seen = torch.cat([estimate - centre, degraded - centre, mask], 1)
         x = F.pixel_unshuffle(seen, 2)  # (B, 28, H/2, W/2)
-        x = self.head(x.contiguous(memory_format=torch.channels_last))
+        x = self.heads[stage - 1](x, mixture).contiguous(memory_format=torch.channels_last)
         skips = []
         for level, down in zip(self.down_levels, self.down, strict=True):
             x = level(x, condition)
@@ -284,8 +318,7 @@ class CompactNetwork(nn.Module):
         x = self.middle(x, condition)
         for up, level in zip(reversed(self.up), reversed(self.up_levels), strict=True):
             x = level(F.pixel_shuffle(up(x), 2) + skips.pop(), condition)
-        x = x * (1 + self.tail_film(condition)[:, :, None, None])
-        return estimate + F.pixel_shuffle(self.tail(x), 2)
+        return estimate + F.pixel_shuffle(self.tails[stage - 1](x, mixture), 2)
 
 
 def thumbnail_of(picture: Tensor) -> Tensor:
@@ -298,8 +331,8 @@ class CompactStages:
     """The compact network bound to one batch of pictures: what `cycle` calls for each stage."""
 
     network: CompactNetwork
-    task: Tensor
-    """(B,) int64: the row of each picture's task."""
+    mixture: Tensor
+    """(B, K), or (1, K) where all pictures share it: how much of each task, of sum 1."""
     thumbnail: Tensor
     """(B, 3, THUMBNAIL, THUMBNAIL) of the whole degraded pictures, of which the tensors may be tiles."""
     mask: Tensor
@@ -316,12 +349,13 @@ class CompactStages:
         """Return the estimate that a stage sets out from: in stage 1, the picture with its tone set right."""
         if stage > 1:
             return estimate
-        toned = [name in self.network.config.tone_tasks for name in self.network.config.tasks]
-        changes = torch.tensor(toned, device=estimate.device)[self.task].view(-1, 1, 1, 1)
-        if not bool(changes.any()):
+        config = self.network.config
+        toned = torch.tensor([name in config.tone_tasks for name in config.tasks], device=estimate.device)
+        share = (self.mixture * toned).sum(1).view(-1, 1, 1, 1)
+        if not bool(share.any()):
             return estimate
         start = torch.ones(len(estimate), device=estimate.device)
-        return torch.where(changes, self.network.tone(estimate, self._condition(1, start)), estimate)
+        return torch.lerp(estimate, self.network.tone(estimate, self._condition(1, start)), share)
 
     def predictor(self, stage: int, degraded: Tensor) -> Callable[[Tensor, float | Tensor], Tensor]:
         """Return the function (estimate, time) -> predicted clean picture of one stage.
@@ -333,10 +367,12 @@ class CompactStages:
 
         def predict(estimate: Tensor, time: float | Tensor) -> Tensor:
             times = torch.as_tensor(time, dtype=torch.float32, device=self.thumbnail.device)
-            times = times.expand(len(self.task))
+            times = times.expand(len(self.thumbnail))
             condition = self._condition(stage, times)
             centre = self.thumbnail.mean((2, 3), keepdim=True)
-            return self.network(estimate / level, degraded / level, mask, condition, centre) * level
+            seen = (stage, estimate / level, degraded / level, mask, self.mixture, condition, centre)
+            restored: Tensor = self.network(*seen) * level
+            return restored
 
         return predict
 
@@ -345,4 +381,4 @@ class CompactStages:
         return high - self.network.gain(high, degraded_high)
 
     def _condition(self, stage: int, time: Tensor) -> Tensor:
-        return self.network.condition(self.network.task_table(self.task), self.thumbnail, stage, time)
+        return self.network.condition(self.mixture, self.thumbnail, stage, time)

@@ -30,6 +30,8 @@ class Task:
     """Whether parts of the picture are missing, so that a mask says where."""
     tone: bool = False
     """Whether the damage changes the tone of the whole picture, so that undoing it begins with a curve for all."""
+    share: int = 1
+    """How often training takes it up, against the others: fine detail is learned more slowly than tone."""
     min_luma: float = 0.0
     """Training leaves out photographs darker than this on average: they are no example of a bright one."""
     max_dark_channel: float = 1.0
@@ -37,11 +39,11 @@ class Task:
 
 
 TASKS: tuple[Task, ...] = (
-    Task("denoise", "restore", "grain and sensor noise", "a photograph with noise"),
-    Task("derain", "restore", "rain streaks and their veil", "a photograph taken in the rain"),
-    Task("desnow", "restore", "falling snow", "a photograph taken in falling snow"),
-    Task("raindrop", "restore", "drops of water on the glass", "a photograph through a wet window"),
-    Task("deblur", "restore", "camera shake, motion, defocus", "a blurred photograph"),
+    Task("denoise", "restore", "grain and sensor noise", "a photograph with noise", share=4),
+    Task("derain", "restore", "rain streaks and their veil", "a photograph taken in the rain", share=2),
+    Task("desnow", "restore", "falling snow", "a photograph taken in falling snow", share=2),
+    Task("raindrop", "restore", "drops of water on the glass", "a photograph through a wet window", share=2),
+    Task("deblur", "restore", "camera shake, motion, defocus", "a blurred photograph", share=2),
     Task(
         "inpaint", "restore", "missing parts, scratches, text", "a photograph with missing parts", masked=True
     ),
@@ -53,6 +55,7 @@ TASKS: tuple[Task, ...] = (
         "enhance",
         "dark subject, bright surround",
         "a photograph taken against the light",
+        tone=True,
         min_luma=0.25,
     ),
 )

@@ -38,25 +38,25 @@ class TrainingConfig:
     """Side in pixels of a patch: what the network sees of a scene."""
     patches_per_scene: int = 2
     tasks_per_batch: int = 4
-    curriculum: float = 0.15
+    curriculum: float = 0.1
     """Share of the run over which the tasks join, one after the other, in the order of `tasks`. From scratch, all
     at once, the large even corrections of the tone tasks keep the network from learning any detail."""
     clean_share: float = 0.04
     """Share of scenes that stay clean."""
-    learning_rate: float = 8e-4
+    learning_rate: float = 5e-4
     """Peak, reached after the warm-up; falls along a cosine to a hundredth."""
-    warm_up: float = 0.03
-    """Share of the run."""
+    warm_up: int = 100
+    """Iterations."""
     weight_decay: float = 1e-4
     gradient_norm: float = 1.0
     """Gradients are clipped to this norm."""
     ema: float = 0.999
     """Decay of the averaged weights, which are the ones kept."""
-    stage_shares: tuple[float, float, float] = (0.6, 0.25, 0.15)
+    stage_shares: tuple[float, float, float] = (0.5, 0.3, 0.2)
     """How often each stage is trained."""
-    later_stages_from: float = 0.15
+    later_stages_from: float = 0.55
     """Share of the run before which only stage 1 is trained."""
-    start_share: float = 0.75
+    start_share: float = 0.85
     """How often a stage is trained from its very start, time 1; otherwise the time is uniform."""
     precision: Literal["bf16", "fp32"] = "bf16"
     compile: bool = False
@@ -84,7 +84,7 @@ class TrainingConfig:
             ("curriculum", self.curriculum, 0 <= self.curriculum < 1, "0 up to 1"),
             ("clean_share", self.clean_share, 0 <= self.clean_share < 1, "0 up to 1"),
             ("learning_rate", self.learning_rate, 0 < self.learning_rate < 1, "above 0, below 1"),
-            ("warm_up", self.warm_up, 0 <= self.warm_up < 1, "0 up to 1"),
+            ("warm_up", self.warm_up, self.warm_up >= 1, "1 or more"),
             ("ema", self.ema, 0 <= self.ema < 1, "0 up to 1"),
             ("precision", self.precision, self.precision in ("bf16", "fp32"), "bf16 or fp32"),
             ("stage_shares", self.stage_shares, len(self.stage_shares) == 3 and sum(self.stage_shares) > 0,

@@ -176,15 +176,17 @@ class BatchSource:
         return Batch(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
     def _tasks_of(self, iteration: int, share: float) -> list[int]:
-        """Go through the tasks that have joined, in a new order each time: none is seen more than another."""
+        """Go through the tasks that have joined, each as often as its share, in a new order each time."""
         curriculum = self.config.curriculum
         joined = len(self.tasks) if share >= curriculum else 1 + int(len(self.tasks) * share / curriculum)
+        turns = [index for index, task in enumerate(self.tasks[:joined]) for _ in range(task.share)]
         first = iteration * self.config.tasks_per_batch
         chosen = []
         for turn in range(first, first + self.config.tasks_per_batch):
-            epoch, place = divmod(turn, joined)
-            order = torch.randperm(joined, generator=torch.Generator().manual_seed(self.config.seed + epoch))
-            chosen.append(int(order[place]))
+            epoch, place = divmod(turn, len(turns))
+            seed = self.config.seed * 1_000_003 + epoch
+            order = torch.randperm(len(turns), generator=torch.Generator().manual_seed(seed))
+            chosen.append(turns[int(order[place])])
         return chosen
 
     def _draw_task(self, index: int, count: int, generator: torch.Generator) -> tuple[Tensor, ...]:

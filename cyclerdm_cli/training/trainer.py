@@ -20,8 +20,7 @@ from cyclerdm_cli.training.configuration import TrainingConfig
 from cyclerdm_cli.training.data import BatchSource
 from cyclerdm_cli.training.objective import objective
 
-
-DETAIL = ("head", "down", "middle", "up", "tail", "gain")
+DETAIL = ("heads", "down", "middle", "up", "tails", "gain")
 """Names of the parts of the network that work on pixels; the others steer them."""
 
 
@@ -57,12 +56,11 @@ class Average:
         )
 
 
-def learning_rate(config: TrainingConfig, share: float) -> float:
-    """Return the rate at a share of the run: warm-up, then a cosine down to a hundredth."""
-    if share < config.warm_up:
-        return config.learning_rate * max(share / config.warm_up, 0.01)
-    cosine = 0.5 * (1 + math.cos(math.pi * (share - config.warm_up) / (1 - config.warm_up)))
-    return config.learning_rate * (0.01 + 0.99 * cosine)
+def learning_rate(config: TrainingConfig, iteration: int, share: float) -> float:
+    """Return the rate at an iteration and a share of the run: a cosine down to a hundredth, after the warm-up."""
+    warmth = min(1.0, (iteration + 1) / config.warm_up)
+    cosine = 0.5 * (1 + math.cos(math.pi * share))
+    return config.learning_rate * warmth * (0.01 + 0.99 * cosine)
 
 
 def draw_stage(config: TrainingConfig, share: float, iteration: int) -> int:
@@ -131,13 +129,13 @@ def train(
         stage = draw_stage(config, share, progress.iteration)
         times = draw_times(config, len(batch.clean), progress.iteration, device)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config, share)
+            group["lr"] = learning_rate(config, progress.iteration, share)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             loss = loss_of(network, batch, stage, times, config.weights)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        for group in groups:
-            nn.utils.clip_grad_norm_(group, config.gradient_norm)
+        for parameters in groups:
+            nn.utils.clip_grad_norm_(parameters, config.gradient_norm)
         optimizer.step()
         average.update(network, progress.iteration)
         progress.iteration += 1
@@ -156,7 +154,7 @@ def train(
                 "iteration": progress.iteration,
                 "minutes": round(progress.seconds / 60, 2),
                 "patches_per_second": round(config.log_every * len(batch.clean) / seconds, 1),
-                "learning_rate": learning_rate(config, share),
+                "learning_rate": learning_rate(config, progress.iteration, share),
                 "loss": means,
             }
             with (folder / "log.jsonl").open("a", encoding="utf-8") as log:

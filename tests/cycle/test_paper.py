@@ -40,10 +40,8 @@ def full() -> PaperNetwork:
 
 def rule(key: str, shape: tuple[int, ...]) -> torch.Tensor:
     values = np.random.default_rng(crc32(key.encode())).standard_normal(shape)
-    if len(shape) >= 2:
-        values = values / np.sqrt(np.prod(shape[1:]))
-    else:
-        values = 0.05 * values + key.endswith("weight")
+    matrix = len(shape) >= 2
+    values = values / np.sqrt(np.prod(shape[1:])) if matrix else 0.05 * values + key.endswith("weight")
     return torch.from_numpy(values.astype(np.float32))
 
 
