@@ -33,7 +33,7 @@ def test_any_size_and_depth_comes_back_as_it_was(size: tuple[int, int], kind: ty
 
 def test_a_network_that_changes_nothing_gives_the_same_bytes(photograph: np.ndarray) -> None:
     network = tiny_network()
-    for layer in (network.tail, network.gain.layers[-1], network.tone.parameters_of):
+    for layer in (*network.tails, network.gain.layers[-1], network.tone.parameters_of):
         layer.weight.zero_()
         layer.bias.zero_()
     result = restorer(network, tile=64, overlap=32).restore(photograph, "derain")
@@ -101,18 +101,18 @@ class BreaksIn(CompactNetwork):
         self.eval().requires_grad_(False)
         self.fault, self.largest, self.half_is_nan = fault, largest, half_is_nan
 
-    def forward(self, estimate: Tensor, *others: Tensor) -> Tensor:
+    def forward(self, stage: int, estimate: Tensor, *others: Tensor) -> Tensor:
         if self.fault and estimate.shape[-1] > self.largest:
             raise self.fault
         if self.half_is_nan and torch.is_autocast_enabled("cpu"):
             return estimate * float("nan")
-        return super().forward(estimate, *others)
+        return super().forward(stage, estimate, *others)
 
 
 def test_memory_that_runs_out_halves_the_tile(photograph: np.ndarray) -> None:
     picture = np.tile(photograph, (4, 4, 1))
     network = BreaksIn(torch.OutOfMemoryError("CUDA out of memory"), largest=256)
-    with pytest.warns(UserWarning, match="tiles of 256"):
+    with pytest.warns(UserWarning, match=r"tiles of \d+ pixels"):
         result = restorer(network, tile=512).restore(picture, "denoise")
     np.testing.assert_array_equal(result, restorer(tile=256).restore(picture, "denoise"))
 
@@ -132,7 +132,7 @@ def test_a_tile_that_breaks_in_half_precision_is_repeated_in_float32(photograph:
 
 def test_a_result_that_is_never_finite_is_refused(photograph: np.ndarray) -> None:
     network = tiny_network()
-    network.tail.bias.fill_(float("nan"))
+    network.tails[0].bias.fill_(float("nan"))
     with pytest.raises(PictureError, match="not finite"):
         restorer(network).restore(photograph, "denoise")
 

@@ -72,8 +72,8 @@ def test_a_description_that_does_not_fit_is_named(
 
 def test_numbers_that_are_not_finite_are_never_written(tiny_weights: Path, tmp_path: Path) -> None:
     values = tiny_network().state_dict()
-    values["tail.weight"][0, 0, 0, 0] = float("inf")
-    with pytest.raises(WeightsError, match=r"tail\.weight is not finite"):
+    values["tails.0.weight"][0, 0, 0, 0] = float("inf")
+    with pytest.raises(WeightsError, match=r"tails\.0\.weight is not finite"):
         write_weights(tmp_path / "bad.safetensors", values, read_header(tiny_weights))
     assert list(tmp_path.iterdir()) == []
 
