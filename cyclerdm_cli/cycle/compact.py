@@ -243,7 +243,9 @@ class CompactNetwork(nn.Module):
         self.gain = FeatureGain(config.gain_width)
 
         # Every stage sees and changes the picture through convolutions of its own; between them all is shared.
-        self.heads = nn.ModuleList(TaskConvolution(len(config.tasks), 4 * 7, widths[0]) for _ in range(STAGES))
+        self.heads = nn.ModuleList(
+            TaskConvolution(len(config.tasks), 4 * 7, widths[0]) for _ in range(STAGES)
+        )
         self.down_levels = nn.ModuleList(
             Level(n, w, condition) for n, w in zip(config.encoder_blocks, widths, strict=False)
         )
@@ -253,7 +255,9 @@ class CompactNetwork(nn.Module):
         self.up_levels = nn.ModuleList(
             Level(n, w, condition) for n, w in zip(config.decoder_blocks, widths, strict=False)
         )
-        self.tails = nn.ModuleList(TaskConvolution(len(config.tasks), widths[0], 4 * 3) for _ in range(STAGES))
+        self.tails = nn.ModuleList(
+            TaskConvolution(len(config.tasks), widths[0], 4 * 3) for _ in range(STAGES)
+        )
         for tail in self.tails:
             nn.init.zeros_(tail.weight)  # every stage starts as identity
 
