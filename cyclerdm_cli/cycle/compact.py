@@ -255,11 +255,10 @@ class CompactNetwork(nn.Module):
         self.up_levels = nn.ModuleList(
             Level(n, w, condition) for n, w in zip(config.decoder_blocks, widths, strict=False)
         )
-        self.tails = nn.ModuleList(
-            TaskConvolution(len(config.tasks), widths[0], 4 * 3) for _ in range(STAGES)
-        )
-        for tail in self.tails:
+        tails = [TaskConvolution(len(config.tasks), widths[0], 4 * 3) for _ in range(STAGES)]
+        for tail in tails:
             nn.init.zeros_(tail.weight)  # every stage starts as identity
+        self.tails = nn.ModuleList(tails)
 
     def condition(self, mixture: Tensor, thumbnail: Tensor, stage: int, time: Tensor) -> Tensor:
         """Return what steers the blocks, (B, D).

@@ -30,6 +30,8 @@ class Task:
     """Whether parts of the picture are missing, so that a mask says where."""
     tone: bool = False
     """Whether the damage changes the tone of the whole picture, so that undoing it begins with a curve for all."""
+    degrades: bool = True
+    """Whether there is a module with its degradation; otherwise it is learned from pairs alone."""
     share: int = 1
     """How often training takes it up, against the others: fine detail is learned more slowly than tone."""
     min_luma: float = 0.0

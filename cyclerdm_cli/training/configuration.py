@@ -15,7 +15,13 @@ class ObjectiveWeights:
     tone: float = 0.2
     """The tone curve alone: teaches the whole-picture summary directly."""
     frequency: float = 0.02
-    """L1 between the spectra: keeps fine texture."""
+    """L1 between the spectra, amplitude and phase: keeps fine texture."""
+    structure: float = 0.0
+    """1 - SSIM: local contrast, at some cost in PSNR."""
+    bands: float = 0.0
+    """L1 between the high wavelet bands: edges."""
+    prompts: float = 0.0
+    """The CLIP prompt loss: how much like its damage a result looks to an open_clip model; see `clip`."""
     low_band: float = 0.2
     """The calibrated low-frequency band, in stage 3."""
 
@@ -34,8 +40,8 @@ class TrainingConfig:
     """Scenes a batch."""
     scene: int = 192
     """Side in pixels of a scene: what is degraded, and summed up by its thumbnail."""
-    patch: int = 128
-    """Side in pixels of a patch: what the network sees of a scene."""
+    patches: tuple[int, ...] = (128,)
+    """Sides in pixels of a patch, what the network sees of a scene; several share the run equally, in order."""
     patches_per_scene: int = 2
     tasks_per_batch: int = 4
     curriculum: float = 0.1
@@ -43,6 +49,10 @@ class TrainingConfig:
     at once, the large even corrections of the tone tasks keep the network from learning any detail."""
     clean_share: float = 0.04
     """Share of scenes that stay clean."""
+    mixture_share: float = 0.08
+    """Share of turns with two damages, one upon the other, to be undone at once."""
+    pair_share: float = 0.5
+    """Share of a task's turns that are from pairs, where there are pairs and a degradation."""
     learning_rate: float = 5e-4
     """Peak, reached after the warm-up; falls along a cosine to a hundredth."""
     warm_up: int = 100
@@ -65,6 +75,10 @@ class TrainingConfig:
     checkpoint_minutes: float = 2.0
     log_every: int = 50
     """Iterations between lines of the log."""
+    validations: int = 8
+    """How often the averaged weights are measured in the run, task by task."""
+    validation_pictures: int = 6
+    """Pictures of each task at a validation."""
     weights: ObjectiveWeights = field(default_factory=ObjectiveWeights)
 
     def __post_init__(self) -> None:
@@ -73,8 +87,10 @@ class TrainingConfig:
             ("iterations", self.iterations, self.iterations >= 0, "0 or more"),
             ("minutes", self.minutes, self.minutes >= 0, "0 or more"),
             ("scenes", self.scenes, self.scenes >= 1, "1 or more"),
-            ("patch", self.patch, self.patch >= 32 and self.patch % 32 == 0, "a multiple of 32"),
-            ("scene", self.scene, self.scene >= self.patch, f"the patch, {self.patch}, or more"),
+            ("patches", self.patches, bool(self.patches) and all(p >= 32 and p % 32 == 0 for p in self.patches),
+             "multiples of 32"),
+            ("scene", self.scene, self.scene >= max(self.patches, default=0),
+             f"the largest patch, {max(self.patches, default=0)}, or more"),
             ("patches_per_scene", self.patches_per_scene, self.patches_per_scene >= 1, "1 or more"),
             (
                 "tasks_per_batch", self.tasks_per_batch,
@@ -82,9 +98,13 @@ class TrainingConfig:
                 f"a divisor of scenes, {self.scenes}",
             ),
             ("curriculum", self.curriculum, 0 <= self.curriculum < 1, "0 up to 1"),
+            ("mixture_share", self.mixture_share, 0 <= self.mixture_share <= 1, "0 to 1"),
+            ("pair_share", self.pair_share, 0 <= self.pair_share <= 1, "0 to 1"),
             ("clean_share", self.clean_share, 0 <= self.clean_share < 1, "0 up to 1"),
             ("learning_rate", self.learning_rate, 0 < self.learning_rate < 1, "above 0, below 1"),
             ("warm_up", self.warm_up, self.warm_up >= 1, "1 or more"),
+            ("validations", self.validations, self.validations >= 0, "0 or more"),
+            ("validation_pictures", self.validation_pictures, self.validation_pictures >= 1, "1 or more"),
             ("ema", self.ema, 0 <= self.ema < 1, "0 up to 1"),
             ("precision", self.precision, self.precision in ("bf16", "fp32"), "bf16 or fp32"),
             ("stage_shares", self.stage_shares, len(self.stage_shares) == 3 and sum(self.stage_shares) > 0,
@@ -95,3 +115,7 @@ class TrainingConfig:
                 raise UsageError(f"training: {name} is {value}", hint=f"allowed: {allowed}")
         if not self.iterations and not self.minutes:
             raise UsageError("training has no end", hint="give --iterations or --minutes")
+
+    def patch_at(self, share: float) -> int:
+        """Return the side of a patch when a share of the run is done."""
+        return self.patches[min(int(share * len(self.patches)), len(self.patches) - 1)]

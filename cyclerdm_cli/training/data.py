@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ from cyclerdm_cli.tasks.degradation import degradation_of
 from cyclerdm_cli.tasks.draw import uniform
 from cyclerdm_cli.training.configuration import TrainingConfig
 
+Found = TypeVar("Found")
 SIZES = (1.0, 0.7, 0.5)
 """Every photograph is also seen at these fractions of its size: finer texture, more of the scene."""
 
@@ -44,6 +45,8 @@ class Photographs:
     """(P,) float32: mean dark channel in [0, 1], by which misty photographs are told (He et al., CVPR 2009)."""
     files: tuple[str, ...]
     """Names of the files read, each once."""
+    left_out: tuple[str, ...] = ()
+    """Names of those that were not: unreadable, or smaller than a scene."""
 
     def suitable(self, task: Task) -> Tensor:
         """Return the indices of the photographs that can teach a task: (K,) int64, on the CPU."""
@@ -80,7 +83,7 @@ class Photographs:
 
 
 class Batch(NamedTuple):
-    """What one training step sees."""
+    """What one training step sees: turns of one task each, one after the other."""
 
     clean: Tensor
     """(B, 3, P, P) in [0, 1]."""
@@ -90,41 +93,48 @@ class Batch(NamedTuple):
     """(B, 1, P, P), 1 where the picture is missing."""
     thumbnail: Tensor
     """(B, 3, T, T): the whole degraded scene, of which the patch is a part."""
-    task: Tensor
-    """(B,) int64: index into the tasks trained."""
+    mixture: Tensor
+    """(B, K): how much of each task trained is in the damage, of sum 1."""
+    time: Tensor
+    """(B,) in (0, 1]: where between the clean picture (0) and the stage's start (1) the estimate lies."""
 
 
-def read_photographs(folder: Path, scene: int, device: torch.device) -> Photographs:
-    """Decode every picture below a folder.
-
-    Raises:
-        DataError: there is no folder, no picture in it, or none at least `scene` pixels high and wide.
-    """
+def pictures_in(folder: Path) -> list[Path]:
+    """Return every picture below a folder, sorted. Raises DataError where there is none."""
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder", hint="--data takes a folder of clean photographs")
+        raise DataError(f"{folder}: no such folder", hint="--data takes a folder of photographs")
     paths = sorted(
         path for path in folder.rglob("*") if path.suffix.lower() in BY_EXTENSION and path.is_file()
     )
     if not paths:
-        raise DataError(
-            f"{folder}: no pictures in this folder", hint="--data takes a folder of clean photographs"
-        )
+        raise DataError(f"{folder}: no pictures in this folder", hint="--data takes a folder of photographs")
+    return paths
+
+
+def read_photographs(
+    paths: Sequence[Path], scene: int, device: torch.device, sizes: Sequence[float] = SIZES
+) -> Photographs:
+    """Decode photographs.
+
+    Raises:
+        DataError: none can be read and is at least `scene` pixels high and wide.
+    """
     pieces: list[np.ndarray] = []
-    sides: list[tuple[int, int]] = []
     files: list[str] = []
+    left_out: list[str] = []
     for path in paths:
         try:
-            picture = read_picture(path)
+            found = list(_sizes(read_picture(path).pixels, scene, sizes))
         except PictureError:
-            continue
-        for pixels in _sizes(picture.pixels, scene):
-            pieces.append(pixels)
-            sides.append((pixels.shape[0], pixels.shape[1]))
-            files.append(path.name)
+            found = []
+        pieces.extend(found)
+        (files if found else left_out).append(path.name)
     if not pieces:
         raise DataError(
-            f"{folder}: no picture is at least {scene}x{scene}", hint="larger pictures, or a smaller --scene"
+            f"{paths[0].parent}: no picture is at least {scene}x{scene}",
+            hint="larger pictures, or a smaller --scene",
         )
+    sides = [piece.shape[:2] for piece in pieces]
     starts = np.cumsum([0] + [height * width for height, width in sides[:-1]])
     return Photographs(
         pixels=torch.from_numpy(np.concatenate([piece.reshape(-1, 3) for piece in pieces])).to(device),
@@ -132,14 +142,76 @@ def read_photographs(folder: Path, scene: int, device: torch.device) -> Photogra
         sides=torch.tensor(sides),
         luma=torch.tensor([float((piece.mean((0, 1)) @ (0.299, 0.587, 0.114)) / 255) for piece in pieces]),
         dark_channel=torch.tensor([_dark_channel(piece) for piece in pieces]),
-        files=tuple(dict.fromkeys(files)),
+        files=tuple(files),
+        left_out=tuple(left_out),
     )
 
 
-def _sizes(pixels: np.ndarray, smallest: int) -> Iterator[np.ndarray]:
-    """Yield a photograph at each of SIZES that leaves both sides at least `smallest`; 8 bits."""
+@dataclass(frozen=True)
+class Pairs:
+    """Degraded photographs and the same ones clean: all that is needed of a task without a degradation."""
+
+    lq: Photographs
+    """As degraded."""
+    gt: Photographs
+    """As they should be; every photograph at the same place and of the same size as in `lq`."""
+
+    def cut(self, count: int, side: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return (lq, gt) of random squares, the same of both, each (count, 3, side, side) in [0, 1]."""
+        picks = torch.randint(len(self.lq.sides), (count,), generator=generator, device=generator.device)
+        return self.cut_from(picks.cpu(), side, generator)
+
+    def cut_from(self, chosen: Tensor, side: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return (lq, gt) of a random square of each chosen pair; see `Photographs.cut`."""
+        before = generator.get_state()
+        lq = self.lq.cut(chosen, side, generator)
+        generator.set_state(before)
+        return lq, self.gt.cut(chosen, side, generator)
+
+
+def pairs_in(folder: Path) -> list[tuple[Path, Path]]:
+    """Return the pictures of `folder/lq` and `folder/gt`, paired by their names without extension.
+
+    Raises:
+        DataError: a picture has no partner.
+    """
+    lq, gt = (
+        {path.relative_to(folder / side).with_suffix(""): path for path in pictures_in(folder / side)}
+        for side in ("lq", "gt")
+    )
+    for name in sorted(set(lq) ^ set(gt)):
+        alone, other = (lq[name], "gt") if name in lq else (gt[name], "lq")
+        raise DataError(f"{alone}: no partner in {folder / other}", hint="the two share their name")
+    return [(lq[name], gt[name]) for name in sorted(lq)]
+
+
+def read_pairs(paths: Sequence[tuple[Path, Path]], scene: int, device: torch.device) -> Pairs:
+    """Decode pairs of degraded and clean pictures.
+
+    Raises:
+        DataError: the two of a pair differ in size, or none is at least `scene` pixels high and wide.
+        PictureError: one cannot be read.
+    """
+    for lq, gt in paths:
+        shapes = [read_picture(path).pixels.shape[:2] for path in (lq, gt)]
+        if shapes[0] != shapes[1]:
+            shown = " and ".join(f"{width}x{height}" for height, width in shapes)
+            raise DataError(f"{lq}: the pair has two sizes, {shown}")
+    lqs, gts = (read_photographs(side, scene, device, (1.0,)) for side in zip(*paths, strict=True))
+    return Pairs(lqs, gts)
+
+
+def hold_out(paths: list[Found], every: int = 20) -> tuple[list[Found], list[Found]]:
+    """Set every `every`-th one apart: (for training, for validation); few paths are left together."""
+    if len(paths) < every:
+        return paths, []
+    return [path for place, path in enumerate(paths) if (place + 1) % every], paths[every - 1 :: every]
+
+
+def _sizes(pixels: np.ndarray, smallest: int, sizes: Sequence[float]) -> Iterator[np.ndarray]:
+    """Yield a photograph at each of the sizes that leaves both sides at least `smallest`; 8 bits."""
     eight_bit = to_depth(pixels, 8)
-    for size in SIZES:
+    for size in sizes:
         height, width = round(eight_bit.shape[0] * size), round(eight_bit.shape[1] * size)
         if min(height, width) >= smallest:
             yield (
@@ -156,67 +228,105 @@ def _dark_channel(pixels: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class BatchSource:
-    """Draws batches: the same iteration number gives the same batch, so that training resumes exactly."""
+    """Draws batches: the same iteration gives the same batch, so that training resumes exactly.
 
-    photographs: Photographs
+    A batch is a row of turns, each of one task and each drawn from a generator of its own, seeded by the turn's
+    number. Several processes take up different turns of the same row.
+    """
+
     tasks: tuple[Task, ...]
     config: TrainingConfig
+    photographs: Photographs | None = None
+    """Clean ones, for the tasks that have a degradation."""
+    pairs: dict[str, tuple[Pairs, ...]] = field(default_factory=dict)
+    """Folders of pairs, by the task's name."""
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    rank: int = 0
+    """Which of `world` processes this one is."""
+    world: int = 1
 
     def draw(self, iteration: int, share: float) -> Batch:
         """Cut, degrade and cut again: one batch of scenes * patches_per_scene patches.
 
         Args:
             iteration: of the run.
-            share: of the run that is done, in [0, 1], by which tasks join.
+            share: of the run that is done, in [0, 1], by which tasks join and patches grow.
         """
-        device = self.photographs.pixels.device
-        generator = torch.Generator(device).manual_seed(self.config.seed * 1_000_003 + iteration)
-        per_task = self.config.scenes // self.config.tasks_per_batch
-        parts = [self._draw_task(task, per_task, generator) for task in self._tasks_of(iteration, share)]
+        turns = self.config.tasks_per_batch
+        first = (iteration * self.world + self.rank) * turns
+        parts = [self._draw_turn(turn, share) for turn in range(first, first + turns)]
         return Batch(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
-    def _tasks_of(self, iteration: int, share: float) -> list[int]:
+    def _task_of(self, turn: int, share: float) -> int:
         """Go through the tasks that have joined, each as often as its share, in a new order each time."""
         curriculum = self.config.curriculum
         joined = len(self.tasks) if share >= curriculum else 1 + int(len(self.tasks) * share / curriculum)
-        turns = [index for index, task in enumerate(self.tasks[:joined]) for _ in range(task.share)]
-        first = iteration * self.config.tasks_per_batch
-        chosen = []
-        for turn in range(first, first + self.config.tasks_per_batch):
-            epoch, place = divmod(turn, len(turns))
-            seed = self.config.seed * 1_000_003 + epoch
-            order = torch.randperm(len(turns), generator=torch.Generator().manual_seed(seed))
-            chosen.append(turns[int(order[place])])
-        return chosen
+        places = [index for index, task in enumerate(self.tasks[:joined]) for _ in range(task.share)]
+        epoch, place = divmod(turn, len(places))
+        seed = self.config.seed * 1_000_003 + epoch
+        order = torch.randperm(len(places), generator=torch.Generator().manual_seed(seed))
+        return places[int(order[place])]
 
-    def _draw_task(self, index: int, count: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    def _draw_turn(self, turn: int, share: float) -> Batch:
         from cyclerdm_cli.cycle.compact import thumbnail_of
 
-        task = self.tasks[index]
-        device = generator.device
-        suitable = self.photographs.suitable(task)
-        picks = torch.randint(len(suitable), (count,), generator=generator, device=device).cpu()
-        clean = self.photographs.cut(suitable[picks], self.config.scene, generator)
-        severity = uniform(0, 1, (count,), generator)
-        degraded, mask = degradation_of(task)(clean, severity, generator)
-        if mask is None:
-            mask = torch.zeros_like(clean[:, :1])
-        spared = torch.rand((count, 1, 1, 1), generator=generator, device=device) < self.config.clean_share
+        config = self.config
+        generator = torch.Generator(self.device).manual_seed(config.seed * 1_000_003 + turn)
+        task = self.tasks[self._task_of(turn, share)]
+        clean, degraded, mask, mixture = self._draw_scenes(task, generator)
+        count = len(clean)
+        spared = torch.rand((count, 1, 1, 1), generator=generator, device=self.device) < config.clean_share
         degraded, mask = torch.where(spared, clean, degraded), torch.where(spared, 0.0, mask)
         thumbnail = thumbnail_of(degraded)
+        patch, repeats = config.patch_at(share), config.patches_per_scene
         corners = torch.randint(
-            self.config.scene - self.config.patch + 1,
-            (self.config.patches_per_scene, 2),
-            generator=generator,
-            device=device,
+            config.scene - patch + 1, (repeats, 2), generator=generator, device=self.device
+        ).tolist()
+
+        def cut(plane: Tensor) -> Tensor:
+            return torch.cat([plane[:, :, top : top + patch, left : left + patch] for top, left in corners])
+
+        time = 1 - torch.rand(count * repeats, generator=generator, device=self.device)
+        start = torch.rand(count * repeats, generator=generator, device=self.device) < config.start_share
+        return Batch(
+            clean=cut(clean),
+            degraded=cut(degraded),
+            mask=cut(mask),
+            thumbnail=thumbnail.repeat(repeats, 1, 1, 1),
+            mixture=mixture.expand(count * repeats, -1),
+            time=torch.where(start, 1.0, time),
         )
-        patches = [
-            [
-                plane[:, :, top : top + self.config.patch, left : left + self.config.patch]
-                for plane in (clean, degraded, mask)
-            ]
-            for top, left in corners.tolist()
-        ]
-        planes = [torch.cat(column) for column in zip(*patches, strict=True)]
-        repeated = thumbnail.repeat(self.config.patches_per_scene, 1, 1, 1)
-        return (*planes, repeated, torch.full((len(repeated),), index, device=device))
+
+    def _draw_scenes(self, task: Task, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return clean and degraded scenes, (S, 3, side, side), their mask, (S, 1, ...), and mixture, (1, K)."""
+        config, chance = self.config, torch.rand(2, generator=generator, device=self.device).tolist()
+        count = config.scenes // config.tasks_per_batch
+        mixture = torch.zeros((1, len(self.tasks)), device=self.device)
+        mixture[0, self.tasks.index(task)] = 1
+        folders = self.pairs.get(task.name, ())
+        if folders and (self.photographs is None or not task.degrades or chance[0] < config.pair_share):
+            pick = torch.randint(len(folders), (1,), generator=generator, device=self.device)
+            degraded, clean = folders[int(pick)].cut(count, config.scene, generator)
+            return clean, degraded, torch.zeros_like(clean[:, :1]), mixture
+        if self.photographs is None:
+            raise DataError(f"no photographs to degrade for {task.name}", hint="--data takes clean ones too")
+
+        suitable = self.photographs.suitable(task)
+        picks = torch.randint(len(suitable), (count,), generator=generator, device=self.device).cpu()
+        clean = degraded = self.photographs.cut(suitable[picks], config.scene, generator)
+        second = self._second_of(task, generator) if chance[1] < config.mixture_share else None
+        if second is not None:
+            mixture = mixture / 2
+            mixture[0, self.tasks.index(second)] = 0.5
+        # Later ones in the catalogue happen farther from the sensor: haze before rain, rain before noise.
+        for damage in sorted({task, second or task}, key=self.tasks.index, reverse=True):
+            severity = uniform(0, 1, (count,), generator)
+            degraded, mask = degradation_of(damage)(degraded, severity, generator)
+        return clean, degraded, torch.zeros_like(clean[:, :1]) if mask is None else mask, mixture
+
+    def _second_of(self, task: Task, generator: torch.Generator) -> Task | None:
+        """Choose a second damage that can come with this one."""
+        others = [other for other in self.tasks if other.degrades and not other.masked and other != task]
+        if task.masked or not others:
+            return None
+        return others[int(torch.randint(len(others), (1,), generator=generator, device=self.device))]

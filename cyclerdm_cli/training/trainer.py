@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import copy
 import math
 import random
 import time
@@ -18,7 +18,8 @@ from cyclerdm_cli.cycle.compact import CompactNetwork
 from cyclerdm_cli.errors import CycleRDMError
 from cyclerdm_cli.training.configuration import TrainingConfig
 from cyclerdm_cli.training.data import BatchSource
-from cyclerdm_cli.training.objective import objective
+from cyclerdm_cli.training.objective import Objective
+from cyclerdm_cli.training.processes import ALONE, Processes
 
 DETAIL = ("heads", "down", "middle", "up", "tails", "gain")
 """Names of the parts of the network that work on pixels; the others steer them."""
@@ -46,6 +47,12 @@ class Average:
     decay: float
     values: dict[str, Tensor]
 
+    def of(self, network: nn.Module) -> nn.Module:
+        """Return a copy of the network with the averaged weights."""
+        averaged = copy.deepcopy(network)
+        averaged.load_state_dict(self.values)
+        return averaged.eval().requires_grad_(False)
+
     @torch.no_grad()
     def update(self, network: nn.Module, iteration: int) -> None:
         """Move towards the network's present weights."""
@@ -71,12 +78,8 @@ def draw_stage(config: TrainingConfig, share: float, iteration: int) -> int:
     return chance.choices((1, 2, 3), weights=config.stage_shares)[0]
 
 
-def draw_times(config: TrainingConfig, count: int, iteration: int, device: torch.device) -> Tensor:
-    """Draw the times of a batch, (B,) in (0, 1]: mostly 1, the start of the stage."""
-    generator = torch.Generator().manual_seed(config.seed * 7_000_003 + iteration)
-    times = 1 - torch.rand(count, generator=generator)
-    start = torch.rand(count, generator=generator) < config.start_share
-    return torch.where(start, 1.0, times).to(device)
+Report = Callable[[dict[str, Any]], None]
+Examine = Callable[[nn.Module], dict[str, Any]]
 
 
 def train(
@@ -85,9 +88,12 @@ def train(
     config: TrainingConfig,
     folder: Path,
     *,
+    objective: Objective | None = None,
+    processes: Processes = ALONE,
     resume: bool = False,
     stopped: Callable[[], bool] = lambda: False,
-    report: Callable[[dict[str, Any]], None] = lambda record: None,
+    report: Report = lambda record: None,
+    examine: Examine | None = None,
 ) -> dict[str, Tensor]:
     """Train a network and return its averaged weights, float32 on the CPU.
 
@@ -95,13 +101,17 @@ def train(
         network: on the device that trains; changed in place.
         source: of the batches.
         config: the recipe.
-        folder: where `checkpoint.pt` and `log.jsonl` are kept.
+        folder: where `checkpoint.pt` is kept.
+        objective: what is minimised; by default that of the recipe, without CLIP.
+        processes: this one among those that train together.
         resume: go on from the checkpoint in the folder.
         stopped: asked after each iteration; True ends the sitting after a checkpoint.
-        report: is given each line of the log.
+        report: is given each record of the log.
+        examine: measures a network with the averaged weights, `config.validations` times and at the end; what
+            it returns goes to `report`.
 
     Raises:
-        CycleRDMError: the loss is no longer finite; the last checkpoint stays.
+        CycleRDMError: the loss is no longer finite, or a checkpoint cannot be written; the last one stays.
     """
     device = next(network.parameters()).device
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -111,60 +121,75 @@ def train(
     # Clipped apart: a tone far off has a gradient many times that of all details.
     steering = [value for name, value in network.named_parameters() if not name.startswith(DETAIL)]
     details = [value for name, value in network.named_parameters() if name.startswith(DETAIL)]
-    groups = (steering, details)
     average = Average(
         config.ema, {name: value.detach().float().clone() for name, value in network.state_dict().items()}
     )
-    progress = Progress()
-    checkpoint = folder / "checkpoint.pt"
+    progress, checkpoint = Progress(), folder / "checkpoint.pt"
     if resume:
         progress = _load(checkpoint, network, optimizer, average, device)
+    minimised = objective or Objective(config.weights)
+    loss_of = torch.compile(minimised.__call__) if config.compile else minimised
 
-    loss_of = torch.compile(objective) if config.compile else objective
-    sums: dict[str, list[Tensor]] = {}
-    last_log, last_save = time.monotonic(), time.monotonic()
+    losses: dict[str, list[Tensor]] = {}
+    last_log = last_save = time.monotonic()
     clock = time.monotonic() - progress.seconds
-    while (share := progress.share(config)) < 1 and not stopped():
+    while True:
+        share, stop = processes.agree(progress.share(config), stopped(), device)
+        if share >= 1 or stop:
+            break
         batch = source.draw(progress.iteration, share)
         stage = draw_stage(config, share, progress.iteration)
-        times = draw_times(config, len(batch.clean), progress.iteration, device)
+        rate = learning_rate(config, progress.iteration, share)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config, progress.iteration, share)
+            group["lr"] = rate
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            loss = loss_of(network, batch, stage, times, config.weights)
+            loss = loss_of(network, batch, stage)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        for parameters in groups:
+        processes.average_gradients([*steering, *details])
+        for parameters in (steering, details):
             nn.utils.clip_grad_norm_(parameters, config.gradient_norm)
         optimizer.step()
         average.update(network, progress.iteration)
+        losses.setdefault(f"stage{stage}", []).append(processes.mean(loss.detach()))
         progress.iteration += 1
         progress.seconds = time.monotonic() - clock
-        sums.setdefault(f"stage{stage}", []).append(loss.detach())
 
         if progress.iteration % config.log_every == 0:
-            means = {name: float(torch.stack(values).mean()) for name, values in sorted(sums.items())}
-            if not all(math.isfinite(value) for value in means.values()):
-                raise CycleRDMError(
-                    f"the loss is not finite at iteration {progress.iteration}",
-                    hint=f"a lower --learning-rate; {checkpoint} holds the last good state",
-                )
-            seconds, last_log, sums = time.monotonic() - last_log, time.monotonic(), {}
-            record = {
+            seconds, last_log = time.monotonic() - last_log, time.monotonic()
+            patches = config.log_every * len(batch.clean) * processes.world
+            report({
                 "iteration": progress.iteration,
+                "share": round(share, 4),
                 "minutes": round(progress.seconds / 60, 2),
-                "patches_per_second": round(config.log_every * len(batch.clean) / seconds, 1),
-                "learning_rate": learning_rate(config, progress.iteration, share),
-                "loss": means,
-            }
-            with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
-                log.write(json.dumps(record) + "\n")
-            report(record)
-            if time.monotonic() - last_save > 60 * config.checkpoint_minutes:
-                _save(checkpoint, network, optimizer, average, progress, config)
-                last_save = time.monotonic()
-    _save(checkpoint, network, optimizer, average, progress, config)
+                "patches_per_second": round(patches / seconds, 1),
+                "learning_rate": rate,
+                "loss": _means(losses, progress, checkpoint),
+            })  # fmt: skip
+            losses = {}
+        if examine and int(progress.share(config) * config.validations) > int(share * config.validations):
+            _means(losses, progress, checkpoint)
+            if processes.leads:
+                report({"iteration": progress.iteration, **examine(average.of(network))})
+        if processes.leads and time.monotonic() - last_save > 60 * config.checkpoint_minutes:
+            _means(losses, progress, checkpoint)
+            _save(checkpoint, network, optimizer, average, progress, config)
+            last_save = time.monotonic()
+    _means(losses, progress, checkpoint)
+    if processes.leads:
+        _save(checkpoint, network, optimizer, average, progress, config)
     return {name: value.cpu() for name, value in average.values.items()}
+
+
+def _means(losses: dict[str, list[Tensor]], progress: Progress, checkpoint: Path) -> dict[str, float]:
+    """Return the mean loss of each stage. Raises CycleRDMError where one is not finite."""
+    means = {stage: float(torch.stack(values).mean()) for stage, values in sorted(losses.items())}
+    if not all(math.isfinite(value) for value in means.values()):
+        raise CycleRDMError(
+            f"the loss is not finite at iteration {progress.iteration}",
+            hint=f"a lower --learning-rate; {checkpoint} holds the last good state",
+        )
+    return means
 
 
 def _save(
@@ -183,6 +208,9 @@ def _save(
     try:
         torch.save(state, partial)
         partial.replace(path)
+    except (OSError, RuntimeError) as fault:
+        reason = str(fault).splitlines()[0]
+        raise CycleRDMError(f"{path}: not written: {reason}", hint="the checkpoint before is kept") from fault
     finally:
         partial.unlink(missing_ok=True)
 

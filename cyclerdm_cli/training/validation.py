@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from cyclerdm_cli.cycle.compact import CompactNetwork, thumbnail_of
 from cyclerdm_cli.cycle.cycle import cycle
 from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.tasks.degradation import degradation_of
-from cyclerdm_cli.training.data import Photographs
+from cyclerdm_cli.training.data import Pairs, Photographs
 
 
 @dataclass(frozen=True)
@@ -34,42 +34,79 @@ def psnr(first: Tensor, second: Tensor) -> Tensor:
     return 10 * torch.log10(255**2 / (rounded[0] - rounded[1]).square().mean((1, 2, 3)).clamp_min(1e-4))
 
 
-@torch.inference_mode()
+@dataclass(frozen=True)
+class Held:
+    """What was kept apart from training."""
+
+    photographs: Photographs | None = None
+    """Clean ones, degraded by a fixed seed."""
+    pairs: dict[str, Pairs] = field(default_factory=dict)
+    """By the task's name; they go before the photographs."""
+
+
+Show = Callable[[Task, Tensor, Tensor, Tensor], None]
+"""Is given a task and one degraded, restored and clean picture, (3, H, W) in [0, 1]."""
+
+
+@torch.no_grad()
 def validate(
     network: CompactNetwork,
-    photographs: Photographs,
+    held: Held,
     tasks: Sequence[Task],
     *,
     side: int = 256,
     count: int = 40,
     precision: torch.dtype = torch.float32,
+    show: Show = lambda task, degraded, restored, clean: None,
 ) -> dict[str, TaskScore]:
-    """Restore the middle of each photograph, degraded by a fixed seed; severities evenly spread.
+    """Restore a square of each picture kept apart; photographs are degraded with severities evenly spread.
 
     Args:
         network: as it is; its task table must hold the tasks.
-        photographs: to degrade; those that do not suit a task are left out of it.
-        tasks: to measure.
-        side: of the square cut from each photograph, in pixels.
-        count: of photographs at most.
+        held: the pictures; those that do not suit a task are left out of it.
+        tasks: to measure; one for which nothing was kept apart is left out of the result.
+        side: of the square, in pixels, a multiple of the network's; smaller where the pictures are.
+        count: of pictures at most.
         precision: of the network's computation.
+        show: is given the middle one of each task's pictures.
     """
     scores = {}
-    device = photographs.pixels.device
     for task in tasks:
-        suitable = photographs.suitable(task)
-        chosen = suitable[torch.linspace(0, len(suitable) - 1, min(count, len(suitable))).long()]
         before, after = [], []
-        for number, index in enumerate(chosen):
-            generator = torch.Generator(device).manual_seed(number)
-            clean = photographs.cut(index[None], side, generator)
-            severity = torch.tensor([(number + 0.5) / len(chosen)], device=device)
-            degraded, mask = degradation_of(task)(clean, severity, generator)
+        samples = list(_samples(task, held, side, count, network.multiple))
+        for number, (degraded, mask, clean) in enumerate(samples):
             restored = restore_batch(network, task.name, degraded, mask, precision)
             before.append(psnr(degraded, clean))
             after.append(psnr(restored, clean))
-        scores[task.name] = TaskScore(float(torch.cat(before).mean()), float(torch.cat(after).mean()))
+            if number == len(samples) // 2:
+                show(task, degraded[0], restored[0].float().clamp(0, 1), clean[0])
+        if samples:
+            scores[task.name] = TaskScore(float(torch.cat(before).mean()), float(torch.cat(after).mean()))
     return scores
+
+
+def _samples(
+    task: Task, held: Held, side: int, count: int, multiple: int
+) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
+    """Yield (degraded, mask, clean), each of one picture; the same ones every time."""
+    source = held.pairs[task.name].lq if task.name in held.pairs else held.photographs
+    if source is None or (task.name not in held.pairs and not task.degrades):
+        return
+    suitable = torch.arange(len(source.sides)) if task.name in held.pairs else source.suitable(task)
+    chosen = suitable[torch.linspace(0, len(suitable) - 1, min(count, len(suitable))).long()]
+    device = source.pixels.device
+    for number, index in enumerate(chosen):
+        generator = torch.Generator(device).manual_seed(number)
+        fitting = min(side, int(source.sides[index].min()) // multiple * multiple)
+        if task.name in held.pairs:
+            pair = held.pairs[task.name]
+            degraded, clean = pair.cut_from(index[None], fitting, generator)
+            yield degraded, None, clean
+        else:
+            clean = source.cut(index[None], fitting, generator)
+            severity = torch.tensor([(number + 0.5) / len(chosen)], device=device)
+            degraded, mask = degradation_of(task)(clean, severity, generator)
+            yield degraded, mask, clean
 
 
 def restore_batch(

@@ -1,0 +1,73 @@
+"""Several processes, on one machine or many, that train one network: started by torchrun."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Which of how many this one is."""
+
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the one that writes and speaks."""
+        return self.rank == 0
+
+    @staticmethod
+    def joined() -> Processes:
+        """Join the others, where torchrun started this process; otherwise be alone."""
+        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+            return Processes()
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        return Processes(dist.get_rank(), dist.get_world_size())
+
+    def leave(self) -> None:
+        """Part from the others at the end."""
+        if self.world > 1:
+            dist.destroy_process_group()
+
+    def average_gradients(self, parameters: Sequence[Tensor]) -> None:
+        """Give every process the mean of all gradients; where a parameter had no part in a loss, it is 0."""
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        if self.world == 1:
+            return
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        together = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(together)
+        together /= self.world
+        pieces = torch.split(together, [gradient.numel() for gradient in gradients])
+        for gradient, piece in zip(gradients, pieces, strict=True):
+            gradient.copy_(piece.view_as(gradient))
+
+    def agree(self, share: float, stop: bool, device: torch.device) -> tuple[float, bool]:
+        """Return the leader's share of the run, and whether any process was asked to stop."""
+        if self.world == 1:
+            return share, stop
+        said = torch.tensor([share if self.leads else 0.0, float(stop)], dtype=torch.float64, device=device)
+        dist.all_reduce(said, dist.ReduceOp.MAX)
+        return float(said[0]), bool(said[1])
+
+    def mean(self, value: Tensor) -> Tensor:
+        """Return the mean of a number over all processes."""
+        if self.world > 1:
+            dist.all_reduce(value)
+            value = value / self.world
+        return value
+
+
+ALONE = Processes()
+"""A process that trains by itself."""

@@ -1,0 +1,87 @@
+"""Where a recipe comes from: what fits the machine, a TOML file, options; the later go before the earlier."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from cyclerdm_cli.errors import UsageError
+from cyclerdm_cli.restoring.device import choose_engine
+from cyclerdm_cli.training.configuration import ObjectiveWeights, TrainingConfig
+
+ON_A_GPU: dict[str, Any] = {
+    "scenes": 64,
+    "tasks_per_batch": 16,
+    "learning_rate": 8e-4,
+    "compile": True,
+}
+"""What differs from TrainingConfig's own defaults, which are for a CPU: a GPU is only busy with large batches."""
+MINUTES = {"cpu": 90.0, "cuda": 30.0, "mps": 60.0}
+"""How long a run lasts where nothing else is said."""
+
+
+def read_recipe(
+    tasks: tuple[str, ...], device: str, path: Path | None, settings: list[str], flags: dict[str, Any]
+) -> TrainingConfig:
+    """Combine all into one recipe.
+
+    Args:
+        tasks: names, in the order of the network's task table.
+        device: as in `--device`.
+        path: of a TOML file with fields of TrainingConfig, and a table `weights`.
+        settings: `KEY=VALUE` with TOML values, or `weights.KEY=VALUE`.
+        flags: fields by name.
+
+    Raises:
+        UsageError: an unknown key (the nearest is suggested) or a value that is not allowed.
+    """
+    kind = choose_engine(device).device.type
+    values: dict[str, Any] = dict(ON_A_GPU) if kind == "cuda" else {}
+    if path is not None:
+        values.update(_read(path))
+    for setting in settings:
+        key, sign, value = setting.partition("=")
+        if not sign:
+            raise UsageError(f"--set {setting}: not of the form KEY=VALUE")
+        table, _, inner = key.strip().rpartition(".")
+        parsed = _parse(setting, value)
+        if table:
+            values.setdefault(table, {})[inner] = parsed
+        else:
+            values[inner] = parsed
+    values.update(flags)
+    where = str(path) if path else "the recipe"
+    _check(where, set(values), {field.name for field in fields(TrainingConfig)} - {"tasks"})
+    weights = values.pop("weights", {})
+    _check(f"{where}: weights", set(weights), {field.name for field in fields(ObjectiveWeights)})
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    if not values.get("iterations") and not values.get("minutes"):
+        values["minutes"] = MINUTES.get(kind, 60.0)
+    return TrainingConfig(tasks=tasks, weights=ObjectiveWeights(**weights), **values)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as fault:
+        raise UsageError(f"{path}: {fault}") from fault
+
+
+def _parse(setting: str, value: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        raise UsageError(
+            f"--set {setting}: {value} is no TOML value", hint='text needs quotes: "bf16"'
+        ) from None
+
+
+def _check(where: str, given: set[str], known: set[str]) -> None:
+    for key in sorted(given - known):
+        nearest = get_close_matches(key, known, n=1)
+        raise UsageError(
+            f"{where}: unknown key {key!r}", hint=f"did you mean {nearest[0]!r}?" if nearest else ""
+        )
