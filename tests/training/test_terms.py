@@ -30,7 +30,9 @@ def test_structure_is_that_of_scikit_image() -> None:
 
 def test_the_relative_error_does_not_depend_on_how_strong_the_damage_is() -> None:
     weak, strong = CLEAN + 0.1, CLEAN + 0.4
-    halved = [relative_error(CLEAN + size / 2, CLEAN, given, ALL) for size, given in ((0.1, weak), (0.4, strong))]
+    halved = [
+        relative_error(CLEAN + size / 2, CLEAN, given, ALL) for size, given in ((0.1, weak), (0.4, strong))
+    ]
     assert float(halved[1]) == pytest.approx(0.5, abs=0.05)
     assert float(halved[0]) == pytest.approx(0.5, abs=0.15)
 

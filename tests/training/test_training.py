@@ -19,15 +19,15 @@ from cyclerdm_cli.cycle.compact import CompactNetwork
 from cyclerdm_cli.errors import CycleRDMError, DataError, UsageError
 from cyclerdm_cli.tasks.catalogue import TASKS, find_task
 from cyclerdm_cli.training.configuration import TrainingConfig
-from cyclerdm_cli.training.data import BatchSource, Photographs, pairs_in, pictures_in, read_pairs, read_photographs
+from cyclerdm_cli.training.data import BatchSource, Photographs, pictures_in, read_photographs
 from cyclerdm_cli.training.trainer import train
 from cyclerdm_cli.training.validation import Held, psnr, validate
 from cyclerdm_cli.weights.file import read_header
 
 CPU = torch.device("cpu")
 SMALL = TrainingConfig(
-    tasks=TINY.tasks, iterations=6, scenes=2, scene=64, patches=(32,), tasks_per_batch=2, precision="fp32", log_every=2,
-    later_stages_from=0.3,
+    tasks=TINY.tasks, iterations=6, scenes=2, scene=64, patches=(32,), tasks_per_batch=2, precision="fp32",
+    log_every=2, later_stages_from=0.3,
 )  # fmt: skip
 
 
@@ -192,7 +192,9 @@ def test_an_unknown_key_in_a_recipe_is_named(folder: Path, tmp_path: Path) -> No
 
 
 def test_a_dry_run_says_what_it_would_do(folder: Path) -> None:
-    result = CliRunner().invoke(app, ["train", "--data", str(folder), "--scene", "64", "--patch", "32", "--dry-run"])
+    result = CliRunner().invoke(
+        app, ["train", "--data", str(folder), "--scene", "64", "--patch", "32", "--dry-run"]
+    )
     assert result.exit_code == 0
     for task in TASKS:
         assert f'"{task.name}"' in result.stdout

@@ -1,0 +1,272 @@
+"""Whole runs: pairs, several processes, a kill in the middle, a full disk, what is left for people."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from cyclerdm_cli.app import app
+from cyclerdm_cli.errors import DataError
+from cyclerdm_cli.tasks.catalogue import find_task
+from cyclerdm_cli.training import trainer
+from cyclerdm_cli.training.configuration import TrainingConfig
+from cyclerdm_cli.training.data import (
+    BatchSource,
+    hold_out,
+    pairs_in,
+    pictures_in,
+    read_pairs,
+    read_photographs,
+)
+from cyclerdm_cli.training.records import draw_curves
+
+CPU = torch.device("cpu")
+SMALL = ["--scene", "64", "--patch", "32", "--scenes", "2", "--set", "tasks_per_batch=2", "--device", "cpu",
+         "--precision", "fp32", "--set", "log_every=1", "--set", "validations=0"]  # fmt: skip
+
+
+def picture(number: int, height: int = 80, width: int = 90) -> np.ndarray:
+    """Return a smooth colourful picture, bright and clear."""
+    rows, columns = np.mgrid[:height, :width]
+    waves = [np.sin(rows / (7 + number + c)) * np.cos(columns / (9 + c)) for c in range(3)]
+    return (120 + 110 * np.stack(waves, 2)).astype(np.uint8)
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for number in range(4):
+        Image.fromarray(picture(number)).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    """Return pairs whose lq is the gt with red and blue exchanged."""
+    folder = tmp_path / "pairs"
+    for side in ("lq", "gt"):
+        (folder / side).mkdir(parents=True)
+    for number in range(4):
+        gt = picture(number)
+        Image.fromarray(gt).save(folder / "gt" / f"{number}.png")
+        Image.fromarray(gt[:, :, ::-1]).save(folder / "lq" / f"{number}.png")
+    return folder
+
+
+def command(*arguments: object) -> list[str]:
+    return [str(argument) for argument in ("train", *arguments, *SMALL)]
+
+
+def log_of(folder: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_pairs_stay_together(pairs: Path) -> None:
+    read = read_pairs(pairs_in(pairs), 64, CPU)
+    lq, gt = read.cut(5, 64, torch.Generator().manual_seed(1))
+    assert torch.equal(lq, gt.flip(1))
+    assert not torch.equal(lq[0], lq[1])
+
+
+def test_a_pair_without_partner_or_of_two_sizes_is_named(pairs: Path) -> None:
+    (pairs / "gt" / "3.png").unlink()
+    with pytest.raises(DataError, match=r"lq/3\.png: no partner in .*gt"):
+        pairs_in(pairs)
+    Image.fromarray(picture(3, 70)).save(pairs / "gt" / "3.png")
+    with pytest.raises(DataError, match=r"lq/3\.png: the pair has two sizes, 90x80 and 90x70"):
+        read_pairs(pairs_in(pairs), 64, CPU)
+
+
+def test_a_new_task_is_learned_from_pairs_alone(pairs: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        app, command("--data", pairs, "--task", "swapped", "--iterations", 2, "--out", tmp_path / "run",
+                     "--set", "tasks_per_batch=1"),
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    assert "4 pairs for swapped" in result.stderr
+
+
+def test_pairs_are_mixed_with_degradations(pairs: Path, photographs: Path) -> None:
+    config = TrainingConfig(
+        ("denoise",), 1, scene=64, patches=(64,), scenes=1, tasks_per_batch=1, clean_share=0, pair_share=0.5
+    )
+    clean = read_photographs(pictures_in(photographs), 64, CPU)
+    folder = read_pairs(pairs_in(pairs), 64, CPU)
+    source = BatchSource((find_task("denoise"),), config, clean, {"denoise": (folder,)})
+    batches = [source.draw(iteration, 1.0) for iteration in range(20)]
+    swapped = [torch.equal(batch.degraded, batch.clean.flip(1)) for batch in batches]
+    assert 4 <= sum(swapped) <= 16
+
+
+def test_pairs_of_an_unsaid_task_and_tasks_without_data_are_refused(pairs: Path) -> None:
+    for arguments, reason in (
+        (("--data", pairs), "holds pairs of which task?"),
+        (("--data", f"mist={pairs}"), "mist is not trained"),
+        (("--data", f"denoise={pairs}", "--task", "denoise,derain"), "nothing to learn derain from"),
+        (("--data", pairs / "lq", "--task", "denoize"), "did you mean 'denoise'?"),
+    ):
+        result = CliRunner().invoke(app, command(*arguments))
+        assert result.exit_code == 2
+        assert reason in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_mixture_says_both_damages(photographs: Path) -> None:
+    tasks = tuple(find_task(name) for name in ("denoise", "inpaint", "dehaze"))
+    config = TrainingConfig(
+        tuple(task.name for task in tasks),
+        1,
+        scene=64,
+        patches=(32,),
+        scenes=1,
+        tasks_per_batch=1,
+        mixture_share=1.0,
+    )
+    source = BatchSource(tasks, config, read_photographs(pictures_in(photographs), 64, CPU))
+    seen = {tuple(source.draw(iteration, 1.0).mixture[0].tolist()) for iteration in range(12)}
+    assert seen == {(0.5, 0.0, 0.5), (0.0, 1.0, 0.0)}  # what is missing is never mixed
+
+
+def test_every_twentieth_is_kept_apart() -> None:
+    learned, held = hold_out(list(range(45)))
+    assert held == [19, 39]
+    assert sorted(learned + held) == list(range(45))
+    assert hold_out([1, 2, 3]) == ([1, 2, 3], [])
+
+
+def test_killed_and_resumed_it_ends_with_the_same_bytes(photographs: Path, tmp_path: Path) -> None:
+    def words(out: Path, *more: str) -> list[str]:
+        return command("--data", photographs, "--task", "denoise,dehaze", "--iterations", 40, "--out", out,
+                       "--set", "checkpoint_minutes=0.0001", *more)  # fmt: skip
+
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert CliRunner().invoke(app, words(whole)).exit_code == 0
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cyclerdm_cli", *words(broken)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+    )  # fmt: skip
+    while process.poll() is None and not (
+        (broken / "log.jsonl").is_file() and len((broken / "log.jsonl").read_text().splitlines()) >= 8
+    ):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (broken / "weights.safetensors").exists()
+    result = CliRunner().invoke(app, words(broken, "--resume"))
+    assert result.exit_code == 0, result.stderr
+    assert (broken / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
+
+
+def test_two_processes_follow_the_curve_of_one_with_twice_the_batch(
+    photographs: Path, tmp_path: Path
+) -> None:
+    shared = ("--data", photographs, "--task", "denoise,dehaze", "--iterations", 5)
+    one = command(*shared, "--out", tmp_path / "one")
+    one[one.index("--scenes") + 1], one[one.index("tasks_per_batch=2")] = "4", "tasks_per_batch=4"
+    assert CliRunner().invoke(app, one).exit_code == 0
+    result = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",  "--standalone", "-m",
+         "cyclerdm_cli", *command(*shared, "--out", tmp_path / "two")],
+        capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=120,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    alone, together = log_of(tmp_path / "one"), log_of(tmp_path / "two")
+    assert len(alone) == len(together) == 5
+    for first, second in zip(alone, together, strict=True):
+        assert second["loss"] == pytest.approx(first["loss"], rel=2e-3)
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = command(
+        "--data", photographs, "--task", "denoise,dehaze", "--iterations", 4, "--out", tmp_path / "run"
+    )
+    assert CliRunner().invoke(app, words).exit_code == 0
+    before = (tmp_path / "run" / "checkpoint.pt").read_bytes()
+
+    def full(state: object, path: Path) -> None:
+        path.write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(trainer.torch, "save", full)
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    assert "checkpoint.pt: not written" in result.stderr
+    assert "No space left" in result.stderr
+    assert (tmp_path / "run" / "checkpoint.pt").read_bytes() == before
+    assert not list((tmp_path / "run").glob("*.part"))
+
+
+def test_a_checkpoint_of_another_network_is_not_resumed(photographs: Path, tmp_path: Path) -> None:
+    words = command("--data", photographs, "--iterations", 1, "--out", tmp_path / "run")
+    assert CliRunner().invoke(app, [*words, "--task", "denoise,dehaze"]).exit_code == 0
+    result = CliRunner().invoke(app, [*words, "--task", "denoise,dehaze,derain", "--resume"])
+    assert result.exit_code == 1
+    assert "cannot be resumed" in result.stderr
+
+
+def test_a_run_leaves_log_curves_and_samples(photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = command("--data", photographs, "--task", "denoise,dehaze", "--iterations", 4, "--out", out,
+                    "--valid", photographs)  # fmt: skip
+    words[words.index("validations=0")] = "validations=2"
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.stderr
+    measured = [record for record in log_of(out) if "validation" in record]
+    assert [record["iteration"] for record in measured] == [2, 4]
+    assert set(measured[0]["validation"]) == {"denoise", "dehaze"}  # type: ignore[arg-type]
+    with Image.open(out / "samples.png") as sheet, Image.open(out / "curves.png") as curves:
+        assert sheet.width == 3 * 32 * 2
+        assert curves.size == (1200, 480)
+    assert json.loads((out / "recipe.json").read_text())["iterations"] == 4
+
+
+def test_curves_rise_where_the_numbers_do() -> None:
+    records = [{"iteration": i, "validation": {"denoise": float(i)}} for i in range(5)]
+    drawn = np.asarray(draw_curves(records))[:, 600 + 62 : 600 + 448].astype(int)
+    blue = (drawn[..., 2] > 150) & (drawn[..., 0] < 60)
+    heights = [np.flatnonzero(blue[:, column]).mean() for column in (10, 200, 370)]
+    assert heights[0] > heights[1] > heights[2]
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ("learning_rat=1e-3", "did you mean 'learning_rate'?"),
+        ("weights.tones=1.0", "did you mean 'tone'?"),
+        ("precision=bf16", "no TOML value"),
+        ("seed", "not of the form KEY=VALUE"),
+        ("ema=1.5", "ema is 1.5"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_explained(photographs: Path, setting: str, reason: str) -> None:
+    result = CliRunner().invoke(app, command("--data", photographs, "--set", setting))
+    assert result.exit_code == 2
+    assert reason in result.stderr
+
+
+def test_a_broken_loss_leaves_no_weights(photographs: Path, tmp_path: Path) -> None:
+    extreme = ("--learning-rate", 0.99, "--set", "gradient_norm=1e30", "--set", "warm_up=1")
+    words = command(
+        "--data", photographs, "--task", "denoise,dehaze", "--iterations", 30, "--out", tmp_path / "run", *extreme
+    )  # fmt: skip
+    result = CliRunner().invoke(app, words)
+    if result.exit_code == 0:
+        pytest.fail("a learning rate of 0.99 should have broken the loss")
+    assert "not finite" in result.stderr
+    assert not (tmp_path / "run" / "weights.safetensors").exists()
