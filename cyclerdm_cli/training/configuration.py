@@ -68,6 +68,10 @@ class TrainingConfig:
     """Share of the run before which only stage 1 is trained."""
     start_share: float = 0.85
     """How often a stage is trained from its very start, time 1; otherwise the time is uniform."""
+    clip: str = ""
+    """MODEL:WEIGHTS for the prompt loss: open_clip's name or a JSON file, and a local file or a cached tag."""
+    prompt_iterations: int = 300
+    """Batches on which the prompts are learned beforehand."""
     precision: Literal["bf16", "fp32"] = "bf16"
     compile: bool = False
     """Compile the network (torch.compile): pays on a GPU after about a minute."""

@@ -27,6 +27,7 @@ from cyclerdm_cli.training.data import (
 )
 from cyclerdm_cli.training.objective import Objective
 from cyclerdm_cli.training.processes import Processes
+from cyclerdm_cli.training.prompts import prompt_loss
 from cyclerdm_cli.training.records import RunLog, Sheet, draw_curves
 from cyclerdm_cli.training.trainer import train
 from cyclerdm_cli.training.validation import Held, validate
@@ -181,8 +182,11 @@ def _perform(
             draw_curves(log.read()).save(run.out / "curves.png")
         return {"validation": {name: round(score.gained, 3) for name, score in scores.items()}}
 
+    prompts, right = prompt_loss(run.recipe, source, run.out)
+    if prompts is not None:
+        say(f"prompts learned: {100 * right:.0f} % of the pictures told right")
     values = train(
-        network, source, run.recipe, run.out, objective=Objective(run.recipe.weights), processes=processes,
+        network, source, run.recipe, run.out, objective=Objective(run.recipe.weights, prompts), processes=processes,
         resume=run.resume, stopped=stopped, report=write_down, examine=examine,
     )  # fmt: skip
     header = Header(
