@@ -13,7 +13,7 @@ from cyclerdm_cli.commands.reporting import faults_in_one_line, put_line, put_re
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.pictures.listing import list_inputs
 from cyclerdm_cli.pictures.naming import Job, plan_outputs
-from cyclerdm_cli.tasks.catalogue import TASKS, Command, Task, find_task
+from cyclerdm_cli.tasks.catalogue import TASKS, Command, Task, find_task, new_task
 
 if TYPE_CHECKING:
     from cyclerdm_cli.restoring.batch import Outcome
@@ -154,7 +154,7 @@ def add_to(app: typer.Typer, command: Command) -> None:
             raise UsageError("--quiet and --verbose exclude each other")
         if output == "-" and json:
             raise UsageError("--json and -o - would both write to standard output")
-        asked = _tasks(task, command)
+        asked = _tasks(task, command, weights)
         if mask is not None and not any(one.masked for one in asked):
             raise UsageError("--mask goes with --task inpaint")
         plan = plan_outputs(
@@ -183,11 +183,26 @@ def add_to(app: typer.Typer, command: Command) -> None:
             run.carry_out(files, options)
 
 
-def _tasks(wanted: str | None, command: Command) -> list[Task]:
+def _tasks(wanted: str | None, command: Command, weights: str | None) -> list[Task]:
     if wanted is None:
         names = ", ".join(task.name for task in TASKS if task.command == command)
         raise UsageError(f"cyclerdm {command} needs --task", hint=f"one of: {names}")
-    return [find_task(name.strip(), command) for name in wanted.split("+")]
+    return [_task(name.strip(), command, weights) for name in wanted.split("+")]
+
+
+def _task(name: str, command: Command, weights: str | None) -> Task:
+    """Return a task of the catalogue, or one that the weights asked for learned from pairs."""
+    try:
+        return find_task(name, command)
+    except UsageError:
+        if weights is None or name in [task.name for task in TASKS]:
+            raise
+        from cyclerdm_cli.weights.file import read_header
+        from cyclerdm_cli.weights.registry import locate
+
+        if command == "restore" and name in read_header(locate(weights)[1]).tasks:
+            return new_task(name)
+        raise
 
 
 def _tile(wanted: str) -> int | None:
@@ -259,7 +274,7 @@ class _Run:
                 )
         if self.verbose:
             console.print(f"weights {name}, {engine}", markup=False)
-        work = Work(Restorer(network, engine, options), [task.name for task in self.tasks], files)
+        work = Work(Restorer(network, engine, options), self.tasks, files)
         counts = {"ok": 0, "skipped": 0, "failed": 0}
         seconds = 0.0
         with Progress(console, len(self.plan), self.quiet) as progress, warnings_to(progress.say):

@@ -12,7 +12,7 @@ import typer
 
 from cyclerdm_cli.commands.reporting import INTERRUPTED, faults_in_one_line, put_line, words
 from cyclerdm_cli.errors import UsageError
-from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task
+from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task, new_task
 
 
 def add_to(app: typer.Typer) -> None:
@@ -126,12 +126,7 @@ def _tasks(wanted: str, data: list[str]) -> tuple[Task, ...]:
         pairs.add(names[0])
     if len(set(names)) < len(names):
         raise UsageError(f"--task {wanted}: a task is named twice")
-    return tuple(
-        Task(name, "restore", name, f"a photograph with {name}", degrades=False)
-        if name not in known and name in pairs
-        else find_task(name)
-        for name in names
-    )
+    return tuple(new_task(name) if name not in known and name in pairs else find_task(name) for name in names)
 
 
 def _line(record: dict[str, Any]) -> str:

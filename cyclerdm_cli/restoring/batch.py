@@ -24,7 +24,7 @@ from cyclerdm_cli.pictures.reading import read_picture
 from cyclerdm_cli.pictures.sidebyside import side_by_side
 from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
 from cyclerdm_cli.restoring.restorer import Restorer
-from cyclerdm_cli.tasks.catalogue import find_task
+from cyclerdm_cli.tasks.catalogue import Task
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Work:
     """What is done to each file."""
 
     restorer: Restorer
-    tasks: Sequence[str]
+    tasks: Sequence[Task]
     """One after the other."""
     files: FileOptions
 
@@ -145,7 +145,7 @@ def _read(job: Job, work: Work) -> _Read:
     source = sys.stdin.buffer.read() if job.input.path is None else job.input.path
     picture = read_picture(source, frame=files.frame, limit_pixels=files.limit_pixels)
     mask = None
-    if any(find_task(task).masked for task in work.tasks):
+    if any(task.masked for task in work.tasks):
         if files.mask is not None:
             mask = read_mask(find_mask(files.mask, job.input), picture.size)
         else:
@@ -171,12 +171,11 @@ def _restore_one(
         expect_tiles(tiles * len(work.tasks))
         pixels = picture.pixels
         for task in work.tasks:
-            masked = find_task(task).masked
-            if masked and mask is None:
+            if task.masked and mask is None:
                 raise PictureError(
                     f"{job.input.name}: nothing to fill in", hint="--mask, transparency or pure white"
                 )
-            pixels = work.restorer.restore(pixels, task, mask if masked else None, tile_done)
+            pixels = work.restorer.restore(pixels, task.name, mask if task.masked else None, tile_done)
     except CycleRDMError as fault:
         return _done(Outcome(job, "failed", time.perf_counter() - began, error=_named(job, fault)))
     restored = picture.with_pixels(pixels)

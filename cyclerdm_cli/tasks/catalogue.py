@@ -64,6 +64,13 @@ TASKS: tuple[Task, ...] = (
 """In the order in which training takes them up: what needs detail first, what changes the tone last."""
 
 
+def new_task(name: str) -> Task:
+    """Return a task that is not in the catalogue: learned from pairs alone, known to some weights."""
+    return Task(
+        name, "restore", f"as learned from pairs: {name}", f"a photograph with {name}", degrades=False
+    )
+
+
 def find_task(name: str, command: Command | None = None) -> Task:
     """Return the task of that name.
 

@@ -96,6 +96,22 @@ def test_a_new_task_is_learned_from_pairs_alone(pairs: Path, tmp_path: Path) -> 
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
     assert "4 pairs for swapped" in result.stderr
+    out = tmp_path / "out.png"
+    restore = [
+        "restore",
+        pairs / "lq" / "0.png",
+        "--task",
+        "swapped",
+        "--weights",
+        result.stdout.strip(),
+        "-o",
+        out,
+    ]
+    restored = CliRunner().invoke(app, [str(word) for word in restore])
+    assert restored.exit_code == 0, restored.stderr
+    assert Image.open(out).size == (90, 80)
+    restore[3] = "swappt"
+    assert CliRunner().invoke(app, [str(word) for word in restore]).exit_code == 2
 
 
 def test_pairs_are_mixed_with_degradations(pairs: Path, photographs: Path) -> None:
