@@ -90,7 +90,9 @@ def add_to(app: typer.Typer) -> None:
         }  # fmt: skip
         tasks = _tasks(task, data)
         given = {name: value for name, value in flags.items() if value is not None}
-        recipe = read_recipe(tuple(one.name for one in tasks), device, config, settings or [], given)
+        recipe = read_recipe(
+            tuple(one.name for one in tasks), device, config, settings or [], given, warm=init is not None
+        )
         run = Run(
             tasks, recipe, data_folders(data, tasks), out, valid, init, resume, device, licence, data_note
         )

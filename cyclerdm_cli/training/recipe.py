@@ -24,7 +24,13 @@ MINUTES = {"cpu": 90.0, "cuda": 30.0, "mps": 60.0}
 
 
 def read_recipe(
-    tasks: tuple[str, ...], device: str, path: Path | None, settings: list[str], flags: dict[str, Any]
+    tasks: tuple[str, ...],
+    device: str,
+    path: Path | None,
+    settings: list[str],
+    flags: dict[str, Any],
+    *,
+    warm: bool = False,
 ) -> TrainingConfig:
     """Combine all into one recipe.
 
@@ -34,12 +40,15 @@ def read_recipe(
         path: of a TOML file with fields of TrainingConfig, and a table `weights`.
         settings: `KEY=VALUE` with TOML values, or `weights.KEY=VALUE`.
         flags: fields by name.
+        warm: the network has learned before, so that all tasks go on at once.
 
     Raises:
         UsageError: an unknown key (the nearest is suggested) or a value that is not allowed.
     """
     kind = choose_engine(device).device.type
     values: dict[str, Any] = dict(ON_A_GPU) if kind == "cuda" else {}
+    if warm:
+        values["curriculum"] = 0.0
     if path is not None:
         values.update(_read(path))
     for setting in settings:
