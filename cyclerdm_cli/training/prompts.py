@@ -91,7 +91,7 @@ class Prompts(nn.Module):
             encoded = self.model.encode_text(self.tokens.expand(len(vectors), -1))
         finally:
             handle.remove()
-        return F.normalize(encoded.float(), dim=-1).unflatten(0, self.vectors.shape[:2])
+        return F.normalize(encoded.float(), dim=-1).view(*self.vectors.shape[:2], -1)
 
     def pictures(self, pictures: Tensor) -> Tensor:
         """Return the embeddings of pictures, (B, 3, H, W) in [0, 1]: (B, D) of length 1."""
