@@ -136,8 +136,9 @@ def _line(record: dict[str, Any]) -> str:
         gains = ", ".join(f"{task} {gain:+.2f}" for task, gain in record["validation"].items())
         return f"{record['iteration']} iterations, dB gained: {gains}"
     losses = ", ".join(f"{stage} {loss:.3f}" for stage, loss in record["loss"].items())
-    left = record["minutes"] * (1 / max(record["share"], 1e-6) - 1)
+    share = record["share"]
+    left = f", {record['minutes'] * (1 / share - 1):.0f} min left" if share > 0.01 else ""
     return (
-        f"{record['iteration']} iterations, {record['minutes']:.1f} min, {left:.0f} min left, "
+        f"{record['iteration']} iterations, {record['minutes']:.1f} min{left}, "
         f"{record['patches_per_second']:.0f} patches/s, loss {losses}"
     )
