@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cyclerdm_cli.commands.recipe_options import recipe_options
 from cyclerdm_cli.commands.reporting import INTERRUPTED, faults_in_one_line, put_line, words
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task, new_task
@@ -23,6 +24,7 @@ def add_to(app: typer.Typer) -> None:
         "Example: [bold]cyclerdm train --task all --data photos --minutes 60 --out runs/first[/]"
     )
     @faults_in_one_line
+    @recipe_options
     def train(
         data: Annotated[
             list[str],
@@ -52,22 +54,6 @@ def add_to(app: typer.Typer) -> None:
             str | None, typer.Option("--init", help="Weights to start from: a name or a file.")
         ] = None,
         resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
-        iterations: Annotated[
-            int | None, typer.Option("--iterations", min=0, help="Optimiser steps.")
-        ] = None,
-        minutes: Annotated[float | None, typer.Option("--minutes", min=0, help="Wall-clock time.")] = None,
-        scenes: Annotated[int | None, typer.Option("--scenes", help="Scenes a batch.")] = None,
-        scene: Annotated[int | None, typer.Option("--scene", help="Side of a scene in pixels.")] = None,
-        patch: Annotated[
-            list[int] | None, typer.Option("--patch", help="Side of a patch in pixels; repeated, it grows.")
-        ] = None,
-        learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="At its peak.")] = None,
-        precision: Annotated[str | None, typer.Option("--precision", help="bf16 or fp32.")] = None,
-        seed: Annotated[int | None, typer.Option("--seed")] = None,
-        settings: Annotated[
-            list[str] | None,
-            typer.Option("--set", help="Any other field of the recipe: KEY=VALUE, or weights.KEY=VALUE."),
-        ] = None,
         device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
         licence: Annotated[
             str, typer.Option("--licence", help="Of the weights; written into them.")
@@ -79,26 +65,22 @@ def add_to(app: typer.Typer) -> None:
         dry_run: Annotated[
             bool, typer.Option("--dry-run", help="Print the recipe, the data found and an estimate.")
         ] = False,
+        *,
+        recipe: dict[str, Any],
     ) -> None:
         from cyclerdm_cli.training.recipe import read_recipe
         from cyclerdm_cli.training.run import Run, data_folders, estimate, find_data, perform
 
-        flags = {
-            "iterations": iterations, "minutes": minutes, "scenes": scenes, "scene": scene,
-            "patches": tuple(patch) if patch else None,
-            "learning_rate": learning_rate, "precision": precision, "seed": seed,
-        }  # fmt: skip
         tasks = _tasks(task, data)
-        given = {name: value for name, value in flags.items() if value is not None}
-        recipe = read_recipe(
-            tuple(one.name for one in tasks), device, config, settings or [], given, warm=init is not None
+        resolved = read_recipe(
+            tuple(one.name for one in tasks), device, config, recipe, warm=init is not None
         )
         run = Run(
-            tasks, recipe, data_folders(data, tasks), out, valid, init, resume, device, licence, data_note
+            tasks, resolved, data_folders(data, tasks), out, valid, init, resume, device, licence, data_note
         )
         if dry_run:
             found = find_data(run)
-            put_line(json.dumps({**asdict(recipe), "data": str(found), **estimate(run, found)}, indent=2))
+            put_line(json.dumps({**asdict(resolved), "data": str(found), **estimate(run, found)}, indent=2))
             return
 
         asked_to_stop: list[int] = []

@@ -153,7 +153,8 @@ class TaskConvolution(nn.Module):
         if len(mixture) == 1:
             return F.conv2d(x, weight[0], bias[0], padding=1)
         # One by one: as a grouped convolution this takes three times as long.
-        return torch.cat([F.conv2d(x[i : i + 1], weight[i], bias[i], padding=1) for i in range(len(x))])
+        each = zip(torch.split(x, 1), weight.unbind(), bias.unbind(), strict=True)
+        return torch.cat([F.conv2d(one, own, shift, padding=1) for one, own, shift in each])
 
 
 class Summary(nn.Module):

@@ -3,9 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from cyclerdm_cli.errors import UsageError
+
+
+def check_kinds(values: Any, where: str) -> None:
+    """Check that the fields of a dataclass hold what they are declared to: a file may say anything.
+
+    Raises:
+        UsageError: with the field, its value and what it should be.
+    """
+    for name, kind in get_type_hints(type(values)).items():
+        value, many = getattr(values, name), get_origin(kind) is tuple
+        wanted = get_args(kind)[0] if many else kind
+        if not isinstance(wanted, type):
+            continue  # a choice of words: checked with the ranges
+        allowed = (int, float) if wanted is float else (wanted,)
+        fitting = [
+            isinstance(one, allowed) and (wanted is bool or not isinstance(one, bool))
+            for one in (value if many and isinstance(value, tuple) else [value])
+        ]
+        if isinstance(value, tuple) != many or not all(fitting):
+            words = f"a row of {wanted.__name__}" if many else wanted.__name__
+            raise UsageError(f"{where}: {name} is {value!r}", hint=f"allowed: {words}")
 
 
 @dataclass(frozen=True)
@@ -24,6 +45,10 @@ class ObjectiveWeights:
     """The CLIP prompt loss: how much like its damage a result looks to an open_clip model; see `clip`."""
     low_band: float = 0.2
     """The calibrated low-frequency band, in stage 3."""
+
+    def __post_init__(self) -> None:
+        """Check every field. Raises UsageError."""
+        check_kinds(self, "training: weights")
 
 
 @dataclass(frozen=True)
@@ -87,6 +112,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Check every field. Raises UsageError with the field, its value and the allowed range."""
+        check_kinds(self, "training")
         checks = (
             ("iterations", self.iterations, self.iterations >= 0, "0 or more"),
             ("minutes", self.minutes, self.minutes >= 0, "0 or more"),

@@ -160,9 +160,7 @@ def prompt_loss(config: TrainingConfig, source: BatchSource, folder: Path) -> tu
     if not config.weights.prompts:
         return None, 0.0
     if not config.clip:
-        raise UsageError(
-            "weights.prompts needs a model", hint="--set clip='\"ViT-B-32:/path/to/weights.pt\"'"
-        )
+        raise UsageError("weights.prompts needs a model", hint="--clip ViT-B-32:/path/to/weights.pt")
     model = load_clip(config.clip, source.device)
     name = Path(config.clip.rpartition(":")[0]).name.removesuffix(".json")
     kept = folder / "prompts.pt"

@@ -27,7 +27,6 @@ def read_recipe(
     tasks: tuple[str, ...],
     device: str,
     path: Path | None,
-    settings: list[str],
     flags: dict[str, Any],
     *,
     warm: bool = False,
@@ -38,8 +37,7 @@ def read_recipe(
         tasks: names, in the order of the network's task table.
         device: as in `--device`.
         path: of a TOML file with fields of TrainingConfig, and a table `weights`.
-        settings: `KEY=VALUE` with TOML values, or `weights.KEY=VALUE`.
-        flags: fields by name.
+        flags: fields by name; `weights` is a table.
         warm: the network has learned before, so that all tasks go on at once.
 
     Raises:
@@ -51,20 +49,13 @@ def read_recipe(
         values["curriculum"] = 0.0
     if path is not None:
         values.update(_read(path))
-    for setting in settings:
-        key, sign, value = setting.partition("=")
-        if not sign:
-            raise UsageError(f"--set {setting}: not of the form KEY=VALUE")
-        table, _, inner = key.strip().rpartition(".")
-        parsed = _parse(setting, value)
-        if table:
-            values.setdefault(table, {})[inner] = parsed
-        else:
-            values[inner] = parsed
-    values.update(flags)
-    where = str(path) if path else "the recipe"
+    where, weights = str(path) if path else "the recipe", values.get("weights", {})
+    if not isinstance(weights, dict):
+        raise UsageError(f"{where}: weights is {weights!r}", hint="a table: [weights], then a line a term")
+    weights = {**weights, **flags.get("weights", {})}
+    values = {**values, **flags, "weights": weights}
     _check(where, set(values), {field.name for field in fields(TrainingConfig)} - {"tasks"})
-    weights = values.pop("weights", {})
+    values.pop("weights")
     _check(f"{where}: weights", set(weights), {field.name for field in fields(ObjectiveWeights)})
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     if not values.get("iterations") and not values.get("minutes"):
@@ -77,15 +68,6 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as fault:
         raise UsageError(f"{path}: {fault}") from fault
-
-
-def _parse(setting: str, value: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        raise UsageError(
-            f"--set {setting}: {value} is no TOML value", hint='text needs quotes: "bf16"'
-        ) from None
 
 
 def _check(where: str, given: set[str], known: set[str]) -> None:

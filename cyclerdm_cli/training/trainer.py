@@ -127,8 +127,9 @@ def train(
     progress, checkpoint = Progress(), folder / "checkpoint.pt"
     if resume:
         progress = _load(checkpoint, network, optimizer, average, device)
-    minimised = objective or Objective(config.weights)
-    loss_of = torch.compile(minimised.__call__) if config.compile else minimised
+    loss_of = objective or Objective(config.weights)
+    if config.compile:
+        network.compile(dynamic=False)
 
     losses: dict[str, list[Tensor]] = {}
     last_log = last_save = time.monotonic()

@@ -87,9 +87,9 @@ def test_learned_prompts_tell_damage_and_the_loss_leads_out_of_it(clip: str, fol
 
 def test_a_run_with_prompts_keeps_them_for_resuming(clip: str, folder: Path, tmp_path: Path) -> None:
     words = [
-        "train", "--data", folder, "--task", "low-light,denoise", "--iterations", 2, "--scene", 64, "--patch", 32,
-        "--scenes", 4, "--device", "cpu", "--out", tmp_path / "run", "--set", f'clip="{clip}"',
-        "--set", "weights.prompts=0.1", "--set", "prompt_iterations=3", "--set", "validations=0",
+        "train", "--data", folder, "--task", "low-light,denoise", "--iterations", 2, "--scene", 64, "--patches", 32,
+        "--scenes", 4, "--device", "cpu", "--out", tmp_path / "run", "--clip", clip,
+        "--weight-prompts", "0.1", "--prompt-iterations", "3", "--validations", "0",
     ]  # fmt: skip
     result = CliRunner().invoke(app, [str(word) for word in words])
     assert result.exit_code == 0, result.stderr
@@ -111,8 +111,8 @@ def test_a_model_that_is_not_there_is_one_clear_line(clip: str, folder: Path, tm
     ):
         with pytest.raises(kind, match=reason):
             load_clip(wanted, CPU)
-    words = ["train", "--data", folder, "--task", "denoise", "--scene", 64, "--patch", 32, "--device", "cpu",
-             "--set", "tasks_per_batch=1", "--set", "weights.prompts=0.1", "--out", tmp_path / "run"]  # fmt: skip
+    words = ["train", "--data", folder, "--task", "denoise", "--scene", 64, "--patches", 32, "--device", "cpu",
+             "--tasks-per-batch", "1", "--weight-prompts", "0.1", "--out", tmp_path / "run"]  # fmt: skip
     result = CliRunner().invoke(app, [str(word) for word in words])
     assert result.exit_code == 2
     assert "weights.prompts needs a model" in result.stderr

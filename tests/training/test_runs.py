@@ -32,8 +32,8 @@ from cyclerdm_cli.training.data import (
 from cyclerdm_cli.training.records import draw_curves
 
 CPU = torch.device("cpu")
-SMALL = ["--scene", "64", "--patch", "32", "--scenes", "2", "--set", "tasks_per_batch=2", "--device", "cpu",
-         "--precision", "fp32", "--set", "log_every=1", "--set", "validations=0"]  # fmt: skip
+SMALL = ["--scene", "64", "--patches", "32", "--scenes", "2", "--tasks-per-batch", "2", "--device", "cpu",
+         "--precision", "fp32", "--log-every", "1", "--validations", "0"]  # fmt: skip
 
 
 def picture(number: int, height: int = 80, width: int = 90) -> np.ndarray:
@@ -92,7 +92,7 @@ def test_a_pair_without_partner_or_of_two_sizes_is_named(pairs: Path) -> None:
 def test_a_new_task_is_learned_from_pairs_alone(pairs: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(
         app, command("--data", pairs, "--task", "swapped", "--iterations", 2, "--out", tmp_path / "run",
-                     "--set", "tasks_per_batch=1"),
+                     "--tasks-per-batch", "1"),
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
     assert "4 pairs for swapped" in result.stderr
@@ -165,7 +165,7 @@ def test_every_twentieth_is_kept_apart() -> None:
 def test_killed_and_resumed_it_ends_with_the_same_bytes(photographs: Path, tmp_path: Path) -> None:
     def words(out: Path, *more: str) -> list[str]:
         return command("--data", photographs, "--task", "denoise,dehaze", "--iterations", 40, "--out", out,
-                       "--set", "checkpoint_minutes=0.0001", *more)  # fmt: skip
+                       "--checkpoint-minutes", "0.0001", *more)  # fmt: skip
 
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert CliRunner().invoke(app, words(whole)).exit_code == 0
@@ -261,23 +261,60 @@ def test_curves_rise_where_the_numbers_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "reason"),
+    ("recipe", "reason"),
     [
-        ("learning_rat=1e-3", "did you mean 'learning_rate'?"),
-        ("weights.tones=1.0", "did you mean 'tone'?"),
-        ("precision=bf16", "no TOML value"),
-        ("seed", "not of the form KEY=VALUE"),
-        ("ema=1.5", "ema is 1.5"),
+        ("learning_rat = 1e-3", "did you mean 'learning_rate'?"),
+        ("[weights]\ntones = 1.0", "did you mean 'tone'?"),
+        ("weights = 3", "weights is 3"),
+        ("precision = bf16", "Invalid value"),
+        ("seed = 'three'", "seed is 'three'"),
+        ("warm_up = 1.5", "warm_up is 1.5"),
+        ("stage_shares = 1", "stage_shares is 1"),
+        ("ema = 1.5", "ema is 1.5"),
     ],
 )
-def test_a_setting_that_is_wrong_is_explained(photographs: Path, setting: str, reason: str) -> None:
-    result = CliRunner().invoke(app, command("--data", photographs, "--set", setting))
+def test_a_recipe_that_is_wrong_is_explained(
+    photographs: Path, tmp_path: Path, recipe: str, reason: str
+) -> None:
+    (tmp_path / "recipe.toml").write_text(recipe)
+    words = command("--data", photographs, "--config", tmp_path / "recipe.toml", "--iterations", 1)
+    result = CliRunner().invoke(app, words)
     assert result.exit_code == 2
     assert reason in result.stderr
 
 
+def test_every_field_of_a_recipe_is_an_option_that_goes_before_the_file(
+    photographs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "recipe.toml").write_text("ema = 0.5\nseed = 3\n[weights]\ntone = 0.5\nbands = 0.25\n")
+    words = command(
+        "--data", photographs, "--config", tmp_path / "recipe.toml", "--dry-run", "--iterations", 1,
+        "--seed", 4, "--weight-tone", 0.75, "--stage-shares", "0.5,0.5,0", "--no-compile",
+    )  # fmt: skip
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.stderr
+    resolved = json.loads(result.stdout)
+    assert (resolved["ema"], resolved["seed"], resolved["stage_shares"]) == (0.5, 4, [0.5, 0.5, 0.0])
+    assert (resolved["weights"]["tone"], resolved["weights"]["bands"]) == (0.75, 0.25)
+
+    listed = CliRunner().invoke(app, ["train", "--help"], env={"COLUMNS": "200"}).stdout
+    shown = {name for name in resolved if f"--{name.replace('_', '-')} " in listed.replace("/", " ")}
+    assert set(resolved) - shown <= {"tasks", "weights", "data", "patches_per_second"}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--patches", "96;128"), ("--seed", "three"), ("--stage-shares", "0.5,x,0")]
+)
+def test_an_option_that_is_no_number_is_explained(photographs: Path, option: str, value: str) -> None:
+    words = [word for word in command("--data", photographs) if word not in ("--patches", "32")]
+    result = CliRunner().invoke(app, [*words, option, value], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert option in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_a_broken_loss_leaves_no_weights(photographs: Path, tmp_path: Path) -> None:
-    extreme = ("--learning-rate", 0.99, "--set", "gradient_norm=1e30", "--set", "warm_up=1")
+    extreme = ("--learning-rate", 0.99, "--gradient-norm", "1e30", "--warm-up", "1")
     words = command(
         "--data", photographs, "--task", "denoise,dehaze", "--iterations", 30, "--out", tmp_path / "run", *extreme
     )  # fmt: skip

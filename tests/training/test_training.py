@@ -158,8 +158,9 @@ def test_psnr_is_that_of_eight_bit_pictures() -> None:
 
 
 def test_the_command_makes_weights_that_restore_takes(folder: Path, tmp_path: Path) -> None:
-    words = ["train", "--data", folder, "--task", "dehaze,denoise", "--iterations", 2, "--scene", 64, "--patch", 32,
-             "--scenes", 4, "--out", tmp_path / "run", "--device", "cpu", "--licence", "CC0-1.0"]  # fmt: skip
+    words = ["train", "--data", folder, "--task", "dehaze,denoise", "--iterations", 2, "--scene", 64,
+             "--patches", 32, "--scenes", 4, "--out", tmp_path / "run", "--device", "cpu",
+             "--licence", "CC0-1.0"]  # fmt: skip
     result = CliRunner().invoke(app, [str(word) for word in words])
     assert result.exit_code == 0, result.stderr
     weights = Path(result.stdout.strip())
@@ -193,7 +194,7 @@ def test_an_unknown_key_in_a_recipe_is_named(folder: Path, tmp_path: Path) -> No
 
 def test_a_dry_run_says_what_it_would_do(folder: Path) -> None:
     result = CliRunner().invoke(
-        app, ["train", "--data", str(folder), "--scene", "64", "--patch", "32", "--dry-run"]
+        app, ["train", "--data", str(folder), "--scene", "64", "--patches", "32", "--dry-run"]
     )
     assert result.exit_code == 0
     for task in TASKS:
