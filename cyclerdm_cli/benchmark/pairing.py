@@ -23,7 +23,8 @@ class Pair:
     """A degraded picture and what it should be; either may be missing where the layout has none."""
 
     name: str
-    """The degraded file's path below its folder, without extension; the clean one's where that is missing."""
+    """The degraded file's path without extension, below the folder that all of them share; the clean one's where
+    there is no degraded one."""
     lq: Path | None = None
     gt: Path | None = None
     mask: Path | None = None
@@ -64,23 +65,26 @@ def _pair(layout: Layout, lq_root: Path, gt_root: Path) -> Pairing:
             return Pairing(())
         return Pairing(
             tuple(
-                Pair(_stem(path, gt_root), gt=path, mask=masks[number % len(masks)])
+                Pair(
+                    _stem(path, gt_root / _shared_folder(layout.gt)), gt=path, mask=masks[number % len(masks)]
+                )
                 for number, path in enumerate(clean)
             )
         )
+    lq_folder = lq_root / _shared_folder(layout.lq)
     if not layout.gt:
-        return Pairing(tuple(Pair(_stem(path, lq_root), lq=path) for path in degraded))
+        return Pairing(tuple(Pair(_stem(path, lq_folder), lq=path) for path in degraded))
     shared = sorted(set(_fields(layout.lq)) & set(_fields(layout.gt)))
     partners: dict[tuple[str, ...], list[Path]] = {}
     for path, values in clean.items():
         partners.setdefault(tuple(values[name] for name in shared), []).append(path)
-    names = Counter(_stem(path, lq_root) for path in degraded)
+    names = Counter(_stem(path, lq_folder) for path in degraded)
     pairs, unpaired, used = [], [], set()
     for path, values in degraded.items():
         matches = partners.get(tuple(values[name] for name in shared), [])
         used.update(matches)
-        if len(matches) == 1 and names[_stem(path, lq_root)] == 1:
-            pairs.append(Pair(_stem(path, lq_root), path, matches[0]))
+        if len(matches) == 1 and names[_stem(path, lq_folder)] == 1:
+            pairs.append(Pair(_stem(path, lq_folder), path, matches[0]))
         else:
             unpaired.append(path)
     return Pairing(tuple(pairs), tuple(unpaired), tuple(path for path in clean if path not in used))
@@ -93,7 +97,7 @@ def _fields(pattern: str) -> list[str]:
 def _matching(root: Path, pattern: str) -> dict[Path, dict[str, str]]:
     """Return the pictures below a folder whose path fits a pattern, with the fields' values, as people count."""
     expression = _expression(pattern)
-    fixed = pattern.partition("{")[0].rpartition("/")[0]
+    fixed = _shared_folder(pattern)
     deep = "/" in pattern[len(fixed) + 1 if fixed else 0 :]
     found = {}
     for path in _pictures(root / fixed, deep):
@@ -101,6 +105,11 @@ def _matching(root: Path, pattern: str) -> dict[Path, dict[str, str]]:
         if match:
             found[path] = match.groupdict()
     return dict(sorted(found.items(), key=lambda item: natural_key(_stem(item[0], root))))
+
+
+def _shared_folder(pattern: str) -> str:
+    """Return the part of a pattern, without fields, in which all its files lie."""
+    return pattern.partition("{")[0].rpartition("/")[0]
 
 
 def _expression(pattern: str) -> re.Pattern[str]:

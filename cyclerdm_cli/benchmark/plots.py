@@ -110,15 +110,15 @@ def scatter(x: Axis, y: Axis, series: Sequence[Series]) -> str:
 
 
 def _labels(x: Axis, y: Axis, dots: Sequence[Dot]) -> list[str]:
-    """Write labels beside dots, moved up or down so that none lies over another."""
+    """Write labels beside dots, moved up so that none lies over another."""
     placed: list[tuple[float, float]] = []
     parts = []
-    for dot in sorted(dots, key=lambda dot: -dot.y):
+    for dot in sorted(dots, key=lambda dot: dot.y):
         across, down = _x(x, dot.x), _y(y, dot.y)
         at_the_right = across < WIDTH * 0.7
         height = down + 4
         while any(abs(height - other) < LABEL and abs(across - place) < WIDTH / 4 for place, other in placed):
-            height += 1
+            height -= 1
         placed.append((across, height))
         edge, anchor = (across + 9, "start") if at_the_right else (across - 9, "end")
         if abs(height - down - 4) > 3:

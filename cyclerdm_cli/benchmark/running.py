@@ -87,6 +87,9 @@ class _Tally:
 
 def _run_set(bench: Bench, testset: TestSet, journal: Journal, watcher: Watcher) -> list[Result]:
     candidates = bench.candidates(testset)
+    if not candidates:
+        watcher.say(f"{testset.name}: nothing was made of it by anybody, left out of the tables")
+        return []
     for line in testset.complaints:
         watcher.say(line)
     tallies = [

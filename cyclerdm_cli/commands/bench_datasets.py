@@ -27,7 +27,7 @@ def add_to(bench: typer.Typer) -> None:
         if name is not None:
             _describe(find_dataset(name).dataset)
             return
-        put_line(f"{'builtin':<16} {'all ten':<11} {'120':>6}  needs nothing")
+        put_line(f"{'builtin':<16} {'all ten':<11} {'-':>6}  needs nothing")
         for dataset in read_datasets().values():
             count = str(dataset.images) if dataset.images else "-"
             way = "direct address" if dataset.archive else dataset.home
