@@ -39,7 +39,7 @@ def fetch(dataset: Dataset, root: Path, say: Callable[[str], None]) -> None:
         _unpack(part, archive, root / dataset.name)
         part.unlink()
     except (URLError, TimeoutError, http.client.HTTPException) as fault:
-        reason = getattr(fault, "reason", None) or fault
+        reason = fault if isinstance(fault, HTTPError) else getattr(fault, "reason", fault)
         raise DataError(f"{archive.url}: cannot be fetched: {reason}", hint=f"see {dataset.home}") from fault
     except zipfile.BadZipFile as fault:
         part.unlink(missing_ok=True)
