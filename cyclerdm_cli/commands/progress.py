@@ -20,7 +20,7 @@ class Progress:
             console=console, disable=quiet or not console.is_terminal, transient=True,
         )  # fmt: skip
         self._files = self._bars.add_task("pictures", total=files, visible=files > 1)
-        self._tiles = self._bars.add_task("tiles", total=None)
+        self._tiles = self._bars.add_task("tiles", total=None, visible=False)
 
     def __enter__(self) -> Progress:
         self._bars.start()
@@ -38,7 +38,7 @@ class Progress:
 
     def expect_tiles(self, count: int) -> None:
         """Begin a picture of so many tiles."""
-        self._bars.reset(self._tiles, total=count)
+        self._bars.reset(self._tiles, total=count, visible=True)
 
     def tile_done(self) -> None:
         """Count a tile."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from cyclerdm_cli.benchmark.metrics import psnr as picture_psnr
 from cyclerdm_cli.cycle.compact import CompactNetwork, thumbnail_of
 from cyclerdm_cli.cycle.cycle import cycle
 from cyclerdm_cli.tasks.catalogue import Task
@@ -28,10 +29,16 @@ class TaskScore:
         return self.restored - self.degraded
 
 
+CEILING = 88.0
+"""dB that count for pictures that are identical: the mean over a task stays finite."""
+
+
 def psnr(first: Tensor, second: Tensor) -> Tensor:
     """Return the peak signal-to-noise ratio of each picture, (B,) in dB, after rounding both to 8 bits."""
-    rounded = [(picture.float().clamp(0, 1) * 255).round() for picture in (first, second)]
-    return 10 * torch.log10(255**2 / (rounded[0] - rounded[1]).square().mean((1, 2, 3)).clamp_min(1e-4))
+    rounded = [
+        (picture.float().clamp(0, 1) * 255).round().byte().cpu().numpy() for picture in (first, second)
+    ]
+    return torch.tensor([min(picture_psnr(*pair), CEILING) for pair in zip(*rounded, strict=True)])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,198 @@
+"""`cyclerdm bench`: how good, how fast, on which pictures, and how sure that is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cyclerdm_cli.commands import bench_compare, bench_datasets
+from cyclerdm_cli.commands.bench_run import Asked, names_in
+from cyclerdm_cli.commands.reporting import faults_in_one_line
+
+PICTURES, COMPARED, MACHINE, OUTPUT = "Which pictures", "What to compare", "How to compute", "What to write"
+HELP = """Measure restorations on test sets of the field, on your own pairs, or on the built-in pictures.
+
+PSNR and SSIM in RGB and on Y, each labelled, the input's own numbers beside; the gain with an interval of 95 %.
+
+Example: [bold]cyclerdm bench --dataset builtin --report report.html[/]
+
+Example: [bold]cyclerdm bench --lq rain/lq --gt rain/gt --task derain --outputs PReNet=DIR --report r.html[/]
+
+[bold]cyclerdm bench datasets[/] lists the sets; [bold]cyclerdm bench compare A.json B.json[/] compares two runs."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add `bench` to the program."""
+    bench = typer.Typer(
+        invoke_without_command=True,
+        help=HELP,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.add_typer(bench, name="bench")
+    _add_measuring(bench)
+    bench_compare.add_to(bench)
+    bench_datasets.add_to(bench)
+
+
+def _add_measuring(bench: typer.Typer) -> None:
+    @bench.callback()
+    @faults_in_one_line
+    def measure(
+        context: typer.Context,
+        dataset: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--dataset",
+                rich_help_panel=PICTURES,
+                help="Names with commas between, as `bench datasets` lists them; builtin needs nothing. Kodak24"
+                " takes all noise levels, Kodak24-s25 one.",
+            ),
+        ] = None,
+        data_root: Annotated[
+            Path | None,
+            typer.Option(
+                "--data-root", rich_help_panel=PICTURES, help="The sets' folder. Default: in the cache."
+            ),
+        ] = None,
+        lq: Annotated[
+            list[Path] | None,
+            typer.Option(
+                "--lq", rich_help_panel=PICTURES, help="A folder of degraded pictures. May be repeated."
+            ),
+        ] = None,
+        gt: Annotated[
+            list[Path] | None,
+            typer.Option(
+                "--gt",
+                rich_help_panel=PICTURES,
+                help="The same ones clean, paired by file name without extension; one for each --lq.",
+            ),
+        ] = None,
+        task: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--task", rich_help_panel=PICTURES, help="The damage: one for all --lq, or one for each."
+            ),
+        ] = None,
+        limit: Annotated[
+            int,
+            typer.Option("--limit", min=0, rich_help_panel=PICTURES, help="Pictures a set at most; 0: all."),
+        ] = 0,
+        crop: Annotated[
+            int | None,
+            typer.Option(
+                "--crop",
+                min=0,
+                rich_help_panel=PICTURES,
+                help="Pixels left out at every edge. Default: as published numbers for the set do.",
+            ),
+        ] = None,
+        metrics: Annotated[
+            str,
+            typer.Option(
+                "--metrics",
+                rich_help_panel=PICTURES,
+                help="auto: PSNR, SSIM, and those of lpips, niqe, fid whose weights are there; or names.",
+            ),
+        ] = "auto",
+        weights: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--weights",
+                rich_help_panel=COMPARED,
+                help="A name in the registry, or a file. May be repeated.",
+            ),
+        ] = None,
+        device: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--device", rich_help_panel=COMPARED, help="auto, cpu, cuda, cuda:N, mps. May be repeated."
+            ),
+        ] = None,
+        precision: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--precision", rich_help_panel=COMPARED, help="auto, fp32, bf16, fp16. May be repeated."
+            ),
+        ] = None,
+        steps: Annotated[
+            list[int] | None,
+            typer.Option(
+                "--steps",
+                min=0,
+                max=1000,
+                rich_help_panel=COMPARED,
+                help="Network evaluations a stage; 0: the weights' own number. May be repeated.",
+            ),
+        ] = None,
+        outputs: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--outputs",
+                rich_help_panel=COMPARED,
+                help="DIR or NAME=DIR: pictures that another program made, by the inputs' names, in DIR or DIR/SET."
+                " May be repeated.",
+            ),
+        ] = None,
+        reference: Annotated[
+            bool,
+            typer.Option(
+                "--reference",
+                rich_help_panel=COMPARED,
+                help="Published numbers beside, with their source, where the test files are the same.",
+            ),
+        ] = False,
+        no_weights: Annotated[
+            bool, typer.Option("--no-weights", rich_help_panel=COMPARED, help="Only score --outputs.")
+        ] = False,
+        tile: Annotated[
+            str,
+            typer.Option("--tile", rich_help_panel=MACHINE, help="auto, pixels a side, or 0 for no tiles."),
+        ] = "auto",
+        overlap: Annotated[
+            int, typer.Option("--overlap", min=0, rich_help_panel=MACHINE, help="Pixels that tiles share.")
+        ] = 64,
+        batch: Annotated[
+            int,
+            typer.Option("--batch", min=1, rich_help_panel=MACHINE, help="Tiles computed together on a GPU."),
+        ] = 1,
+        seed: Annotated[int, typer.Option("--seed", rich_help_panel=MACHINE)] = 0,
+        offline: Annotated[
+            bool, typer.Option("--offline", rich_help_panel=MACHINE, help="Never open a connection.")
+        ] = False,
+        json: Annotated[
+            Path | None, typer.Option("--json", rich_help_panel=OUTPUT, help="Results, with every picture's.")
+        ] = None,
+        csv: Annotated[
+            Path | None, typer.Option("--csv", rich_help_panel=OUTPUT, help="A row a picture and candidate.")
+        ] = None,
+        report: Annotated[
+            Path | None,
+            typer.Option("--report", rich_help_panel=OUTPUT, help="One HTML file: tables, plots, pictures."),
+        ] = None,
+        save: Annotated[
+            Path | None,
+            typer.Option("--save", rich_help_panel=OUTPUT, help="Folder for all restored pictures, as PNG."),
+        ] = None,
+        resume: Annotated[
+            bool,
+            typer.Option(
+                "--resume", rich_help_panel=OUTPUT, help="Go on with the run that --json's journal holds."
+            ),
+        ] = False,
+        quiet: Annotated[
+            bool, typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Only faults and the table.")
+        ] = False,
+    ) -> None:
+        if context.invoked_subcommand is not None:
+            return
+        asked = Asked(
+            names_in(dataset or []), data_root, lq or [], gt or [], task or [], limit, crop, metrics,
+            weights or [], device or ["auto"], precision or ["auto"], steps or [0], outputs or [], reference,
+            no_weights, tile, overlap, batch, seed, offline, json, csv, report, save, resume, quiet,
+        )  # fmt: skip
+        asked.check()
+        asked.carry_out()

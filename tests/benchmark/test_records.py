@@ -1,0 +1,97 @@
+"""Results as files and back; two runs beside each other."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from cyclerdm_cli.benchmark.candidates import Setting
+from cyclerdm_cli.benchmark.comparing import compare
+from cyclerdm_cli.benchmark.records import read_json, to_csv, to_json
+from cyclerdm_cli.benchmark.results import PictureScore, Result
+from cyclerdm_cli.errors import DataError
+
+
+def result(name: str = "own", gain: float = 2.0, pictures: int = 4, before: float = 20.0) -> Result:
+    scores = tuple(
+        PictureScore(
+            f"p{place}", 100, 50, {"psnr": before + place}, {"psnr": before + place + gain + 0.1 * place}, 0.5
+        )
+        for place in range(pictures)
+    )
+    return Result(
+        "Rain12", "derain", Setting(name, name, "cpu", "fp32", {"gmac": 10.0}), scores, "rgb", "RGB"
+    )
+
+
+def test_the_json_is_that_of_the_contract() -> None:
+    content = json.loads(to_json([result()], {}))
+    (entry,) = content["results"]
+    assert set(content) >= {"results", "version", "created"}
+    assert (entry["dataset"], entry["task"], entry["images"]) == ("Rain12", "derain", 4)
+    assert entry["input"] == {"psnr": 21.5}
+    assert entry["output"] == {"psnr": pytest.approx(23.65)}
+    assert entry["seconds"] == 2.0
+    assert entry["megapixels_per_second"] == pytest.approx(0.01)
+    assert (entry["weights"], entry["device"], entry["precision"]) == ("own", "cpu", "fp32")
+    assert entry["gain"]["psnr"]["low"] <= entry["gain"]["psnr"]["mean"] <= entry["gain"]["psnr"]["high"]
+
+
+def test_what_was_not_measured_is_absent() -> None:
+    plain = PictureScore("a", 10, 10, {"psnr": 20.0}, {"psnr": 21.0})
+    peer = Result("Rain12", "derain", Setting("peer", "peer"), (plain,), "rgb", "RGB")
+    text = to_json([peer], {})
+    (entry,) = json.loads(text)["results"]
+    assert not {"seconds", "megapixels_per_second", "peak_memory_mib", "device", "precision"} & set(entry)
+    assert "null" not in text
+    assert not {"lpips", "niqe", "fid", "ssim"} & set(entry["output"])
+
+
+def test_infinity_is_a_number_that_every_json_reader_takes(tmp_path: Path) -> None:
+    same = PictureScore('Infinity": 1', 10, 10, {"psnr": 20.0}, {"psnr": math.inf}, 0.1)
+    text = to_json([Result("x", "derain", Setting("own", "own"), (same,), "rgb", "RGB")], {})
+    assert not re.search(r"[:\[,]\s*-?(Infinity|NaN)", text)  # no word that is not JSON
+    (entry,) = json.loads(text, parse_constant=lambda word: pytest.fail(word))["results"]
+    assert entry["output"]["psnr"] == math.inf
+    (tmp_path / "r.json").write_text(text)
+    assert read_json(tmp_path / "r.json")[0].pictures[0] == same
+
+
+def test_results_come_back_as_they_were(tmp_path: Path) -> None:
+    results = [result(), result("other", 3.0)]
+    (tmp_path / "r.json").write_text(to_json(results, {"machines": {}}))
+    found = read_json(tmp_path / "r.json")
+    assert [one.setting.name for one in found] == ["own", "other"]
+    assert found[1].output == pytest.approx(results[1].output)
+    assert found[1].against(found[0])["psnr"].mean == pytest.approx(1.0)
+
+
+def test_the_table_of_pictures_has_a_row_for_each_and_one_for_all() -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv([result()]))))
+    assert [row["picture"] for row in rows] == ["p0", "p1", "p2", "p3", "(all)"]
+    assert float(rows[-1]["output_psnr"]) == pytest.approx(23.65)
+
+
+def test_two_runs_are_compared_picture_by_picture() -> None:
+    (change,) = compare([result("old", 2.0)], [result("new", 2.5, pictures=3)])
+    assert len(change.before.pictures) == 3
+    assert change.differences["psnr"].mean == pytest.approx(0.5)
+    assert change.differences["psnr"].certain
+
+
+def test_pictures_of_one_name_and_other_pixels_are_not_compared() -> None:
+    with pytest.raises(DataError, match="in common"):
+        compare([result()], [result(before=21.0)])
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"results": [{"dataset": "x"}]}'])
+def test_a_file_that_holds_no_results_is_said_to(text: str, tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(text)
+    with pytest.raises(DataError, match="no results of cyclerdm bench"):
+        read_json(tmp_path / "r.json")

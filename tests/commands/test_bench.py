@@ -1,0 +1,315 @@
+"""`cyclerdm bench`, as a shell sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from cyclerdm_cli.app import app
+
+PEERS = Path(__file__).parents[3] / "shared" / "data" / "peers"
+BENCH = PEERS.parent / "bench"
+
+
+def call(*words: str | Path) -> tuple[int, str, str]:
+    """Run the command in this process: exit status, standard output, standard error."""
+    result = CliRunner().invoke(app, ["bench", *[str(word) for word in words]])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def results(path: Path) -> list[dict[str, Any]]:
+    return json.loads(path.read_text(encoding="utf-8"))["results"]  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def pairs(tmp_path: Path, photograph: np.ndarray) -> Path:
+    """Return a folder `rain` with four noisy pictures in lq and the clean ones in gt."""
+    random = np.random.default_rng(0)
+    for number in range(4):
+        clean = np.roll(photograph, 7 * number, axis=1)
+        noisy = np.clip(clean + random.normal(0, 10 + 10 * number, clean.shape), 0, 255).astype(np.uint8)
+        for kind, pixels in (("lq", noisy), ("gt", clean)):
+            (tmp_path / "rain" / kind).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / "rain" / kind / f"{number}.png")
+    return tmp_path / "rain"
+
+
+@pytest.fixture
+def bench(pairs: Path, tiny_weights: Path) -> list[str | Path]:
+    """Return words that measure the pairs with tiny weights."""
+    return [
+        *("--lq", pairs / "lq", "--gt", pairs / "gt", "--task", "derain"),
+        *("--weights", tiny_weights, "--device", "cpu", "--precision", "fp32"),
+    ]
+
+
+def test_a_table_and_all_files_come_of_one_command(bench: list[str | Path], tmp_path: Path) -> None:
+    files = {name: tmp_path / "out" / f"r.{name}" for name in ("json", "csv", "html")}
+    status, out, err = call(*bench, "--json", files["json"], "--csv", files["csv"], "--report", files["html"])
+    assert (status, err) == (0, "")
+    assert out.startswith("rain, derain, 4 pictures")
+    assert "PSNR RGB*" in out
+    assert "SSIM Y" in out
+    (entry,) = results(files["json"])
+    assert (entry["dataset"], entry["task"], entry["images"]) == ("rain", "derain", 4)
+    assert set(entry["input"]) == set(entry["output"]) == {"psnr", "ssim", "psnr_y", "ssim_y"}
+    assert entry["device"] == "cpu"
+    assert entry["seconds"] > 0
+    assert entry["peak_memory_mib"] > 1
+    assert entry["settings"]["parameters"] > 0
+    assert entry["settings"]["gmac"] > 0
+    assert files["csv"].read_text().count("\n") == 6
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["r.csv", "r.html", "r.json"]
+
+
+def test_the_report_needs_nothing_but_itself(bench: list[str | Path], tmp_path: Path) -> None:
+    assert call(*bench, "--report", tmp_path / "r.html")[0] == 0
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    addresses = re.findall(r"""(?:src|href)="([^"]*)""", page)
+    assert addresses
+    assert all(address.startswith(("data:image/jpeg;base64,", "#")) for address in addresses)
+    assert not re.search(r"https?://|@import|url\(", page)
+    for word in ("best", "median", "worst", "<svg", 'type="range"'):
+        assert word in page
+
+
+def test_the_output_is_scored_and_can_be_kept_and_scored_again(
+    bench: list[str | Path], pairs: Path, tmp_path: Path
+) -> None:
+    assert call(*bench, "--json", tmp_path / "a.json", "--save", tmp_path / "kept")[0] == 0
+    kept = next((tmp_path / "kept").iterdir())
+    assert len(list(kept.rglob("*.png"))) == 4
+    words = [*bench[:6], "--no-weights", "--outputs", f"again={kept}", "--json", tmp_path / "b.json"]
+    assert call(*words)[0] == 0
+    (own,), (again,) = results(tmp_path / "a.json"), results(tmp_path / "b.json")
+    assert own["output"] == again["output"]
+    assert own["input"] == again["input"]
+    assert again["weights"] == "again"
+    assert "seconds" not in again
+
+
+def test_candidates_stand_side_by_side_over_the_same_pictures(
+    bench: list[str | Path], pairs: Path, tmp_path: Path
+) -> None:
+    status, out, _ = call(
+        *bench, "--precision", "bf16", "--steps", "1", "--steps", "2",
+        "--outputs", f"perfect={pairs / 'gt'}", "--json", tmp_path / "r.json",
+    )  # fmt: skip
+    assert status == 0
+    found = results(tmp_path / "r.json")
+    assert [entry["name"] for entry in found] == [
+        "tiny fp32 1 steps", "tiny fp32 2 steps", "tiny bf16 1 steps", "tiny bf16 2 steps", "perfect",
+    ]  # fmt: skip
+    assert {json.dumps(entry["input"]) for entry in found} == {json.dumps(found[0]["input"])}
+    assert found[-1]["output"]["psnr"] == float("inf")
+    assert "against tiny fp32 1 steps*" in out
+    assert re.search(r"perfect\s+inf", out)
+    assert set(found[1]["against"]["tiny fp32 1 steps"]) == {"psnr", "ssim", "psnr_y", "ssim_y"}
+
+
+def test_what_cannot_be_measured_is_named_and_the_rest_scored(
+    bench: list[str | Path], pairs: Path, tmp_path: Path
+) -> None:
+    (pairs / "gt" / "0.png").unlink()
+    damaged = pairs / "lq" / "1.png"
+    damaged.write_bytes(damaged.read_bytes()[:300])
+    Image.open(pairs / "gt" / "2.png").crop((0, 0, 50, 60)).save(pairs / "gt" / "2.png")
+    status, out, err = call(*bench, "--json", tmp_path / "r.json", "--report", tmp_path / "r.html")
+    assert status == 3
+    lines = err.splitlines()
+    assert len(lines) == 3
+    assert "lq/0.png: has no partner" in lines[0]
+    assert "lq/1.png" in lines[1]
+    assert "131 x 97" in lines[2]
+    assert "50 x 60" in lines[2]
+    assert "1 pictures, 3 left out" in out
+    (entry,) = results(tmp_path / "r.json")
+    assert [picture["name"] for picture in entry["pictures"]] == ["3"]
+    assert len(entry["failed"]) == 3
+    assert "lq/1.png" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_several_folders_in_one_command(bench: list[str | Path], pairs: Path, tmp_path: Path) -> None:
+    fog = tmp_path / "fog"
+    for kind in ("lq", "gt"):
+        (fog / kind).mkdir(parents=True)
+        (fog / kind / "0.png").write_bytes((pairs / kind / "0.png").read_bytes())
+    status, _, _ = call(
+        *bench, "--lq", fog / "lq", "--gt", fog / "gt", "--task", "dehaze", "--json", tmp_path / "r.json"
+    )
+    assert status == 0
+    found = [(entry["dataset"], entry["task"], entry["images"]) for entry in results(tmp_path / "r.json")]
+    assert found == [("rain", "derain", 4), ("fog", "dehaze", 1)]
+
+
+def test_without_reference_no_metric_of_likeness(
+    tiny_weights: Path, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CYCLERDM_HOME", str(tmp_path / "home"))
+    status, _, err = call(
+        "--lq", pairs / "lq", "--task", "derain", "--weights", tiny_weights, "--json", tmp_path / "r.json"
+    )
+    assert status == 0
+    assert "niqe_pris_params.npz" in err
+    (entry,) = results(tmp_path / "r.json")
+    assert (entry["images"], entry["input"], entry["output"]) == (4, {}, {})
+
+
+def test_an_interrupted_run_goes_on_where_it_was(
+    bench: list[str | Path], pairs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "whole").mkdir()
+    assert call(*bench, "--json", tmp_path / "whole" / "r.json")[0] == 0
+    for number in range(4, 300):
+        for kind in ("lq", "gt"):
+            (pairs / kind / f"{number}.png").symlink_to(pairs / kind / "0.png")
+    target, journal = tmp_path / "r.json", tmp_path / "r.json.journal"
+    command = [sys.executable, "-m", "cyclerdm_cli", "bench", *map(str, bench), "--json", str(target)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and (not journal.exists() or journal.read_bytes().count(b"\n") < 5):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 130, err
+    assert "--resume" in err
+    assert not target.exists()
+    done = journal.read_bytes().count(b"\n")
+    with journal.open("a") as stream:
+        stream.write('{"key": "cut sh')
+    for number in range(4, 300):
+        for kind in ("lq", "gt"):
+            (pairs / kind / f"{number}.png").unlink()
+
+    before = {json.loads(line)["name"]: json.loads(line) for line in journal.read_text().splitlines()[:done]}
+    assert call(*bench, "--json", target, "--resume")[0] == 0
+    assert not journal.exists()
+    (entry,), (whole,) = results(target), results(tmp_path / "whole" / "r.json")
+    assert entry["output"] == whole["output"]
+    for picture in entry["pictures"]:  # the times are those of the first run, so nothing was computed again
+        assert picture["seconds"] == pytest.approx(before[picture["name"]]["seconds"], abs=1e-6)
+
+
+def test_a_journal_of_other_weights_is_not_believed(
+    bench: list[str | Path], pairs: Path, tmp_path: Path
+) -> None:
+    assert call(*bench, "--json", tmp_path / "a.json")[0] == 0
+    poisoned = {"key": "0" * 32, "name": "0", "width": 1, "height": 1, "input": {}, "output": {"psnr": 99.0}}
+    (tmp_path / "b.json.journal").write_text(json.dumps(poisoned) + "\n")
+    assert call(*bench, "--json", tmp_path / "b.json", "--resume")[0] == 0
+    assert results(tmp_path / "a.json")[0]["output"] == results(tmp_path / "b.json")[0]["output"]
+
+
+def test_two_runs_are_compared(bench: list[str | Path], tmp_path: Path) -> None:
+    for name, steps in (("a", "1"), ("b", "2")):
+        assert call(*bench, "--steps", steps, "--json", tmp_path / f"{name}.json")[0] == 0
+    status, out, _ = call("compare", tmp_path / "a.json", tmp_path / "b.json")
+    assert status == 0
+    assert out.startswith("rain, derain, tiny, 4 pictures")
+    assert re.search(r"PSNR RGB +\d+\.\d\d -> +\d+\.\d\d  [+-]\d+\.\d\d \[[+-]", out)
+    assert call("compare", tmp_path / "a.json", tmp_path / "none.json")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "needs pictures"),
+        (["--lq", "LQ"], "--lq needs --task"),
+        (["--lq", "LQ", "--task", "derian"], "did you mean 'derain'"),
+        (["--lq", "LQ", "--gt", "GT", "--gt", "GT", "--task", "derain"], "1 --lq folders and 2 --gt"),
+        (["--lq", "missing", "--gt", "GT", "--task", "derain"], "no such folder"),
+        (["--lq", "EMPTY", "--gt", "GT", "--task", "derain"], "no picture here"),
+        (["--dataset", "Rain100L", "--task", "derain"], "--task goes with --lq"),
+        (["--dataset", "Rain1000L"], "did you mean"),
+        (["--dataset", "Rain100L", "--data-root", "EMPTY"], "icst.pku.edu.cn"),
+        (
+            ["--dataset", "CC15", "--data-root", "EMPTY", "--offline"],
+            "aa344066ea9cfbe66f27c921cabfafd9ec6e127d",
+        ),
+        (["--dataset", "builtin", "--resume"], "--resume needs --json"),
+        (["--dataset", "builtin", "--tile", "big"], "--tile"),
+        (["--dataset", "builtin", "--no-weights"], "--no-weights"),
+        (["--dataset", "builtin", "--metrics", "vmaf"], "unknown metric"),
+        (["--dataset", "builtin", "--outputs", "missing"], "no such folder"),
+        (
+            ["--lq", "LQ", "--gt", "GT", "--task", "derain", "--outputs", "EMPTY"],
+            "no picture in it is called",
+        ),
+    ],
+)
+def test_bad_words_are_one_line_and_status_2(
+    words: list[str], said: str, pairs: Path, tmp_path: Path, tiny_weights: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    places = {"LQ": pairs / "lq", "GT": pairs / "gt", "EMPTY": tmp_path / "empty"}
+    status, out, err = call(*[places.get(word, word) for word in words])
+    assert (status, out) == (2, ""), err
+    assert said in err
+    assert len(err.splitlines()) == 1
+
+
+def test_sets_are_listed_and_described() -> None:
+    status, out, _ = call("datasets")
+    assert status == 0
+    for name in (
+        "builtin",
+        "Rain100L",
+        "Snow100K-M",
+        "SOTS-indoor",
+        "Kodak24",
+        "GoPro",
+        "LOLv1",
+        "Backlit300",
+    ):
+        assert re.search(rf"^{name} ", out, re.M), name
+    _, out, _ = call("datasets", "rain100h")
+    assert "Restormer 31.46 dB, Zamir et al., CVPR 2022" in out
+    assert "layout: lq input/{id}, gt target/{id}" in out
+
+
+@pytest.mark.skipif(not PEERS.is_dir(), reason="needs ../shared/data/peers")
+def test_a_peer_by_name_on_the_same_noise() -> None:
+    status, out, _ = call(
+        *("--dataset", "Kodak24-s25", "--data-root", BENCH, "--no-weights", "--outputs", PEERS / "FFDNet")
+    )
+    assert status == 0
+    assert re.search(r"input +20\.44", out)
+    assert re.search(r"FFDNet +31\.73", out)
+
+
+def test_the_builtin_set_measures_every_task(tiny_weights: Path, tmp_path: Path) -> None:
+    words = ["--dataset", "builtin", "--limit", "1", "--weights", tiny_weights, "--json", tmp_path / "r.json"]
+    assert call(*words)[0] == 0
+    assert len({entry["task"] for entry in results(tmp_path / "r.json")}) == 10
+
+
+def test_help_and_lists_come_without_torch() -> None:
+    program = (
+        "import sys; from cyclerdm_cli.app import app\n"
+        "try: app(sys.argv[1:], standalone_mode=False)\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'numpy', 'cv2', 'PIL', 'pywt'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    for words in (
+        ["bench", "--help"],
+        ["bench", "datasets"],
+        ["bench", "--lq", "x"],
+        ["bench", "compare", "-h"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words], capture_output=True, text=True, env={**os.environ}
+        )
+        assert "imported" not in done.stderr, done.stderr
