@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cyclerdm_cli import __version__
-from cyclerdm_cli.commands import env, restore, train
+from cyclerdm_cli.commands import env, restore, train, weights
 
 app = typer.Typer(
     name="cyclerdm",
@@ -40,6 +40,7 @@ def _options(
 restore.add_to(app, "restore")
 restore.add_to(app, "enhance")
 train.add_to(app)
+weights.add_to(app)
 env.add_to(app)
 
 

@@ -80,7 +80,7 @@ def test_numbers_that_are_not_finite_are_never_written(tiny_weights: Path, tmp_p
 
 def test_a_damaged_built_in_file_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = registry.read_registry().find(registry.read_registry().default)
-    data = bytearray(entry.path.read_bytes())
+    data = bytearray(registry.place_of(entry).read_bytes())
     data[-1] ^= 1
     (tmp_path / entry.file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / entry.file).write_bytes(data)
