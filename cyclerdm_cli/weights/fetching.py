@@ -7,7 +7,7 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -189,8 +189,9 @@ class Failure:
     path: Path
 
     def write_down(self, reasons: list[str]) -> None:
-        """Remember it, with its time. Raises OSError."""
-        self.path.write_text(json.dumps({"time": time.time(), "reasons": reasons}), encoding="utf-8")
+        """Remember it, with its time, where there is room for that."""
+        with suppress(OSError):
+            self.path.write_text(json.dumps({"time": time.time(), "reasons": reasons}), encoding="utf-8")
 
     def since(self, began: float) -> list[str]:
         """Return the reasons, if it failed after a time in seconds since 1970."""

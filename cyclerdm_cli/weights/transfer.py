@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from cyclerdm_cli.weights.entry import is_allowed
 
 HOPS = 5
 """Redirections that are followed."""
-CHUNK = 1 << 16
+CHUNK = 1 << 13
+"""Bytes that are written at once; a broken connection loses no more."""
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that may be another a moment later."""
 
@@ -167,6 +169,8 @@ def _receive(
         else:
             if there < size:
                 raise TransferFault(f"ended after {there} of {size} bytes", passing=True)
+            stream.flush()
+            os.fsync(stream.fileno())
             return
     part.discard()
     raise TransferFault(f"sends more than {size} bytes")
