@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -35,6 +35,7 @@ class Request:
         self.handler.send_response(status)
         for name, value in headers.items():
             self.handler.send_header(name.replace("_", "-"), str(value))
+        self.handler.send_header("Connection", "close")
         self.handler.end_headers()
 
     def body(self, data: bytes) -> None:
@@ -102,10 +103,8 @@ def serving(data: bytes) -> Iterator[Loopback]:
                 count = server.count(path[1:])
                 server.asked.append((path, dict(self.headers)))
             self.close_connection = True
-            try:
+            with suppress(BrokenPipeError, ConnectionResetError):  # the other side had enough
                 server.behaviours[path](Request(self, data, count))
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # the other side had enough
 
         def log_message(self, format: str, *arguments: object) -> None:
             pass
