@@ -80,7 +80,7 @@ def read_header(path: Path) -> Header:
     Raises:
         WeightsError: missing, damaged, or not a file of weights of this program.
     """
-    with _opened(path) as weights:
+    with _opened(path, "np") as weights:
         metadata = weights.metadata() or {}
     if HEADER_KEY not in metadata:
         raise WeightsError(f"{path}: no cyclerdm weights inside", hint="safetensors made by `cyclerdm train`")
@@ -116,7 +116,7 @@ def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]], device: str 
     Raises:
         WeightsError: as `read_header`, or naming the first tensor that is missing, unknown or of another shape.
     """
-    with _opened(path, device) as weights:
+    with _opened(path, "pt", device) as weights:
         found = {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
         for name in sorted(set(found) ^ set(shapes)):
             state = "unknown" if name in found else "missing"
@@ -127,9 +127,9 @@ def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]], device: str 
         return {name: weights.get_tensor(name).float() for name in found}
 
 
-def _opened(path: Path, device: str = "cpu") -> Any:
+def _opened(path: Path, framework: str, device: str = "cpu") -> Any:
     try:
-        return safe_open(path, framework="pt", device=device)
+        return safe_open(path, framework=framework, device=device)
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file of weights") from None
     except (SafetensorError, OSError) as fault:
