@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cyclerdm_cli import __version__
-from cyclerdm_cli.commands import bench, env, restore, train
+from cyclerdm_cli.commands import bench, env, restore, train, weights
 
 app = typer.Typer(
     name="cyclerdm",
@@ -41,6 +41,7 @@ restore.add_to(app, "restore")
 restore.add_to(app, "enhance")
 train.add_to(app)
 bench.add_to(app)
+weights.add_to(app)
 env.add_to(app)
 
 

@@ -19,6 +19,7 @@ LIBRARIES = (
     "opencv-python-headless",
     "pywavelets",
     "safetensors",
+    "requests",
     "typer",
     "rich",
 )
@@ -31,6 +32,7 @@ def add_to(app: typer.Typer) -> None:
     @faults_in_one_line
     def env() -> None:
         from cyclerdm_cli.restoring.device import choose_engine
+        from cyclerdm_cli.weights.places import cache_folder, is_offline, own_registry
         from cyclerdm_cli.weights.registry import locate
 
         put_line(f"cyclerdm {__version__}, Python {platform.python_version()}, {platform.platform()}")
@@ -41,5 +43,8 @@ def add_to(app: typer.Typer) -> None:
                 put_line(f"{library} is not installed under that name")
         put_line(f"processors: {len(os.sched_getaffinity(0)) if sys.platform == 'linux' else os.cpu_count()}")
         put_line(f"auto chooses: {choose_engine()}")
+        put_line(f"cache folder: {cache_folder()}{', offline' if is_offline() else ''}")
+        if own := own_registry():
+            put_line(f"registry of your own: {own}")
         name, path = locate(None)
         put_line(f"weights: {name}, {path}")

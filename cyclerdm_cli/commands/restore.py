@@ -164,7 +164,7 @@ def add_to(app: typer.Typer, command: Command) -> None:
             format=format,
             compare=compare,
         )
-        run = _Run(asked, plan, weights, device, precision, json, quiet, verbose)
+        run = _Run(asked, plan, weights, device, precision, offline, json, quiet, verbose)
 
         from cyclerdm_cli.pictures.writing import WriteOptions
         from cyclerdm_cli.restoring.batch import FileOptions
@@ -197,10 +197,9 @@ def _task(name: str, command: Command, weights: str | None) -> Task:
     except UsageError:
         if weights is None or name in [task.name for task in TASKS]:
             raise
-        from cyclerdm_cli.weights.file import read_header
-        from cyclerdm_cli.weights.registry import locate
+        from cyclerdm_cli.weights.registry import choose
 
-        if command == "restore" and name in read_header(locate(weights)[1]).tasks:
+        if command == "restore" and name in choose(weights).tasks():
             return new_task(name)
         raise
 
@@ -222,21 +221,24 @@ class _Run:
     weights: str | None
     device: str
     precision: str
+    offline: bool
     json: bool
     quiet: bool
     verbose: bool
 
     def describe(self, options: RestoreOptions) -> None:
         """Say what would be done; nothing is written."""
-        from cyclerdm_cli.weights.registry import locate
+        from cyclerdm_cli.weights.registry import choose
 
-        name, path = locate(self.weights)
+        choice = choose(self.weights)
+        name, size = choice.name, choice.bytes
+        missing = "" if choice.path.is_file() else ", to be fetched"
         tasks = "+".join(task.name for task in self.tasks)
-        size = path.stat().st_size
         tile = "by the device" if options.tile is None else options.tile or "the whole picture"
         if not self.quiet:
             words().print(
-                f"task {tasks}, weights {name} ({size / 2**20:.1f} MiB), tiles {tile}, {len(self.plan)} pictures",
+                f"task {tasks}, weights {name} ({size / 2**20:.1f} MiB{missing}), tiles {tile}, "
+                f"{len(self.plan)} pictures",
                 markup=False,
             )
         for job in self.plan:
@@ -256,17 +258,17 @@ class _Run:
 
     def carry_out(self, files: Any, options: RestoreOptions) -> None:
         """Do the work; ends with the exit status of the contract."""
+        from cyclerdm_cli.commands.downloads import find_weights
         from cyclerdm_cli.commands.progress import Progress
         from cyclerdm_cli.restoring.batch import Work, restore_files
         from cyclerdm_cli.restoring.device import choose_engine
         from cyclerdm_cli.restoring.restorer import Restorer
         from cyclerdm_cli.weights.loading import load_network
-        from cyclerdm_cli.weights.registry import locate
 
         console = words()
         engine = choose_engine(self.device, self.precision)
-        name, path = locate(self.weights)
-        network, header = load_network(path)
+        name, path = find_weights(self.weights, console, offline=self.offline, quiet=self.quiet)
+        network, header = load_network(path, engine.device)
         for task in self.tasks:
             if task.name not in header.tasks:
                 raise UsageError(

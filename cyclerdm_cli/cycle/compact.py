@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cyclerdm_cli.cycle.configuration import configuration_from_json
 from cyclerdm_cli.cycle.cycle import THUMBNAIL
 from cyclerdm_cli.cycle.sampler import restoring_steps
 from cyclerdm_cli.cycle.wavelet import Wavelet
@@ -74,15 +75,9 @@ class CompactConfig:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> CompactConfig:
         """Rebuild from `to_json`'s result. Raises WeightsError for unknown or missing fields."""
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise WeightsError(f"compact network: unknown configuration {', '.join(unknown)}")
         if "tasks" not in values:
             raise WeightsError("compact network: the configuration names no tasks")
-        given: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
-        }
-        return cls(**given)
+        return configuration_from_json(cls, values, "compact")
 
 
 CALM = 0.3

@@ -11,11 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cyclerdm_cli.cycle.configuration import configuration_from_json
 from cyclerdm_cli.cycle.padding import padded
 from cyclerdm_cli.cycle.sampler import NoiseSchedule, ddim
 from cyclerdm_cli.cycle.wavelet import Wavelet
@@ -45,6 +47,11 @@ class PaperConfig:
     def multiple(self) -> int:
         """Sides are padded to this multiple: 32 by the authors, although stage 3 needs but 16."""
         return int(2 ** (len(self.multipliers) + 1))
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> PaperConfig:
+        """Rebuild from the JSON values of the fields. Raises WeightsError for unknown ones."""
+        return configuration_from_json(cls, values, "paper")
 
 
 def group_norm(width: int) -> nn.GroupNorm:

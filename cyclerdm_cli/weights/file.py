@@ -1,4 +1,7 @@
-"""One file of weights: safetensors, half precision, with all that is needed to use it inside its header."""
+"""One file of weights: safetensors, with all that is needed to use it inside its header.
+
+Reading a header needs no torch.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,14 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 
 from cyclerdm_cli.errors import WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 HEADER_KEY = "cyclerdm"
 FORMAT_VERSION = 1
@@ -40,18 +43,22 @@ class Header:
     format: int = FORMAT_VERSION
 
 
-def write_weights(path: Path, tensors: Mapping[str, Tensor], header: Header) -> None:
-    """Write a file of weights whole or not at all; floating-point tensors are stored in half precision.
+def write_weights(path: Path, tensors: Mapping[str, Tensor], header: Header, *, half: bool = True) -> None:
+    """Write a file of weights whole or not at all; floating-point tensors in half precision, or in float32.
 
     Raises:
         WeightsError: a tensor is not finite, or the file cannot be written.
     """
+    from safetensors.torch import save
+
     stored = {}
     for name, tensor in tensors.items():
-        half = tensor.detach().cpu().half() if tensor.is_floating_point() else tensor.detach().cpu()
-        if half.is_floating_point() and not bool(torch.isfinite(half).all()):
-            raise WeightsError(f"{path}: not written, {name} is not finite")
-        stored[name] = half.contiguous()
+        kept = tensor.detach().cpu()
+        if kept.is_floating_point():
+            kept = kept.half() if half else kept.float()
+            if not bool(kept.isfinite().all()):
+                raise WeightsError(f"{path}: not written, {name} is not finite")
+        stored[name] = kept.contiguous()
     data = save(stored, metadata={HEADER_KEY: json.dumps(asdict(header))})
     temporary = path.with_name(f".cyclerdm-{secrets.token_hex(6)}.part")
     try:
@@ -73,13 +80,14 @@ def read_header(path: Path) -> Header:
     Raises:
         WeightsError: missing, damaged, or not a file of weights of this program.
     """
-    with _opened(path) as weights:
+    with _opened(path, "np") as weights:
         metadata = weights.metadata() or {}
     if HEADER_KEY not in metadata:
         raise WeightsError(f"{path}: no cyclerdm weights inside", hint="safetensors made by `cyclerdm train`")
     try:
         values = json.loads(metadata[HEADER_KEY])
         header = Header(**{**values, "tasks": tuple(values["tasks"])})
+        _check_kinds(header)
     except (ValueError, TypeError, KeyError) as fault:
         raise WeightsError(f"{path}: the description inside is damaged") from fault
     if header.format > FORMAT_VERSION:
@@ -89,15 +97,39 @@ def read_header(path: Path) -> Header:
     return header
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read the numbers, as float32 on the CPU. Raises WeightsError as `read_header` does."""
-    with _opened(path) as weights:
-        return {name: weights.get_tensor(name).float() for name in weights.keys()}  # noqa: SIM118
+def _check_kinds(header: Header) -> None:
+    texts = [header.architecture, header.licence, header.training_data, header.created, *header.tasks]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a text is wanted")
+    if not isinstance(header.config, dict) or not isinstance(header.format, int):
+        raise TypeError("a table and a number are wanted")
 
 
-def _opened(path: Path) -> Any:
+def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]], device: str = "cpu") -> dict[str, Tensor]:
+    """Read the numbers, tensor by tensor to a device, as float32; nothing is read before all shapes fit.
+
+    Args:
+        path: of the file.
+        shapes: what is wanted, by name.
+        device: in torch's words.
+
+    Raises:
+        WeightsError: as `read_header`, or naming the first tensor that is missing, unknown or of another shape.
+    """
+    with _opened(path, "pt", device) as weights:
+        found = {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
+        for name in sorted(set(found) ^ set(shapes)):
+            state = "unknown" if name in found else "missing"
+            raise WeightsError(f"{path}: {name} is {state} in this architecture")
+        for name, shape in found.items():
+            if shape != shapes[name]:
+                raise WeightsError(f"{path}: {name} has the shape {shape}, not {shapes[name]}")
+        return {name: weights.get_tensor(name).float() for name in found}
+
+
+def _opened(path: Path, framework: str, device: str = "cpu") -> Any:
     try:
-        return safe_open(path, framework="pt", device="cpu")
+        return safe_open(path, framework=framework, device=device)
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file of weights") from None
     except (SafetensorError, OSError) as fault:

@@ -6,22 +6,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from cyclerdm_cli.cycle.compact import CompactConfig, CompactNetwork
-from cyclerdm_cli.cycle.paper import PaperNetwork
+from cyclerdm_cli.cycle.paper import PaperConfig, PaperNetwork
 from cyclerdm_cli.errors import WeightsError
 from cyclerdm_cli.weights.file import Header, read_header, read_tensors
 
 ARCHITECTURES: dict[str, Callable[[dict[str, Any]], nn.Module]] = {
     "compact": lambda config: CompactNetwork(CompactConfig.from_json(config)),
-    "paper": lambda config: PaperNetwork(),
+    "paper": lambda config: PaperNetwork(PaperConfig.from_json(config)),
 }
 """How each architecture is built from its configuration; a new one is one line here."""
 
 
-def load_network(path: Path) -> tuple[nn.Module, Header]:
-    """Build the network that a file of weights describes, float32 on the CPU, ready to restore.
+def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, Header]:
+    """Build the network that a file of weights describes, float32 on the device, ready to restore.
 
     Raises:
         WeightsError: damaged, of an unknown architecture, or its numbers do not fit the architecture.
@@ -30,20 +31,20 @@ def load_network(path: Path) -> tuple[nn.Module, Header]:
     if header.architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise WeightsError(f"{path}: unknown architecture {header.architecture!r}", hint=f"known: {known}")
-    network = ARCHITECTURES[header.architecture](header.config)
-    fill(network, path)
+    try:
+        with torch.device("meta"):  # shapes without numbers: those of the file take their place
+            network = ARCHITECTURES[header.architecture](header.config)
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError) as fault:
+        raise WeightsError(f"{path}: its configuration makes no {header.architecture} network") from fault
+    tensors = read_tensors(path, _shapes(network), str(device))
+    network.load_state_dict(tensors, assign=True)
     return network.eval().requires_grad_(False), header
 
 
 def fill(network: nn.Module, path: Path) -> None:
-    """Put a file's numbers into a network. Raises WeightsError naming the first that does not fit."""
-    tensors, wanted = read_tensors(path), network.state_dict()
-    for name in sorted(set(tensors) ^ set(wanted)):
-        raise WeightsError(
-            f"{path}: {name} is {'unknown' if name in tensors else 'missing'} in this architecture"
-        )
-    for name, tensor in tensors.items():
-        if tensor.shape != wanted[name].shape:
-            shapes = f"{tuple(tensor.shape)}, not {tuple(wanted[name].shape)}"
-            raise WeightsError(f"{path}: {name} has the shape {shapes}")
-    network.load_state_dict(tensors)
+    """Copy a file's numbers into a network. Raises WeightsError naming the first that does not fit."""
+    network.load_state_dict(read_tensors(path, _shapes(network)))
+
+
+def _shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}

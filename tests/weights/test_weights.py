@@ -59,6 +59,11 @@ def test_safetensors_of_others_are_refused(tmp_path: Path) -> None:
         ({"config": {**TINY.to_json(), "encoder_blocks": [1, 2]}}, "is missing"),
         ({"config": {**TINY.to_json(), "colour": 3}}, "unknown configuration colour"),
         ({"config": {}}, "names no tasks"),
+        ({"config": {**TINY.to_json(), "widths": ["a", "b", "c"]}}, "makes no compact network"),
+        ({"config": {**TINY.to_json(), "widths": [10**6, 10**6, 10**6]}}, "has the shape"),
+        ({"architecture": "paper", "config": {"colour": 3}}, "paper network: unknown configuration colour"),
+        ({"architecture": 3}, "the description inside is damaged"),
+        ({"tasks": (3,)}, "the description inside is damaged"),
     ],
 )
 def test_a_description_that_does_not_fit_is_named(
@@ -80,7 +85,7 @@ def test_numbers_that_are_not_finite_are_never_written(tiny_weights: Path, tmp_p
 
 def test_a_damaged_built_in_file_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = registry.read_registry().find(registry.read_registry().default)
-    data = bytearray(entry.path.read_bytes())
+    data = bytearray(registry.place_of(entry).read_bytes())
     data[-1] ^= 1
     (tmp_path / entry.file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / entry.file).write_bytes(data)

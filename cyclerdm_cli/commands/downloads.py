@@ -1,0 +1,65 @@
+"""Weights for a command: found here or fetched, with a bar on a terminal and lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from cyclerdm_cli.weights.entry import Entry
+from cyclerdm_cli.weights.registry import choose, ensure
+
+if TYPE_CHECKING:
+    from cyclerdm_cli.weights.fetching import Watcher
+
+
+def find_weights(
+    name_or_file: str | None, console: Console, *, offline: bool, quiet: bool
+) -> tuple[str, Path]:
+    """Return the name and the checked file of the weights asked for, fetched where it is not here.
+
+    Raises:
+        WeightsError: unknown, damaged, or not to be had.
+    """
+    choice = choose(name_or_file)
+    if choice.entry is not None:
+        bring(choice.entry, console, offline=offline, quiet=quiet)
+    return choice.name, choice.path
+
+
+def bring(entry: Entry, console: Console, *, offline: bool, quiet: bool) -> None:
+    """Make sure that an entry's file is here and right. Raises WeightsError where it cannot be had."""
+    ensure(entry, offline=offline, watching=lambda: _watched(entry, console, quiet))
+
+
+@contextmanager
+def _watched(entry: Entry, console: Console, quiet: bool) -> Iterator[Watcher]:
+    """Show a fetch; entered only when there is one."""
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    from cyclerdm_cli.weights.fetching import Watcher
+
+    def say(line: str) -> None:
+        if not quiet:
+            console.print(line, markup=False)
+
+    say(f"fetching the weights {entry.name}, {entry.bytes / 2**20:.1f} MiB (licence: {entry.licence})")
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True),
+        TransferSpeedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(
+        *columns, console=console, disable=quiet or not console.is_terminal, transient=True
+    ) as bars:
+        bar = bars.add_task(entry.name, total=entry.bytes)
+        yield Watcher(say, lambda there: bars.update(bar, completed=there))

@@ -1,0 +1,121 @@
+"""The authors' checkpoints, pickles, turned once into a file of weights; nothing else reads pickles."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import pickle
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cyclerdm_cli.cycle.paper import PaperConfig, PaperNetwork
+from cyclerdm_cli.errors import UsageError, WeightsError
+from cyclerdm_cli.weights.checking import sha256_of
+from cyclerdm_cli.weights.entry import Entry, check_name
+from cyclerdm_cli.weights.file import Header, write_weights
+from cyclerdm_cli.weights.keeping import add_imported, is_imported
+from cyclerdm_cli.weights.places import weights_folder
+from cyclerdm_cli.weights.publishing import describe
+from cyclerdm_cli.weights.registry import read_registry
+
+WRAPPER = "module."
+"""What DataParallel puts before each key."""
+
+
+def import_weights(
+    path: Path, name: str, task: str, licence: str, training_data: str, *, overwrite: bool = False
+) -> tuple[Entry, Path]:
+    """Turn a checkpoint of the authors into weights that go by a name on this machine.
+
+    Returns the new entry, and where its file lies.
+
+    Raises:
+        UsageError: the name is taken. WeightsError: as `convert`.
+    """
+    if name in read_registry().entries and not (overwrite and is_imported(name)):
+        hint = "--overwrite replaces them" if is_imported(name) else "give another --name"
+        raise UsageError(f"there are weights called {name!r} already", hint=hint)
+    check_name(name)
+    target = weights_folder() / f"{name}.safetensors"
+    convert(path, target, task, licence, training_data)
+    entry = describe(target, name, source=f"imported from {path.name}", precisions=("fp32", "bf16"))
+    add_imported(entry)
+    return entry, target
+
+
+def convert(path: Path, target: Path, task: str, licence: str, training_data: str) -> None:
+    """Write the averaged values of a checkpoint as a file of weights, float32 as they are.
+
+    Raises:
+        WeightsError: refused, damaged, or its keys and shapes are not those of the paper's network.
+    """
+    values = averaged_values(read_checkpoint(path), path)
+    config = PaperConfig()
+    with torch.device("meta"):
+        wanted = {key: tensor.shape for key, tensor in PaperNetwork(config).state_dict().items()}
+    for key in sorted(set(values) ^ set(wanted)):
+        state = "unknown" if key in values else "missing"
+        raise WeightsError(f"{path}: {key} is {state} in the paper's network")
+    for key, shape in wanted.items():
+        if values[key].shape != shape:
+            raise WeightsError(f"{path}: {key} has the shape {tuple(values[key].shape)}, not {tuple(shape)}")
+    header = Header(
+        architecture="paper",
+        config=asdict(config),
+        tasks=(task,),
+        licence=licence,
+        training_data=training_data,
+        created=datetime.now(UTC).date().isoformat(),
+        training={"imported_from": path.name, "sha256": sha256_of(path)},
+    )
+    write_weights(target, values, header, half=False)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint's containers and tensors; a pickle that asks for anything else is refused.
+
+    Raises:
+        WeightsError: refused, or damaged; nothing that it asks to run has run.
+    """
+    try:
+        # Namespaces hold training's options in such checkpoints: plain attributes, nothing that runs.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such checkpoint") from None
+    except pickle.UnpicklingError as fault:
+        asked = re.search(r"(?:GLOBAL|global) ([\w.]+)", str(fault))
+        if asked:
+            raise WeightsError(
+                f"{path}: refused, it asks to run {asked[1]}", hint="a checkpoint of numbers alone is read"
+            ) from None
+        raise WeightsError(f"{path}: refused or damaged, no checkpoint of numbers alone") from None
+    except (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as fault:
+        raise WeightsError(f"{path}: damaged, or no checkpoint of PyTorch's") from fault
+    if not isinstance(content, dict):
+        raise WeightsError(f"{path}: holds a {type(content).__name__}, not a checkpoint")
+    return content
+
+
+def averaged_values(checkpoint: dict[str, Any], path: Path) -> dict[str, Tensor]:
+    """Return the averaged value of each tensor, by its key without DataParallel's prefix.
+
+    Raises:
+        WeightsError: there is no `state_dict`, or something in it is no tensor of finite numbers.
+    """
+    trained = checkpoint.get("state_dict")
+    averaged = checkpoint.get("ema_helper") or {}
+    if not isinstance(trained, dict) or not isinstance(averaged, dict):
+        raise WeightsError(f"{path}: no checkpoint in the authors' layout", hint="state_dict and ema_helper")
+    # Where no average was kept of a tensor, its last value stands.
+    values = {str(key).removeprefix(WRAPPER): value for key, value in [*trained.items(), *averaged.items()]}
+    for key, value in values.items():
+        if not isinstance(value, Tensor) or not math.prod(value.shape):
+            raise WeightsError(f"{path}: {key} is no tensor with numbers")
+    return values

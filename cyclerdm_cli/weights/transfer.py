@@ -1,0 +1,222 @@
+"""One request of a file over HTTP: what an earlier one left is gone on with, and nothing else is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import urljoin
+
+import requests
+
+from cyclerdm_cli import __version__
+from cyclerdm_cli.weights.entry import is_allowed
+
+HOPS = 5
+"""Redirections that are followed."""
+CHUNK = 1 << 13
+"""Bytes that are written at once; a broken connection loses no more."""
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses that may be another a moment later."""
+
+
+class TransferFault(Exception):
+    """Why a request brought no whole file."""
+
+    def __init__(self, reason: str, *, passing: bool = False, wait: float = 0.0) -> None:
+        """`passing`: another try may do better, after `wait` seconds where the server asks for them."""
+        super().__init__(reason)
+        self.passing = passing
+        self.wait = wait
+
+
+@dataclass(frozen=True)
+class Part:
+    """What has arrived of a file, and from which version of it."""
+
+    path: Path
+
+    @property
+    def note(self) -> Path:
+        """Where the version is written down."""
+        return self.path.with_name(f"{self.path.name}.json")
+
+    def size(self) -> int:
+        """Return the bytes that are there."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def version(self, address: str) -> str:
+        """Return the entity tag or date that the address gave for what is there, or nothing."""
+        try:
+            noted = json.loads(self.note.read_text(encoding="utf-8"))
+            return str(noted["version"]) if noted["address"] == address else ""
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
+    def write_down(self, address: str, version: str) -> None:
+        """Remember which version is about to arrive."""
+        self.note.write_text(json.dumps({"address": address, "version": version}), encoding="utf-8")
+
+    def discard(self) -> None:
+        """Forget all of it."""
+        self.path.unlink(missing_ok=True)
+        self.note.unlink(missing_ok=True)
+
+
+def transfer(
+    session: requests.Session,
+    address: str,
+    part: Part,
+    size: int,
+    timeout: tuple[float, float],
+    advance: Callable[[int], None],
+) -> None:
+    """Bring the bytes that `part` lacks.
+
+    Args:
+        session: of requests; proxies come from the environment.
+        address: of the file; each redirection must be as allowed as it.
+        part: what has arrived; grows.
+        size: of the whole file.
+        timeout: seconds to connect, and between two pieces.
+        advance: called with the bytes that are there.
+
+    Raises:
+        TransferFault: it did not all come; what came is in `part` for the next try.
+        OSError: the disk does not take it.
+    """
+    held = part.size()
+    if held > size:
+        part.discard()
+        held = 0
+    if held == size:
+        return
+    headers = {"Accept-Encoding": "identity", "User-Agent": f"cyclerdm/{__version__}"}
+    if held:
+        headers["Range"] = f"bytes={held}-"
+        if version := part.version(address):
+            headers["If-Range"] = version  # where the file is another one by now, all of it comes
+    try:
+        with _answer(session, address, headers, timeout) as response:
+            start = _start(response, part, held, size)
+            part.write_down(address, _version(response))
+            _receive(response, part, start, size, advance)
+    except requests.RequestException as fault:
+        raise _as_fault(fault, timeout) from fault
+
+
+def _answer(
+    session: requests.Session, address: str, headers: dict[str, str], timeout: tuple[float, float]
+) -> requests.Response:
+    """Ask, following redirections; each is checked first, since requests would also go from https to http."""
+    for _ in range(HOPS + 1):
+        if not is_allowed(address):
+            raise TransferFault(f"leads to {address.split('?')[0]}, which is not https")
+        response = session.get(address, headers=headers, timeout=timeout, stream=True, allow_redirects=False)
+        target = session.get_redirect_target(response)
+        if target is None:
+            return response
+        response.close()
+        address = urljoin(address, target)
+    raise TransferFault(f"redirects more than {HOPS} times")
+
+
+def _start(response: requests.Response, part: Part, held: int, size: int) -> int:
+    """Return at which byte the answer's body begins. Raises TransferFault where it is of no use."""
+    status = response.status_code
+    if status == requests.codes.requested_range_not_satisfiable:
+        part.discard()
+        raise TransferFault("has no such part of the file", passing=True)
+    if status == requests.codes.partial_content:
+        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+        if found is None or int(found[1]) != held:
+            part.discard()
+            raise TransferFault("sends another part than asked for", passing=True)
+        total = found[2]
+    elif status == requests.codes.ok:
+        held = 0
+        encoded = response.headers.get("Content-Encoding", "identity") != "identity"
+        total = "*" if encoded else response.headers.get("Content-Length", "*")
+    else:
+        wait = _wait(response.headers.get("Retry-After", ""))
+        raise TransferFault(f"{status} {response.reason}".strip(), passing=status in PASSING, wait=wait)
+    if total.isdecimal() and int(total) != size:
+        raise TransferFault(f"has a file of {total} bytes, not {size}")
+    return held
+
+
+def _receive(
+    response: requests.Response, part: Part, start: int, size: int, advance: Callable[[int], None]
+) -> None:
+    there = start
+    with part.path.open("ab" if start else "wb") as stream:
+        advance(there)
+        for piece in response.iter_content(CHUNK):
+            if there + len(piece) > size:
+                break
+            stream.write(piece)
+            there += len(piece)
+            advance(there)
+        else:
+            if there < size:
+                raise TransferFault(f"ended after {there} of {size} bytes", passing=True)
+            stream.flush()
+            os.fsync(stream.fileno())
+            return
+    part.discard()
+    raise TransferFault(f"sends more than {size} bytes")
+
+
+def _version(response: requests.Response) -> str:
+    """Return what `If-Range` may ask for: a strong entity tag, or else the date of change."""
+    tag = response.headers.get("ETag", "")
+    return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
+
+
+def _wait(retry_after: str) -> float:
+    """Return the seconds that a server asks to wait."""
+    if retry_after.strip().isdecimal():
+        return float(retry_after)
+    with contextlib.suppress(ValueError, TypeError):
+        return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
+    return 0.0
+
+
+def _as_fault(fault: requests.RequestException, timeout: tuple[float, float]) -> TransferFault:
+    """Say in a few words what went wrong; the libraries' own words show objects, and secrets in addresses."""
+    if isinstance(fault, requests.exceptions.ProxyError):
+        return TransferFault("the proxy does not let through, or is not there", passing=True)
+    if isinstance(fault, requests.exceptions.SSLError):
+        return TransferFault("its certificate is not trusted")
+    if isinstance(fault, requests.exceptions.ConnectTimeout):
+        return TransferFault(f"no connection within {timeout[0]:g} s")
+    words = " ".join(str(fault).split())
+    if isinstance(fault, requests.exceptions.Timeout) or "timed out" in words:
+        return TransferFault(f"nothing came for {timeout[1]:g} s", passing=True)
+    if isinstance(fault, requests.exceptions.ChunkedEncodingError):
+        return TransferFault("the connection broke", passing=True)
+    if isinstance(fault, requests.exceptions.ConnectionError):
+        for sign, meaning in SIGNS.items():
+            if sign in words:
+                return TransferFault(meaning, passing=True)
+        return TransferFault("no connection", passing=True)
+    return TransferFault(f"cannot be asked ({type(fault).__name__})")
+
+
+SIGNS = {
+    "NameResolutionError": "its name is unknown, or there is no network",
+    "Connection refused": "refuses the connection",
+    "unreachable": "no way there from here",
+    "reset by peer": "the connection broke",
+    "Remote end closed": "the connection broke",
+}
+"""What may be found in a connection fault's words, and what it means."""
