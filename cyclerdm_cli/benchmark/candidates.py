@@ -18,7 +18,6 @@ from cyclerdm_cli.pictures.reading import read_bytes
 from cyclerdm_cli.restoring.device import PRECISIONS, Engine, choose_engine
 from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
 from cyclerdm_cli.weights.loading import load_network
-from cyclerdm_cli.weights.registry import locate
 
 WARM_UP_SIDE = 256
 DECIMALS = 3
@@ -166,7 +165,8 @@ class FolderCandidate:
 class Choice:
     """What was asked to be compared: every combination of the lists is one candidate."""
 
-    weights: Sequence[str | None] = (None,)
+    weights: Sequence[tuple[str, Path]] = ()
+    """Names and checked files."""
     devices: Sequence[str] = ("auto",)
     precisions: Sequence[str] = ("auto",)
     steps: Sequence[int] = (0,)
@@ -182,10 +182,10 @@ def networks(choice: Choice) -> list[NetworkCandidate]:
         WeightsError, UsageError, DeviceError: as for restoring.
     """
     found = []
-    located = [locate(weights) for weights in choice.weights]
-    several = {name for name, _ in located if [other for other, _ in located].count(name) > 1}
+    names = [name for name, _ in choice.weights]
+    several = {name for name in names if names.count(name) > 1}
     for (name, path), device, precision, steps in product(
-        located, choice.devices, choice.precisions, choice.steps
+        choice.weights, choice.devices, choice.precisions, choice.steps
     ):
         engine = choose_engine(device, precision)
         words = [
@@ -198,9 +198,9 @@ def networks(choice: Choice) -> list[NetworkCandidate]:
             choice.options.tile, choice.options.overlap, choice.options.batch, steps, seed=choice.options.seed
         )
         found.append(NetworkCandidate(" ".join(filter(None, words)), name, path, engine, options))
-    names = [candidate.setting.name for candidate in found]
-    if len(set(names)) < len(names):
-        raise UsageError("two of the settings to compare are the same: " + ", ".join(names))
+    settings = [candidate.setting.name for candidate in found]
+    if len(set(settings)) < len(settings):
+        raise UsageError("two of the settings to compare are the same: " + ", ".join(settings))
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from cyclerdm_cli.commands.reporting import put_line, warnings_to, words
 from cyclerdm_cli.errors import DataError, UsageError
 from cyclerdm_cli.tasks.catalogue import find_task
+from cyclerdm_cli.weights.places import cache_folder, is_offline
 
 if TYPE_CHECKING:
     from cyclerdm_cli.benchmark.datasets import Dataset
@@ -149,12 +149,12 @@ class Asked:
         from cyclerdm_cli.benchmark.fetching import fetch
         from cyclerdm_cli.benchmark.sources import named_sets
 
-        root = self.data_root or _data_root()
+        root = self.data_root or cache_folder() / "datasets"
         try:
             return named_sets(name, root)
         except DataError as absent:
             dataset = find_dataset(name).dataset
-            if dataset.archive is None or self.offline or _offline():
+            if dataset.archive is None or self.offline or is_offline():
                 raise
             try:
                 fetch(dataset, root, say)
@@ -169,7 +169,7 @@ class Asked:
         from cyclerdm_cli.restoring.restorer import RestoreOptions
 
         wanted = tuple(name for name in names_in([self.metrics]) if name not in ("psnr", "ssim"))
-        judges = find_judges(LEARNED if wanted == ("auto",) else wanted, _cache() / "metrics")
+        judges = find_judges(LEARNED if wanted == ("auto",) else wanted, cache_folder() / "metrics")
         if wanted != ("auto",):
             for name, reason in judges.absent.items():
                 say(f"{name} is left out: {reason}")
@@ -177,10 +177,16 @@ class Asked:
             say(f"nothing can be measured without reference pictures: {judges.absent['niqe']}")
         tile = None if self.tile == "auto" else int(self.tile)
         choice = Choice(
-            self.weights or [None], self.devices, self.precisions, self.steps,
+            [] if self.no_weights else self._located(), self.devices, self.precisions, self.steps,
             RestoreOptions(tile, self.overlap, self.batch, seed=self.seed), self.outputs,
         )  # fmt: skip
-        return Bench(sets, [] if self.no_weights else networks(choice), folders(choice), judges, self.save)
+        return Bench(sets, networks(choice), folders(choice), judges, self.save)
+
+    def _located(self) -> list[tuple[str, Path]]:
+        from cyclerdm_cli.commands.downloads import find_weights
+
+        wanted: list[str | None] = [*self.weights] or [None]
+        return [find_weights(one, words(), offline=self.offline, quiet=self.quiet) for one in wanted]
 
     def _write(self, bench: Bench, results: Sequence[Result]) -> None:
         """Print the tables and write the files that were asked for."""
@@ -217,21 +223,6 @@ class Asked:
             return table_of(group)
         published, reason = published_for(group[0], dataset)
         return table_of(group, published, (reason,))
-
-
-def _cache() -> Path:
-    import platformdirs
-
-    home = os.environ.get("CYCLERDM_HOME")
-    return Path(home) if home else platformdirs.user_cache_path("cyclerdm", appauthor=False)
-
-
-def _data_root() -> Path:
-    return _cache() / "datasets"
-
-
-def _offline() -> bool:
-    return os.environ.get("CYCLERDM_OFFLINE", "").lower() not in ("", "0", "false", "no")
 
 
 def _facts(results: Sequence[Result], machines: dict[str, dict[str, Any]]) -> dict[str, str]:
