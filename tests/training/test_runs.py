@@ -192,7 +192,7 @@ def test_two_processes_follow_the_curve_of_one_with_twice_the_batch(
 ) -> None:
     shared = ("--data", photographs, "--task", "denoise,dehaze", "--iterations", 5)
     one = command(*shared, "--out", tmp_path / "one")
-    one[one.index("--scenes") + 1], one[one.index("tasks_per_batch=2")] = "4", "tasks_per_batch=4"
+    one[one.index("--scenes") + 1] = one[one.index("--tasks-per-batch") + 1] = "4"
     assert CliRunner().invoke(app, one).exit_code == 0
     result = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",  "--standalone", "-m",
@@ -240,7 +240,7 @@ def test_a_run_leaves_log_curves_and_samples(photographs: Path, tmp_path: Path) 
     out = tmp_path / "run"
     words = command("--data", photographs, "--task", "denoise,dehaze", "--iterations", 4, "--out", out,
                     "--valid", photographs)  # fmt: skip
-    words[words.index("validations=0")] = "validations=2"
+    words[words.index("--validations") + 1] = "2"
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.stderr
     measured = [record for record in log_of(out) if "validation" in record]
