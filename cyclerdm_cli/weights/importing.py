@@ -6,6 +6,7 @@ import argparse
 import math
 import pickle
 import re
+import warnings
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,7 +86,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         # Namespaces hold training's options in such checkpoints: plain attributes, nothing that runs.
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about a protocol that the reader then takes or refuses
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such checkpoint") from None

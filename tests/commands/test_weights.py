@@ -244,12 +244,11 @@ finally:
         (["weights", "pull", "compact"], []),
         (["weights", "path", "compact"], []),
         (["env"], ["torch"]),
-        (["restore", "photo.png", "--task", "denoise", "--device", "cpu", "--dry-run"], None),
         (["restore", "photo.png", "--task", "denoise", "--device", "cpu"], ["torch"]),
     ],
 )
 def test_nothing_that_is_here_needs_the_network(
-    home: Path, photograph_file: Path, words: list[str], loaded: list[str] | None
+    home: Path, photograph_file: Path, words: list[str], loaded: list[str]
 ) -> None:
     refusing = "http://127.0.0.1:9"
     environment = os.environ | {"HTTP_PROXY": refusing, "HTTPS_PROXY": refusing, "https_proxy": refusing}
@@ -259,8 +258,7 @@ def test_nothing_that_is_here_needs_the_network(
     )
     assert done.returncode == 0, done.stderr
     found = done.stderr.splitlines()[-1].removeprefix("loaded:").split()
-    assert "requests" not in found
-    assert loaded is None or found == loaded
+    assert found == loaded
 
 
 def test_twenty_processes_that_start_at_once_fetch_once(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import pickle
 from collections.abc import Iterator
@@ -13,10 +14,15 @@ from zlib import crc32
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from typer.testing import CliRunner
 
+from cyclerdm_cli.app import app
 from cyclerdm_cli.cycle.cycle import cycle
 from cyclerdm_cli.cycle.paper import PaperNetwork, PaperStages
 from cyclerdm_cli.errors import UsageError, WeightsError
+from cyclerdm_cli.restoring.device import choose_engine
+from cyclerdm_cli.restoring.restorer import Restorer, RestoreOptions
 from cyclerdm_cli.weights import importing, registry
 from cyclerdm_cli.weights.file import read_header
 from cyclerdm_cli.weights.importing import import_weights, read_checkpoint
@@ -105,6 +111,41 @@ def test_an_imported_checkpoint_agrees_with_the_recorded_run(checkpoint: Path) -
         found = cycle(PaperStages(network, lambda shape: next(noises)), case["input"])
     assert (found.rough - case["stage1"]).abs().max() < 1e-3
     assert (found.restored - case["output"]).abs().max() < 1e-3
+
+
+def test_restoring_with_an_imported_checkpoint_runs_the_papers_network(
+    checkpoint: Path, averaged: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "rain.png")
+    assert call("weights", "import", checkpoint, "--task", "derain")[0] == 0
+    status, out = call(
+        "restore", tmp_path / "rain.png", "-o", tmp_path / "out.png", "--task", "derain",
+        "--weights", "paper-derain", "--steps", "1", "--device", "cpu", "--precision", "fp32", "--json",
+    )  # fmt: skip
+    assert (status, json.loads(out.splitlines()[0])["weights"]) == (0, "paper-derain")
+    network = PaperNetwork().eval().requires_grad_(False)
+    network.load_state_dict(averaged)
+    engine = choose_engine("cpu", "fp32")
+    expected = Restorer(network, engine, RestoreOptions(steps=1)).restore(pixels, "derain")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "out.png")), expected)
+    status, out = call(
+        "restore",
+        tmp_path / "rain.png",
+        "-o",
+        tmp_path / "no.png",
+        "--task",
+        "desnow",
+        "--weights",
+        "paper-derain",
+    )
+    assert (status, (tmp_path / "no.png").exists()) == (2, False)
+
+
+def call(*words: str | Path) -> tuple[int, str]:
+    """Run the command in this process: exit status and standard output."""
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    return result.exit_code, result.stdout
 
 
 class Malicious:
