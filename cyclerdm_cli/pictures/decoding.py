@@ -43,10 +43,10 @@ def _eight_bits(image: Image.Image, notes: list[str]) -> tuple[Pixels, Pixels | 
     if mode == "CMYK":
         notes.append("CMYK converted to sRGB")
         profile = image.info.get("icc_profile")
-        return np.array(cmyk_to_rgb(image, colour_space(profile) if profile else None)), None, "cmyk"
+        return np.asarray(cmyk_to_rgb(image, colour_space(profile) if profile else None)), None, "cmyk"
     if mode in ("P", "PA"):
         notes.append("palette converted to RGB")
-        pixels, alpha, _ = _split(np.array(image.convert("RGBA" if transparent else "RGB")))
+        pixels, alpha, _ = _split(np.asarray(image.convert("RGBA" if transparent else "RGB")))
         return pixels, alpha, "palette"
     if mode in ("1", "L", "LA", "La"):
         wanted = "LA" if transparent else "L"
@@ -56,7 +56,7 @@ def _eight_bits(image: Image.Image, notes: list[str]) -> tuple[Pixels, Pixels | 
         raise PictureError(
             f"samples of the kind {mode!r} are not read here", hint="8 or 16 bits a channel are"
         )
-    return _split(np.array(image if mode == wanted else image.convert(wanted)))
+    return _split(np.asarray(image if mode == wanted else image.convert(wanted)))
 
 
 def _png_sixteen_bits(data: bytes, image: Image.Image) -> Pixels:
