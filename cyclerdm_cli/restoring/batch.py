@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -240,19 +241,11 @@ def _without_reading(job: Job, files: FileOptions) -> Outcome | None:
     if job.output is None or files.overwrite:
         return None
     places = [place for place in (job.output, job.compare) if place is not None]
-    there = [place for place in places if place.is_symlink() or _exists(place)]
-    if files.skip_existing and len(there) == len(places):
-        return Outcome(job, "skipped")
-    if there and not files.skip_existing:
-        return Outcome(job, "failed", error=f"{there[0]}: exists already (--overwrite or --skip-existing)")
+    if files.skip_existing:
+        return Outcome(job, "skipped") if all(map(os.path.exists, places)) else None
+    for place in filter(os.path.lexists, places):
+        return Outcome(job, "failed", error=f"{place}: exists already (--overwrite or --skip-existing)")
     return None
-
-
-def _exists(place: Path) -> bool:
-    try:
-        return place.exists()
-    except OSError:
-        return False  # a name too long, say: whoever writes it will say so
 
 
 def _read(job: Job, work: Work) -> _Read | Outcome:
