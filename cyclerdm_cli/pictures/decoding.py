@@ -16,7 +16,9 @@ from cyclerdm_cli.pictures.picture import Mode, Pixels
 def samples_of(
     image: Image.Image, data: bytes, kind: Format, frame: int, notes: list[str]
 ) -> tuple[Pixels, Pixels | None, Mode]:
-    """Return (H, W, 3) pixels, (H, W) alpha or None, and the mode; not upright, in the file's colours.
+    """Return (H, W, 3) pixels, (H, W) alpha or None, and the mode; in the file's colours.
+
+    As stored, not upright, unless `turns_by_itself`.
 
     Args:
         data: the file that `image` was opened from, at the right frame; nothing need be decoded yet.
@@ -91,6 +93,12 @@ def _avif_is_deep(data: bytes) -> bool:
     """Read the high-bit-depth flag of the first `av1C` box (AV1 in ISOBMFF, section 2.3)."""
     box = data.find(b"av1C")
     return 0 <= box < len(data) - 6 and bool(data[box + 6] & 0x40)
+
+
+def turns_by_itself(image: Image.Image, kind: Format) -> bool:
+    """Tell whether `samples_of` has applied the orientation: Pillow does, with the TIFF files that it decodes."""
+    tags = getattr(image, "tag_v2", None)
+    return kind.name == "tiff" and tags is not None and not tiff_reading.has_sixteen_bits(tags)
 
 
 def upright(samples: Pixels, orientation: int) -> Pixels:

@@ -33,17 +33,13 @@ def upright_exif(exif: Image.Exif) -> tuple[int, bytes | None]:
 
     Raises whatever Pillow raises over damaged EXIF; the caller decides what that means.
     """
-    orientation = exif.get(ORIENTATION, 1)
-    for tag in (ORIENTATION, *LAYOUT_TAGS, *ELSEWHERE_TAGS):
-        if tag in exif:
-            del exif[tag]
-    directories = exif_directories(exif)
-    if not any(directories.values()):
-        return _known(orientation), None
+    # The image's own tags stay as they are: what Pillow does on loading depends on them.
+    left_out = {ORIENTATION, *LAYOUT_TAGS, *ELSEWHERE_TAGS}
     kept = Image.Exif()
-    for tag, value in directories.items():
-        kept[tag] = value
-    return _known(orientation), kept.tobytes()
+    for tag, value in exif_directories(exif).items():
+        if tag not in left_out:
+            kept[tag] = value
+    return _known(exif.get(ORIENTATION, 1)), kept.tobytes() if len(kept) else None
 
 
 def _known(orientation: Any) -> int:

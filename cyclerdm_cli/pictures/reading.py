@@ -19,7 +19,7 @@ from cyclerdm_cli.errors import PictureError
 from cyclerdm_cli.pictures import tiff_reading
 from cyclerdm_cli.pictures.colour import colour_space, to_srgb
 from cyclerdm_cli.pictures.completeness import refuse_incomplete
-from cyclerdm_cli.pictures.decoding import samples_of, upright
+from cyclerdm_cli.pictures.decoding import samples_of, turns_by_itself, upright
 from cyclerdm_cli.pictures.formats import FORMATS, TITLES, Format, format_of_pillow
 from cyclerdm_cli.pictures.metadata import upright_exif, upright_xmp
 from cyclerdm_cli.pictures.picture import Picture
@@ -151,6 +151,8 @@ def _decode(data: bytes, frame: int, limit_pixels: int) -> Picture:
         elif space.kind == "unusable":
             notes.append("its colour profile cannot be used; the colours are taken for sRGB")
         pixels = to_srgb(pixels, space) if profile else pixels
+    if turns_by_itself(image, decoded.kind):
+        orientation = 1
     is_jpeg = decoded.kind.name == "jpg" and mode != "cmyk"
     return Picture(
         pixels=upright(pixels, orientation),

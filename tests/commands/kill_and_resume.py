@@ -124,9 +124,8 @@ def main() -> None:
             f"{left} temporary files left by kills, {len(leftovers(resumed))} at the end"
         )
         again = run(words)
-        print(
-            f"once more: {sum(record['status'] == 'skipped' for record in again.records)} skipped, {again.seconds:.0f} s"
-        )
+        skipped = sum(record["status"] == "skipped" for record in again.records)
+        print(f"once more: {skipped} skipped, {again.seconds:.0f} s")
         sys.exit(not (same and whole.status == last.status == 3 and not leftovers(resumed)))
 
 
