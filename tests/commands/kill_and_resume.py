@@ -110,11 +110,10 @@ def main() -> None:
         print(whole.err)
         words = command(folder, resumed, options.weights, "--skip-existing")
         left = 0
-        for _ in range(options.kills):
-            share = draw.randrange(1, max(2, 2 * options.good // options.kills))
-            count = kill_after(
-                words, resumed, min(share, options.good - len(contents(resumed)) - 1), draw.random() / 10
-            )
+        for turn in range(options.kills):
+            unfinished = options.good - len(contents(resumed))
+            share = draw.randrange(1, max(2, 2 * unfinished // (options.kills - turn + 1)))
+            count = kill_after(words, resumed, min(share, unfinished - 1), draw.random() / 20)
             left += len(leftovers(resumed))
             print(f"killed at {count} results, {len(leftovers(resumed))} temporary files on disk")
         last = run(words)
