@@ -30,12 +30,16 @@ def samples_of(
     tags = getattr(image, "tag_v2", None)
     if kind.name == "tiff" and tags is not None and tiff_reading.has_sixteen_bits(tags):
         return _split(tiff_reading.samples_of(data, tags, frame))
+    if tags is not None and 16 in tags.get(tiff_reading.BITS, ()):
+        notes.append("16 bits a channel are read as 8 in a TIFF file that is neither grey nor RGB")
     if kind.name == "png" and data[24] == 16:
         if frame == 0:
             return _split(_png_sixteen_bits(data, image))
         notes.append("further frames are read with 8 bits a channel")
     if kind.name == "avif" and _avif_is_deep(data):
         notes.append("more than 8 bits a channel in AVIF are read as 8")
+    if kind.name == "heic" and image.info.get("bit_depth", 8) > 8:
+        notes.append("more than 8 bits a channel in HEIC are read as 8")
     return _eight_bits(image, notes)
 
 

@@ -36,10 +36,19 @@ def upright_exif(exif: Image.Exif) -> tuple[int, bytes | None]:
     # The image's own tags stay as they are: what Pillow does on loading depends on them.
     left_out = {ORIENTATION, *LAYOUT_TAGS, *ELSEWHERE_TAGS}
     kept = Image.Exif()
+    orientation = _known(exif.get(ORIENTATION, 1))
     for tag, value in exif_directories(exif).items():
         if tag not in left_out:
-            kept[tag] = value
-    return _known(exif.get(ORIENTATION, 1)), kept.tobytes() if len(kept) else None
+            kept[tag] = _sides_swapped(value) if tag == ExifTags.IFD.Exif and orientation >= 5 else value
+    return orientation, kept.tobytes() if len(kept) else None
+
+
+def _sides_swapped(camera: dict[int, Any]) -> dict[int, Any]:
+    """Return the camera's directory with width and height as they are once the picture has been turned."""
+    width, height = ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight
+    if width in camera and height in camera:
+        return {**camera, width: camera[height], height: camera[width]}
+    return camera
 
 
 def _known(orientation: Any) -> int:

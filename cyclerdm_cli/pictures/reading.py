@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
@@ -111,7 +112,7 @@ def _plain(name: str, data: bytes, error: Exception) -> PictureError:
     """Turn what a decoder raised into one line for people."""
     words = " ".join(str(error).split())
     if isinstance(error, UnidentifiedImageError):
-        if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS:
+        if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS and find_spec("pillow_heif") is None:
             return PictureError(f"{name}: HEIC needs an extra", hint="pip install 'cyclerdm[heic]'")
         # What begins like a picture and is none to Pillow, is one no longer.
         if data.startswith(STARTS) or data[8:12] == b"WEBP" or data[4:8] == b"ftyp":
