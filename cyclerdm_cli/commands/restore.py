@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cyclerdm_cli.commands.reporting import faults_in_one_line, put_line, put_record, warnings_to, words
+from cyclerdm_cli.commands.completion import DEPTHS, DEVICES, FORMATS, PRECISIONS, complete_task, one_of
+from cyclerdm_cli.commands.reporting import (
+    INTERRUPTED,
+    faults_in_one_line,
+    put_line,
+    put_record,
+    warnings_to,
+    words,
+)
+from cyclerdm_cli.commands.stopping import stopping_on_signals
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.pictures.listing import list_inputs
 from cyclerdm_cli.pictures.naming import Job, plan_outputs
 from cyclerdm_cli.tasks.catalogue import TASKS, Command, Task, find_task, new_task
 
 if TYPE_CHECKING:
-    from cyclerdm_cli.restoring.batch import Outcome
+    from cyclerdm_cli.restoring.batch import FileOptions, Work
+    from cyclerdm_cli.restoring.outcome import Outcome
     from cyclerdm_cli.restoring.restorer import RestoreOptions
 
 WORK, PICTURES, MACHINE, OUTPUT = "What to do", "Results", "How to compute", "What to say"
@@ -48,7 +60,12 @@ def add_to(app: typer.Typer, command: Command) -> None:
         ] = None,
         task: Annotated[
             str | None,
-            typer.Option("--task", rich_help_panel=WORK, help="The damage; a+b undoes one after the other."),
+            typer.Option(
+                "--task",
+                rich_help_panel=WORK,
+                autocompletion=complete_task,
+                help="The damage; a+b undoes one after the other.",
+            ),
         ] = None,
         recursive: Annotated[
             bool, typer.Option("-r", "--recursive", help="Look into folders inside folders.")
@@ -82,10 +99,22 @@ def add_to(app: typer.Typer, command: Command) -> None:
             typer.Option("--weights", rich_help_panel=MACHINE, help="A name in the registry, or a file."),
         ] = None,
         device: Annotated[
-            str, typer.Option("--device", rich_help_panel=MACHINE, help="auto, cpu, cuda, cuda:N or mps.")
+            str,
+            typer.Option(
+                "--device",
+                rich_help_panel=MACHINE,
+                autocompletion=one_of(DEVICES),
+                help="auto, cpu, cuda, cuda:N or mps.",
+            ),
         ] = "auto",
         precision: Annotated[
-            str, typer.Option("--precision", rich_help_panel=MACHINE, help="auto, fp32, bf16 or fp16.")
+            str,
+            typer.Option(
+                "--precision",
+                rich_help_panel=MACHINE,
+                autocompletion=one_of(PRECISIONS),
+                help="auto, fp32, bf16 or fp16.",
+            ),
         ] = "auto",
         tile: Annotated[
             str,
@@ -95,8 +124,14 @@ def add_to(app: typer.Typer, command: Command) -> None:
             int, typer.Option("--overlap", min=0, rich_help_panel=MACHINE, help="Pixels that tiles share.")
         ] = 64,
         batch: Annotated[
-            int, typer.Option("--batch", min=1, rich_help_panel=MACHINE, help="Tiles computed together.")
-        ] = 1,
+            int | None,
+            typer.Option(
+                "--batch",
+                min=1,
+                rich_help_panel=MACHINE,
+                help="Tiles computed together; default: by size.",
+            ),
+        ] = None,
         jobs: Annotated[
             int,
             typer.Option(
@@ -115,14 +150,25 @@ def add_to(app: typer.Typer, command: Command) -> None:
         ] = False,
         format: Annotated[
             str,
-            typer.Option("--format", rich_help_panel=PICTURES, help="keep, png, jpg, webp, avif or tiff."),
+            typer.Option(
+                "--format",
+                rich_help_panel=PICTURES,
+                autocompletion=one_of(FORMATS),
+                help="keep, png, jpg, webp, avif or tiff.",
+            ),
         ] = "keep",
         quality: Annotated[
             int | None,
             typer.Option("--quality", rich_help_panel=PICTURES, help="1 to 100; default: as the source."),
         ] = None,
         depth: Annotated[
-            str, typer.Option("--depth", rich_help_panel=PICTURES, help="keep, 8 or 16 bits.")
+            str,
+            typer.Option(
+                "--depth",
+                rich_help_panel=PICTURES,
+                autocompletion=one_of(DEPTHS),
+                help="keep, 8 or 16 bits a channel.",
+            ),
         ] = "keep",
         strip_metadata: Annotated[
             bool,
@@ -152,8 +198,6 @@ def add_to(app: typer.Typer, command: Command) -> None:
             raise UsageError("--overwrite and --skip-existing exclude each other")
         if quiet and verbose:
             raise UsageError("--quiet and --verbose exclude each other")
-        if output == "-" and json:
-            raise UsageError("--json and -o - would both write to standard output")
         asked = _tasks(task, command, weights)
         if mask is not None and not any(one.masked for one in asked):
             raise UsageError("--mask goes with --task inpaint")
@@ -164,6 +208,14 @@ def add_to(app: typer.Typer, command: Command) -> None:
             format=format,
             compare=compare,
         )
+        streamed = any(job.output is None for job in plan)
+        if json and streamed:
+            raise UsageError("--json and the picture would both go to standard output", hint="-o FILE")
+        if streamed and not dry_run and sys.stdout.isatty():
+            raise UsageError("standard output is a terminal, and no place for a picture", hint="-o FILE")
+        piped = any(job.input.path is None for job in plan)
+        if piped and sys.stdin.isatty():
+            raise UsageError("standard input is a terminal", hint=f"cat FILE | cyclerdm {command} - ...")
         run = _Run(asked, plan, weights, device, precision, offline, json, quiet, verbose)
 
         from cyclerdm_cli.pictures.writing import WriteOptions
@@ -174,11 +226,11 @@ def add_to(app: typer.Typer, command: Command) -> None:
         files = FileOptions(
             write=WriteOptions(quality=quality, depth=wanted_depth, strip_metadata=strip_metadata),
             mask=mask, overwrite=overwrite, skip_existing=skip_existing, compare=compare, frame=frame,
-            limit_pixels=limit_pixels, jobs=jobs,
+            limit_pixels=limit_pixels, jobs=jobs, piped=sys.stdin.buffer.read() if piped else b"",
         )  # fmt: skip
         options = RestoreOptions(_tile(tile), overlap, batch, steps, strength, seed)
         if dry_run:
-            run.describe(options)
+            run.describe(files, options)
         else:
             run.carry_out(files, options)
 
@@ -226,81 +278,109 @@ class _Run:
     quiet: bool
     verbose: bool
 
-    def describe(self, options: RestoreOptions) -> None:
+    def describe(self, files: FileOptions, options: RestoreOptions) -> None:
         """Say what would be done; nothing is written."""
+        from cyclerdm_cli.restoring.batch import foresee
+        from cyclerdm_cli.restoring.device import choose_engine
         from cyclerdm_cli.weights.registry import choose
 
         choice = choose(self.weights)
-        name, size = choice.name, choice.bytes
-        missing = "" if choice.path.is_file() else ", to be fetched"
-        tasks = "+".join(task.name for task in self.tasks)
-        tile = "by the device" if options.tile is None else options.tile or "the whole picture"
+        if not choice.path.is_file():
+            size = f"{choice.bytes / 2**20:.1f} MiB, to be fetched"
+            self._announce(choice.name, size, str(choose_engine(self.device, self.precision)))
+            for job in self.plan:
+                target = "-" if job.output is None else str(job.output)
+                row = {"input": job.input.name, "output": target, "status": "planned", "task": self._task}
+                if self.json:
+                    put_record({**row, "weights": choice.name})
+                else:
+                    put_line(f"{job.input.name} -> {target}")
+            return
+        weights, path, work = self._prepared(files, options)
+        engine = work.restorer.engine
+        self._announce(weights, f"{path.stat().st_size / 2**20:.1f} MiB", str(engine))
+        for outcome in foresee(work, self.plan):
+            if self.json:
+                put_record(outcome.record(self._task, weights, str(engine.device)))
+                continue
+            target = "-" if outcome.job.output is None else str(outcome.job.output)
+            tiles = f"{outcome.tiles} tile{'s' if outcome.tiles > 1 else ''}"
+            what = {"planned": tiles, "skipped": "skipped: exists already", "failed": outcome.error}
+            put_line(f"{outcome.job.input.name} -> {target} ({what[outcome.status]})")
+
+    def _announce(self, weights: str, size: str, engine: str) -> None:
         if not self.quiet:
+            pictures = f"{len(self.plan)} picture{'s' if len(self.plan) > 1 else ''}"
             words().print(
-                f"task {tasks}, weights {name} ({size / 2**20:.1f} MiB{missing}), tiles {tile}, "
-                f"{len(self.plan)} pictures",
+                f"task {self._task}, weights {weights} ({size}), {engine}, {pictures}", markup=False
+            )
+
+    def carry_out(self, files: FileOptions, options: RestoreOptions) -> None:
+        """Do the work; ends with the exit status of the contract."""
+        from cyclerdm_cli.commands.progress import Progress
+        from cyclerdm_cli.restoring.batch import Watch, restore_files
+
+        console = words()
+        weights, _, work = self._prepared(files, options)
+        engine = work.restorer.engine
+        if self.verbose:
+            console.print(f"weights {weights}, {engine}", markup=False)
+        counts = {"ok": 0, "skipped": 0, "failed": 0}
+        seconds = 0.0
+        with Progress(console, len(self.plan), self.quiet) as progress, warnings_to(progress.say):
+
+            def report(outcome: Outcome) -> None:
+                nonlocal seconds
+                counts[outcome.status] += 1
+                seconds += outcome.seconds
+                self._tell(outcome, weights, str(engine.device), progress)
+
+            with stopping_on_signals(lambda: progress.say("ending; once more ends at once")) as stopped:
+                watch = Watch(report, progress.expect_tiles, progress.tile_done, stopped)
+                restore_files(work, self.plan, watch)
+                interrupted = stopped() and sum(counts.values()) < len(self.plan)
+        if self.json:
+            put_record({"summary": {**counts, "seconds": round(seconds, 3)}})
+        tally = f"{counts['ok']} done, {counts['skipped']} skipped, {counts['failed']} failed"
+        if interrupted:
+            left = len(self.plan) - sum(counts.values())
+            console.print(
+                f"interrupted: {tally}, {left} left; the same command with --skip-existing goes on from here",
                 markup=False,
             )
-        for job in self.plan:
-            target = "-" if job.output is None else str(job.output)
-            if self.json:
-                put_record(
-                    {
-                        "input": job.input.name,
-                        "output": target,
-                        "status": "planned",
-                        "task": tasks,
-                        "weights": name,
-                    }
-                )
-            else:
-                put_line(f"{job.input.name} -> {target}")
+            raise typer.Exit(INTERRUPTED)
+        if counts["failed"]:
+            if not self.quiet and len(self.plan) > 1:
+                console.print(tally, markup=False)
+            raise typer.Exit(3 if counts["ok"] or counts["skipped"] else 1)
 
-    def carry_out(self, files: Any, options: RestoreOptions) -> None:
-        """Do the work; ends with the exit status of the contract."""
+    @property
+    def _task(self) -> str:
+        return "+".join(task.name for task in self.tasks)
+
+    def _prepared(self, files: FileOptions, options: RestoreOptions) -> tuple[str, Path, Work]:
+        """Return the weights' name and file, and the work to do with them."""
         from cyclerdm_cli.commands.downloads import find_weights
-        from cyclerdm_cli.commands.progress import Progress
-        from cyclerdm_cli.restoring.batch import Work, restore_files
+        from cyclerdm_cli.restoring.batch import Work
         from cyclerdm_cli.restoring.device import choose_engine
         from cyclerdm_cli.restoring.restorer import Restorer
         from cyclerdm_cli.weights.loading import load_network
 
-        console = words()
         engine = choose_engine(self.device, self.precision)
-        name, path = find_weights(self.weights, console, offline=self.offline, quiet=self.quiet)
+        name, path = find_weights(self.weights, words(), offline=self.offline, quiet=self.quiet)
         network, header = load_network(path, engine.device)
         for task in self.tasks:
             if task.name not in header.tasks:
                 raise UsageError(
                     f"the weights {name} do not know {task.name}", hint=f"they know {', '.join(header.tasks)}"
                 )
-        if self.verbose:
-            console.print(f"weights {name}, {engine}", markup=False)
-        work = Work(Restorer(network, engine, options), self.tasks, files)
-        counts = {"ok": 0, "skipped": 0, "failed": 0}
-        seconds = 0.0
-        with Progress(console, len(self.plan), self.quiet) as progress, warnings_to(progress.say):
-            try:
-                for outcome in restore_files(work, self.plan, progress.expect_tiles, progress.tile_done):
-                    counts[outcome.status] += 1
-                    seconds += outcome.seconds
-                    self._tell(outcome, name, str(engine.device), progress)
-            except KeyboardInterrupt:
-                progress.say("interrupted; the same command with --skip-existing goes on from here")
-                raise typer.Exit(130) from None
-        if self.json:
-            put_record({"summary": {**counts, "seconds": round(seconds, 3)}})
-        if counts["failed"]:
-            if not self.quiet and len(self.plan) > 1:
-                console.print(
-                    f"{counts['ok']} done, {counts['skipped']} skipped, {counts['failed']} failed",
-                    markup=False,
-                )
-            raise typer.Exit(3 if counts["ok"] or counts["skipped"] else 1)
+        return name, path, Work(Restorer(network, engine, options), self.tasks, files)
 
     def _tell(self, outcome: Outcome, weights: str, device: str, progress: Any) -> None:
         if outcome.status == "failed":
             progress.say(f"cyclerdm: {outcome.error}", always=True)
+        if outcome.unexpected is not None and os.environ.get("CYCLERDM_DEBUG") == "1":
+            traceback.print_exception(outcome.unexpected)
         for note in outcome.notes:
             progress.say(f"{outcome.job.input.name}: {note}")
         if self.verbose:
@@ -309,7 +389,7 @@ class _Run:
             )
         progress.file_done()
         if self.json:
-            put_record(outcome.record("+".join(task.name for task in self.tasks), weights, device))
+            put_record(outcome.record(self._task, weights, device))
         elif outcome.status == "ok" and outcome.job.output is not None:
             put_line(str(outcome.job.output))
         elif outcome.data is not None:

@@ -224,6 +224,8 @@ class FeatureGain(nn.Module):
 class CompactNetwork(nn.Module):
     """One U-Net for three stages and all tasks."""
 
+    draws_noise = False
+
     def __init__(self, config: CompactConfig) -> None:
         super().__init__()
         self.config = config

@@ -44,6 +44,8 @@ class Network(Protocol):
 
     multiple: int
     """Sides of what the cycle is given must be multiples of this."""
+    draws_noise: bool
+    """Whether a tile's result depends on the generator, and so on the tiles before it."""
 
     def bind(
         self, task: str, thumbnail: Tensor, mask: Tensor, steps: int, generator: torch.Generator

@@ -312,6 +312,8 @@ class FeatureGain(nn.Module):
 class PaperNetwork(nn.Module):
     """The authors' U-Net and feature gain module: 22.15 million numbers by 358 keys."""
 
+    draws_noise = True
+
     def __init__(self, config: PaperConfig | None = None) -> None:
         super().__init__()
         self.config = config or PaperConfig()

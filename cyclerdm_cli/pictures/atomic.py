@@ -1,20 +1,30 @@
-"""Files that appear whole or not at all: a temporary name in the same folder, flush to disk, rename."""
+"""Files that appear whole or not at all: a temporary name in the same folder, flush to disk, rename.
+
+A program that is killed in between leaves its temporary file; the next run over that folder clears it away. So that
+it never takes the file of one that still writes, writers hold a lock, which the system lets go of when they die.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 from cyclerdm_cli.errors import PictureError
 
-TEMPORARY_PREFIX = ".cyclerdm-"
-TEMPORARY_SUFFIX = ".part"
+try:
+    import fcntl
+except ImportError:  # Windows, where leftovers stay
+    fcntl = None  # type: ignore[assignment]
+
+TEMPORARY_NAME = re.compile(r"\.cyclerdm-[0-9a-f]{16}\.part")
 
 
 def is_temporary(name: str) -> bool:
     """Tell whether a file name (without folder) is one that `write_atomically` uses on the way."""
-    return name.startswith(TEMPORARY_PREFIX) and name.endswith(TEMPORARY_SUFFIX)
+    return TEMPORARY_NAME.fullmatch(name) is not None
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
@@ -26,17 +36,22 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         PictureError: the disk is full, the folder is not writable, the name is impossible...
     """
     target = Path(path)
-    # A short name of our own: a result whose name just fits must not fail for its temporary one.
-    temporary = target.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir():
             raise IsADirectoryError(None, "it is a folder")
+        temporary, descriptor = _open_temporary(target.parent)
         try:
-            _write_through(temporary, data)
-            if target.is_file():
-                os.chmod(temporary, target.stat().st_mode & 0o777)
-            os.replace(temporary, target)
+            try:
+                _write_through(descriptor, data)
+                if target.is_file():
+                    os.chmod(temporary, target.stat().st_mode & 0o777)
+                if fcntl:  # the lock is held until the name is the right one
+                    os.replace(temporary, target)
+            finally:
+                os.close(descriptor)
+            if not fcntl:  # Windows renames no open file
+                os.replace(temporary, target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -46,12 +61,60 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         raise PictureError(f"{target}: cannot be written: {reason}") from error
 
 
-def _write_through(path: Path, data: bytes) -> None:
-    # "x": two programs that draw the same name must not write into one file.
-    with open(path, "xb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
+def clear_leftovers(folders: Iterable[str | os.PathLike[str]]) -> None:
+    """Remove the temporary files of writers that were killed, not those of living ones; folders may be missing."""
+    if not fcntl:
+        return
+    for folder in folders:
+        try:
+            names = [name for name in os.listdir(folder) if is_temporary(name)]
+        except OSError:
+            continue
+        for name in names:
+            _remove_if_abandoned(os.path.join(folder, name))
+
+
+def _open_temporary(folder: Path) -> tuple[Path, int]:
+    """Create and lock a file with a short name of our own: a result whose name just fits must not fail for it."""
+    while True:
+        temporary = folder / f".cyclerdm-{secrets.token_hex(8)}.part"
+        # O_EXCL: two programs that draw the same name must not write into one file.
+        descriptor = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666
+        )
+        if not fcntl:
+            return temporary, descriptor
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                return temporary, descriptor
+        except OSError:
+            return (
+                temporary,
+                descriptor,
+            )  # a file system without locks, on which nothing is cleared away either
+        os.close(descriptor)  # cleared away between its creation and its lock: another one
+
+
+def _write_through(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    os.fsync(descriptor)
+
+
+def _remove_if_abandoned(path: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY)
+    except OSError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+    except OSError:
+        pass  # somebody is writing it, or it is not ours to remove
+    finally:
+        os.close(descriptor)
 
 
 def _flush_folder(folder: Path) -> None:

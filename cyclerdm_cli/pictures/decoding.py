@@ -16,7 +16,9 @@ from cyclerdm_cli.pictures.picture import Mode, Pixels
 def samples_of(
     image: Image.Image, data: bytes, kind: Format, frame: int, notes: list[str]
 ) -> tuple[Pixels, Pixels | None, Mode]:
-    """Return (H, W, 3) pixels, (H, W) alpha or None, and the mode; not upright, in the file's colours.
+    """Return (H, W, 3) pixels, (H, W) alpha or None, and the mode; in the file's colours.
+
+    As stored, not upright, unless `turns_by_itself`.
 
     Args:
         data: the file that `image` was opened from, at the right frame; nothing need be decoded yet.
@@ -28,12 +30,16 @@ def samples_of(
     tags = getattr(image, "tag_v2", None)
     if kind.name == "tiff" and tags is not None and tiff_reading.has_sixteen_bits(tags):
         return _split(tiff_reading.samples_of(data, tags, frame))
+    if tags is not None and 16 in tags.get(tiff_reading.BITS, ()):
+        notes.append("16 bits a channel are read as 8 in a TIFF file that is neither grey nor RGB")
     if kind.name == "png" and data[24] == 16:
         if frame == 0:
             return _split(_png_sixteen_bits(data, image))
         notes.append("further frames are read with 8 bits a channel")
     if kind.name == "avif" and _avif_is_deep(data):
         notes.append("more than 8 bits a channel in AVIF are read as 8")
+    if kind.name == "heic" and image.info.get("bit_depth", 8) > 8:
+        notes.append("more than 8 bits a channel in HEIC are read as 8")
     return _eight_bits(image, notes)
 
 
@@ -43,10 +49,10 @@ def _eight_bits(image: Image.Image, notes: list[str]) -> tuple[Pixels, Pixels | 
     if mode == "CMYK":
         notes.append("CMYK converted to sRGB")
         profile = image.info.get("icc_profile")
-        return np.array(cmyk_to_rgb(image, colour_space(profile) if profile else None)), None, "cmyk"
+        return np.asarray(cmyk_to_rgb(image, colour_space(profile) if profile else None)), None, "cmyk"
     if mode in ("P", "PA"):
         notes.append("palette converted to RGB")
-        pixels, alpha, _ = _split(np.array(image.convert("RGBA" if transparent else "RGB")))
+        pixels, alpha, _ = _split(np.asarray(image.convert("RGBA" if transparent else "RGB")))
         return pixels, alpha, "palette"
     if mode in ("1", "L", "LA", "La"):
         wanted = "LA" if transparent else "L"
@@ -56,7 +62,7 @@ def _eight_bits(image: Image.Image, notes: list[str]) -> tuple[Pixels, Pixels | 
         raise PictureError(
             f"samples of the kind {mode!r} are not read here", hint="8 or 16 bits a channel are"
         )
-    return _split(np.array(image if mode == wanted else image.convert(wanted)))
+    return _split(np.asarray(image if mode == wanted else image.convert(wanted)))
 
 
 def _png_sixteen_bits(data: bytes, image: Image.Image) -> Pixels:
@@ -91,6 +97,12 @@ def _avif_is_deep(data: bytes) -> bool:
     """Read the high-bit-depth flag of the first `av1C` box (AV1 in ISOBMFF, section 2.3)."""
     box = data.find(b"av1C")
     return 0 <= box < len(data) - 6 and bool(data[box + 6] & 0x40)
+
+
+def turns_by_itself(image: Image.Image, kind: Format) -> bool:
+    """Tell whether `samples_of` has applied the orientation: Pillow does, with the TIFF files that it decodes."""
+    tags = getattr(image, "tag_v2", None)
+    return kind.name == "tiff" and tags is not None and not tiff_reading.has_sixteen_bits(tags)
 
 
 def upright(samples: Pixels, orientation: int) -> Pixels:

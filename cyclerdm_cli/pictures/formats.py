@@ -23,13 +23,17 @@ class Format:
     """Whether a picture of one channel stays one in this format."""
     metadata: bool = True
     """Whether there is room for EXIF, XMP and an ICC profile."""
+    longest_side: int | None = None
+    """The most pixels a side that it can hold, where that is few enough to meet."""
 
 
 FORMATS: tuple[Format, ...] = (
-    Format("jpg", "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), ("JPEG", "MPO"), alpha=False),
+    Format(
+        "jpg", "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), ("JPEG", "MPO"), alpha=False, longest_side=65535
+    ),
     Format("png", "PNG", (".png", ".apng"), ("PNG",), sixteen_bits=True),
-    Format("webp", "WebP", (".webp",), ("WEBP",), grey=False),
-    Format("avif", "AVIF", (".avif",), ("AVIF",), grey=False),
+    Format("webp", "WebP", (".webp",), ("WEBP",), grey=False, longest_side=16383),
+    Format("avif", "AVIF", (".avif",), ("AVIF",), grey=False, longest_side=65535),
     Format("tiff", "TIFF", (".tif", ".tiff"), ("TIFF",), sixteen_bits=True),
     Format("bmp", "BMP", (".bmp", ".dib"), ("BMP", "DIB"), alpha=False, metadata=False),
     Format("heic", "HEIC", (".heic", ".heif"), ("HEIF",), grey=False),

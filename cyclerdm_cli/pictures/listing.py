@@ -27,6 +27,8 @@ class Input:
     """The folder that was searched, or the file's own: the tree below it is kept."""
     found: bool = False
     """Whether a search came upon it, rather than the user naming it."""
+    folder: bool = False
+    """Whether it is a folder, named among others, in which there is nothing to do: it fails alone."""
 
     @property
     def name(self) -> str:
@@ -46,11 +48,13 @@ class Input:
 def list_inputs(arguments: Sequence[str], recursive: bool = False) -> list[Input]:
     """Return the inputs that the arguments name, in their order, each folder and glob in natural order.
 
-    A file that is named but missing is listed all the same: it fails alone, and the others go on. In folders
-    only names with a picture's extension count; hidden files and the program's own temporary ones do not.
+    A file that is named but missing is listed all the same, as is a folder without pictures: it fails alone, and
+    the others go on. In folders only names with a picture's extension count (a folder with such a name is taken for
+    a mistake, if no pictures are in it or it is not searched); hidden files and the program's own temporary ones do
+    not.
 
     Raises:
-        UsageError: a folder holds no pictures, a glob matches nothing, a list is missing or empty.
+        UsageError: no folder named holds pictures, a glob matches nothing, a list is missing or empty.
     """
     inputs: dict[str, Input] = {}
     for argument in arguments:
@@ -58,6 +62,10 @@ def list_inputs(arguments: Sequence[str], recursive: bool = False) -> list[Input
             inputs.setdefault("-" if entry.path is None else "/" + os.path.abspath(entry.path), entry)
     if not inputs:
         raise UsageError("no pictures to work on")
+    if all(entry.folder for entry in inputs.values()):
+        first = next(iter(inputs.values()))
+        hint = "" if recursive else "-r looks into the folders inside it"
+        raise UsageError(f"{first.name}: the folder holds no pictures", hint=hint)
     return list(inputs.values())
 
 
@@ -115,8 +123,7 @@ def _literal(name: str, recursive: bool) -> Iterator[Input]:
             empty = False
             yield Input(here / found, root, found=True)
     if empty:
-        hint = "" if recursive else "-r looks into the folders inside it"
-        raise UsageError(f"{name}: the folder holds no pictures", hint=hint)
+        yield Input(root, root.parent, folder=True)
 
 
 def _walk(top: str, recursive: bool) -> Iterator[tuple[str, list[str]]]:
@@ -126,10 +133,19 @@ def _walk(top: str, recursive: bool) -> Iterator[tuple[str, list[str]]]:
         raise UsageError(f"{error.filename}: cannot be listed: {error.strerror}") from error
 
     for folder, folders, names in os.walk(top, onerror=refuse):
-        yield folder, sorted(filter(_is_picture, names), key=natural_key)
+        mistaken = [name for name in folders if _is_picture(name)]
+        if recursive:
+            mistaken = [name for name in mistaken if not _any_in(os.path.join(folder, name))]
+        yield folder, sorted((*filter(_is_picture, names), *mistaken), key=natural_key)
         folders[:] = (
-            sorted((name for name in folders if name[0] != "."), key=natural_key) if recursive else []
+            sorted((name for name in folders if name[0] != "." and name not in mistaken), key=natural_key)
+            if recursive
+            else []
         )
+
+
+def _any_in(folder: str) -> bool:
+    return any(names for _, names in _walk(folder, True))
 
 
 def _is_picture(name: str) -> bool:

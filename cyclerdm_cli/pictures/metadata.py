@@ -33,17 +33,22 @@ def upright_exif(exif: Image.Exif) -> tuple[int, bytes | None]:
 
     Raises whatever Pillow raises over damaged EXIF; the caller decides what that means.
     """
-    orientation = exif.get(ORIENTATION, 1)
-    for tag in (ORIENTATION, *LAYOUT_TAGS, *ELSEWHERE_TAGS):
-        if tag in exif:
-            del exif[tag]
-    directories = exif_directories(exif)
-    if not any(directories.values()):
-        return _known(orientation), None
+    # The image's own tags stay as they are: what Pillow does on loading depends on them.
+    left_out = {ORIENTATION, *LAYOUT_TAGS, *ELSEWHERE_TAGS}
     kept = Image.Exif()
-    for tag, value in directories.items():
-        kept[tag] = value
-    return _known(orientation), kept.tobytes()
+    orientation = _known(exif.get(ORIENTATION, 1))
+    for tag, value in exif_directories(exif).items():
+        if tag not in left_out:
+            kept[tag] = _sides_swapped(value) if tag == ExifTags.IFD.Exif and orientation >= 5 else value
+    return orientation, kept.tobytes() if len(kept) else None
+
+
+def _sides_swapped(camera: dict[int, Any]) -> dict[int, Any]:
+    """Return the camera's directory with width and height as they are once the picture has been turned."""
+    width, height = ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight
+    if width in camera and height in camera:
+        return {**camera, width: camera[height], height: camera[width]}
+    return camera
 
 
 def _known(orientation: Any) -> int:

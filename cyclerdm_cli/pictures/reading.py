@@ -6,22 +6,26 @@ import os
 import stat
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from cyclerdm_cli.errors import PictureError
 from cyclerdm_cli.pictures import tiff_reading
 from cyclerdm_cli.pictures.colour import colour_space, to_srgb
-from cyclerdm_cli.pictures.decoding import samples_of, upright
+from cyclerdm_cli.pictures.completeness import refuse_incomplete
+from cyclerdm_cli.pictures.decoding import samples_of, turns_by_itself, upright
 from cyclerdm_cli.pictures.formats import FORMATS, TITLES, Format, format_of_pillow
 from cyclerdm_cli.pictures.metadata import upright_exif, upright_xmp
 from cyclerdm_cli.pictures.picture import Picture
 
+T = TypeVar("T")
 DEFAULT_LIMIT_PIXELS = 500_000_000
 PILLOW_FORMATS = [name for entry in FORMATS for name in entry.pillow if name != "MPO"]
 STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"BM")
@@ -50,20 +54,18 @@ def read_picture(
         PictureError: missing, unreadable, empty, no picture, damaged, cut short, too large, or of a kind that
             would lose values. No other exception leaves this function on account of the file.
     """
-    name = name or ("standard input" if isinstance(source, bytes) else os.fspath(source))
-    data = source if isinstance(source, bytes) else read_bytes(source)
-    if not data:
-        raise PictureError(f"{name}: the file is empty")
-    try:
-        return _decode(data, frame, limit_pixels)
-    except PictureError as error:
-        raise PictureError(f"{name}: {Exception.__str__(error)}", error.hint) from error
-    except MemoryError as error:
-        raise PictureError(f"{name}: not enough memory to decode it") from error
-    except (
-        Exception
-    ) as error:  # Pillow's plugins raise a dozen types over damaged files, struct.error among them
-        raise _plain(name, data, error) from error
+    return _named_faults(source, name, lambda data: _decode(data, frame, limit_pixels))
+
+
+def read_size(
+    source: str | os.PathLike[str] | bytes, *, frame: int = 0, limit_pixels: int = DEFAULT_LIMIT_PIXELS
+) -> tuple[int, int]:
+    """Return the (height, width) in a file's header, not turned upright, without decoding anything.
+
+    Raises:
+        PictureError: as `read_picture`, as far as the header tells.
+    """
+    return _named_faults(source, "", lambda data: _size(_open(data, frame, limit_pixels).image)[::-1])
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -88,11 +90,29 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         raise PictureError(f"{os.fspath(path)}: cannot be read: {reason}") from error
 
 
+def _named_faults(source: str | os.PathLike[str] | bytes, name: str, work: Callable[[bytes], T]) -> T:
+    """Return what `work` makes of a file's bytes; all that it raises becomes a PictureError with the name."""
+    name = name or ("standard input" if isinstance(source, bytes) else os.fspath(source))
+    data = source if isinstance(source, bytes) else read_bytes(source)
+    if not data:
+        raise PictureError(f"{name}: the file is empty")
+    try:
+        return work(data)
+    except PictureError as error:
+        raise PictureError(f"{name}: {Exception.__str__(error)}", error.hint) from error
+    except MemoryError as error:
+        raise PictureError(f"{name}: not enough memory to decode it") from error
+    except (
+        Exception
+    ) as error:  # Pillow's plugins raise a dozen types over damaged files, struct.error among them
+        raise _plain(name, data, error) from error
+
+
 def _plain(name: str, data: bytes, error: Exception) -> PictureError:
     """Turn what a decoder raised into one line for people."""
     words = " ".join(str(error).split())
     if isinstance(error, UnidentifiedImageError):
-        if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS:
+        if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS and find_spec("pillow_heif") is None:
             return PictureError(f"{name}: HEIC needs an extra", hint="pip install 'cyclerdm[heic]'")
         # What begins like a picture and is none to Pillow, is one no longer.
         if data.startswith(STARTS) or data[8:12] == b"WEBP" or data[4:8] == b"ftyp":
@@ -116,10 +136,12 @@ class _Decoded:
 def _decode(data: bytes, frame: int, limit_pixels: int) -> Picture:
     decoded = _open(data, frame, limit_pixels)
     image, notes = decoded.image, decoded.notes
+    if frame == 0:
+        refuse_incomplete(decoded.kind.name, data, (image.height, image.width))
     orientation, exif = _exif(decoded)
     profile = image.info.get("icc_profile") or None
-    xmp = upright_xmp(image)
     pixels, alpha, mode = samples_of(image, data, decoded.kind, frame, notes)
+    xmp = upright_xmp(image)  # a PNG may hold it behind the pixels
     if mode == "cmyk":
         profile = None  # it described inks, and the pixels are sRGB now
     if profile:
@@ -130,6 +152,8 @@ def _decode(data: bytes, frame: int, limit_pixels: int) -> Picture:
         elif space.kind == "unusable":
             notes.append("its colour profile cannot be used; the colours are taken for sRGB")
         pixels = to_srgb(pixels, space) if profile else pixels
+    if turns_by_itself(image, decoded.kind):
+        orientation = 1
     is_jpeg = decoded.kind.name == "jpg" and mode != "cmyk"
     return Picture(
         pixels=upright(pixels, orientation),
@@ -180,6 +204,10 @@ def _open(data: bytes, frame: int, limit_pixels: int) -> _Decoded:
         )
     if width < 1 or height < 1:
         raise PictureError("has no pixels")
+    if kind.longest_side and max(width, height) > kind.longest_side:
+        raise PictureError(
+            f"is damaged: its header says {width} x {height} pixels, which {kind.title} cannot hold"
+        )
     if frames > 1:
         notes.append(
             f"first frame of {frames} used" if frame == 0 else f"frame {frame} (from 0) of {frames} used"

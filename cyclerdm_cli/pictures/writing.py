@@ -22,7 +22,6 @@ from cyclerdm_cli.pictures.tiff_writing import encode_tiff
 FORMAT_CHOICES = ("keep", "png", "jpg", "webp", "avif", "tiff")
 DEPTH_CHOICES = ("keep", 8, 16)
 DEFAULT_QUALITY = {"jpg": 95, "webp": 92, "avif": 85, "heic": 90}
-LONGEST_SIDE = {"jpg": 65535, "webp": 16383, "avif": 65535}
 AVIF_SPEED = 8  # Pillow's 6 takes three times as long for files one hundredth smaller
 JPEG_EXIF_BYTES = 65533  # a JPEG segment's length is a 16-bit number that counts itself
 JPEG_XMP_BYTES = 65504
@@ -60,10 +59,9 @@ def encode(picture: Picture, options: WriteOptions) -> bytes:
     """
     target = _target(picture, options)
     height, width = picture.size
-    longest = LONGEST_SIDE.get(target.name)
-    if longest and max(height, width) > longest:
+    if target.longest_side and max(height, width) > target.longest_side:
         raise PictureError(
-            f"{width} x {height} pixels do not fit: {target.title} holds {longest} a side at most"
+            f"{width} x {height} pixels do not fit: {target.title} holds {target.longest_side} a side at most"
         )
     try:
         return _ENCODERS[target.name](picture, options)

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-import sys
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cyclerdm_cli.errors import CycleRDMError, PictureError
-from cyclerdm_cli.pictures.atomic import write_atomically
+from cyclerdm_cli.pictures.atomic import clear_leftovers, write_atomically
 from cyclerdm_cli.pictures.masks import find_mask, mask_of, read_mask
 from cyclerdm_cli.pictures.naming import Job
 from cyclerdm_cli.pictures.picture import Picture
-from cyclerdm_cli.pictures.reading import read_picture
+from cyclerdm_cli.pictures.reading import read_picture, read_size
 from cyclerdm_cli.pictures.sidebyside import side_by_side
 from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
+from cyclerdm_cli.restoring.outcome import Outcome
 from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.tasks.catalogue import Task
+
+PATIENCE = 0.2
+"""Seconds between two looks at whether the work shall stop, while a picture is being decoded."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class FileOptions:
     limit_pixels: int = 500_000_000
     jobs: int = 2
     """Pictures that are decoded, and encoded, at once."""
+    piped: bytes = b""
+    """What came through standard input."""
 
 
 @dataclass(frozen=True)
@@ -54,77 +60,180 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of one file."""
+class Watch:
+    """How whoever started the work follows it; everything is called from the thread that restores."""
 
-    job: Job
-    status: Literal["ok", "skipped", "failed"]
-    seconds: float = 0.0
-    size: tuple[int, int] | None = None
-    """Height and width in pixels."""
-    tiles: int = 0
-    sha256: str = ""
-    """Of the file written."""
-    error: str = ""
-    notes: tuple[str, ...] = field(default=())
-    data: bytes | None = None
-    """The result's bytes where they go to standard output."""
+    report: Callable[[Outcome], None]
+    """Called with what became of each file, in the plan's order."""
+    expect_tiles: Callable[[int], None] = lambda count: None
+    tile_done: Callable[[], None] = lambda: None
+    stopped: Callable[[], bool] = lambda: False
+    """Asked often; once it says yes, the picture in hand is discarded and those being written are finished."""
 
-    def record(self, task: str, weights: str, device: str) -> dict[str, Any]:
-        """Return the JSON record of the contract."""
-        height, width = self.size or (None, None)
-        return {
-            "input": self.job.input.name,
-            "output": "-" if self.job.output is None else str(self.job.output),
-            "status": self.status,
-            "task": task,
-            "seconds": round(self.seconds, 3),
-            "width": width,
-            "height": height,
-            "device": device,
-            "tiles": self.tiles,
-            "weights": weights,
-            "sha256": self.sha256 or None,
-            "error": self.error or None,
-        }
+
+class _Stopped(BaseException):
+    """The work shall end; no fault of any picture."""
 
 
 class _Read(NamedTuple):
+    job: Job
     picture: Picture
     mask: NDArray[np.bool_] | None
+    seconds: float
 
 
-def restore_files(
-    work: Work,
-    plan: Sequence[Job],
-    expect_tiles: Callable[[int], None] = lambda count: None,
-    tile_done: Callable[[], None] = lambda: None,
-) -> Iterator[Outcome]:
-    """Restore all files of a plan; yield what became of each, in order.
+def restore_files(work: Work, plan: Sequence[Job], watch: Watch) -> None:
+    """Restore all files of a plan, and report what became of each.
 
-    At most `jobs` pictures are decoded ahead, and as many wait to be encoded, so memory stays bounded.
+    At most `jobs` pictures are decoded ahead, and as many wait to be encoded, so memory stays bounded. Where small
+    ones share the batches of a GPU, it is as many as fit into two of them.
     """
-    ahead = work.files.jobs
-    waiting: deque[tuple[Job, Future[_Read] | Outcome]] = deque()
-    written: deque[Future[Outcome]] = deque()
-    jobs = iter(plan)
-    with ThreadPoolExecutor(ahead) as readers, ThreadPoolExecutor(ahead) as writers:
+    clear_leftovers({job.output.parent for job in plan if job.output is not None})
+    with ThreadPoolExecutor(work.files.jobs) as readers, ThreadPoolExecutor(work.files.jobs) as writers:
+        queue = _Queue(work, watch, readers, writers, iter(plan))
         try:
-            while True:
-                while len(waiting) < ahead and (job := next(jobs, None)) is not None:
-                    early = _without_reading(job, work.files)
-                    waiting.append((job, early or readers.submit(_read, job, work)))
-                if not waiting:
-                    break
-                job, read = waiting.popleft()
-                written.append(_restore_one(work, job, read, writers, expect_tiles, tile_done))
-                while len(written) > ahead or (written and written[0].done()):
-                    yield written.popleft().result()
-            while written:
-                yield written.popleft().result()
+            queue.run()
+        except _Stopped:
+            queue.drop()
         except BaseException:
             readers.shutdown(wait=False, cancel_futures=True)
             raise
+        queue.finish()
+
+
+def foresee(work: Work, plan: Sequence[Job]) -> Iterator[Outcome]:
+    """Yield what a plan would come to, as far as files' names and headers tell; nothing is decoded or written."""
+    for job in plan:
+        source = work.files.piped if job.input.path is None else job.input.path
+        try:
+            size = read_size(source, frame=work.files.frame, limit_pixels=work.files.limit_pixels)
+        except CycleRDMError as fault:
+            yield Outcome(job, "failed", error=_named(job, fault))
+            continue
+        early = _without_reading(job, work.files)
+        yield early or Outcome(job, "planned", size=size, tiles=_tiles(work, size))
+
+
+class _Queue:
+    """Pictures being decoded, the ones in hand, and pictures being written, in the plan's order."""
+
+    def __init__(
+        self,
+        work: Work,
+        watch: Watch,
+        readers: ThreadPoolExecutor,
+        writers: ThreadPoolExecutor,
+        plan: Iterator[Job],
+    ) -> None:
+        self.work, self.watch = work, watch
+        self.readers, self.writers = readers, writers
+        self.plan = plan
+        self.ahead = work.files.jobs
+        self.waiting: deque[Future[_Read | Outcome]] = deque()
+        self.written: deque[Future[Outcome]] = deque()
+
+    def run(self) -> None:
+        """Work until the plan is done. Raises _Stopped where it shall end before."""
+        while True:
+            while len(self.waiting) < self.ahead and (job := next(self.plan, None)) is not None:
+                self.waiting.append(self.readers.submit(_read, job, self.work))
+            if not self.waiting:
+                return
+            first = self._next()
+            if isinstance(first, Outcome):
+                self.written.append(_done(first))
+            else:
+                self._restore(self._with_its_like(first))
+            self._report(keep=self.ahead)
+
+    def drop(self) -> None:
+        """Give up what is not restored yet."""
+        for future in self.waiting:
+            future.cancel()
+
+    def finish(self) -> None:
+        """Wait for what is being written."""
+        self._report(keep=0)
+
+    def _next(self) -> _Read | Outcome:
+        future = self.waiting.popleft()
+        while not future.done():
+            self._look_around()
+            wait([future], PATIENCE)
+        self._look_around()
+        return future.result()
+
+    def _look_around(self) -> None:
+        self._report(keep=len(self.written))
+        if self.watch.stopped():
+            raise _Stopped
+
+    def _report(self, keep: int) -> None:
+        """Report what has been written; wait for it where more than so many are still under way."""
+        while self.written and (self.written[0].done() or len(self.written) > keep):
+            self.watch.report(self.written.popleft().result())
+
+    def _with_its_like(self, first: _Read) -> list[_Read]:
+        """Add to a small picture those behind it that can share its batch and are decoded already."""
+        most = self.work.restorer.pictures_together(first.picture.size)
+        self.ahead = max(self.work.files.jobs, 2 * most if most > 1 else 0)
+        group = [first]
+        while len(group) < most and self.waiting and self.waiting[0].done():
+            other = self.waiting[0].result()
+            if isinstance(other, Outcome) or not _alike(first, other):
+                break
+            group.append(other)
+            self.waiting.popleft()
+        return group
+
+    def _restore(self, group: list[_Read]) -> None:
+        """Restore pictures here and hand them to the writers; a picture's faults become its outcome."""
+        began = time.perf_counter()
+        try:
+            results = self._restored(group)
+        except Exception as fault:
+            if len(group) > 1:  # whose fault it is, each finds out alone
+                for one in group:
+                    self._restore([one])
+                return
+            (one,) = group
+            seconds = one.seconds + time.perf_counter() - began
+            self.written.append(_done(_failed(one.job, fault, seconds)))
+            return
+        spent = (time.perf_counter() - began) / len(group)
+        for one, pixels in zip(group, results, strict=True):
+            after = one.picture.with_pixels(pixels)
+            before = one.picture.pixels if one.job.compare is not None else None
+            tiles = _tiles(self.work, one.picture.size)
+            self.written.append(
+                self.writers.submit(
+                    _write, one.job, self.work.files, before, after, tiles, one.seconds + spent
+                )
+            )
+
+    def _restored(self, group: list[_Read]) -> list[NDArray[np.generic]]:
+        restorer, tasks = self.work.restorer, self.work.tasks
+        pictures: list[NDArray[np.generic]] = [one.picture.pixels for one in group]
+        self.watch.expect_tiles(len(restorer.plan(group[0].picture.size)) * len(tasks) * len(group))
+        for task in tasks:
+            masks = [one.mask for one in group if one.mask is not None] if task.masked else None
+            if masks is not None and len(masks) < len(group):
+                raise PictureError("nothing to fill in", hint="--mask, transparency or pure white")
+            pictures = restorer.restore_together(pictures, task.name, masks, self._tile_done)
+        return pictures
+
+    def _tile_done(self) -> None:
+        self.watch.tile_done()
+        self._look_around()
+
+
+def _alike(first: _Read, other: _Read) -> bool:
+    one, two = first.picture.pixels, other.picture.pixels
+    return one.shape == two.shape and one.dtype == two.dtype and (first.mask is None) == (other.mask is None)
+
+
+def _tiles(work: Work, size: tuple[int, int]) -> int:
+    return len(work.restorer.plan(size)) * len(work.tasks)
 
 
 def _without_reading(job: Job, files: FileOptions) -> Outcome | None:
@@ -133,79 +242,70 @@ def _without_reading(job: Job, files: FileOptions) -> Outcome | None:
         return None
     places = [place for place in (job.output, job.compare) if place is not None]
     if files.skip_existing:
-        return Outcome(job, "skipped") if all(place.exists() for place in places) else None
-    for place in places:
-        if place.is_symlink() or place.exists():
-            return Outcome(job, "failed", error=f"{place}: exists already (--overwrite or --skip-existing)")
+        return Outcome(job, "skipped") if all(map(os.path.exists, places)) else None
+    for place in filter(os.path.lexists, places):
+        return Outcome(job, "failed", error=f"{place}: exists already (--overwrite or --skip-existing)")
     return None
 
 
-def _read(job: Job, work: Work) -> _Read:
-    files = work.files
-    source = sys.stdin.buffer.read() if job.input.path is None else job.input.path
-    picture = read_picture(source, frame=files.frame, limit_pixels=files.limit_pixels)
-    mask = None
-    if any(task.masked for task in work.tasks):
-        if files.mask is not None:
-            mask = read_mask(find_mask(files.mask, job.input), picture.size)
-        else:
-            mask = mask_of(picture)
-    return _Read(picture, mask)
-
-
-def _restore_one(
-    work: Work,
-    job: Job,
-    read: Future[_Read] | Outcome,
-    writers: ThreadPoolExecutor,
-    expect_tiles: Callable[[int], None],
-    tile_done: Callable[[], None],
-) -> Future[Outcome]:
-    """Restore one picture here and hand it to a writer; faults of this picture become its outcome."""
+def _read(job: Job, work: Work) -> _Read | Outcome:
     began = time.perf_counter()
-    if isinstance(read, Outcome):
-        return _done(read)
+    files = work.files
+    if early := _without_reading(job, files):
+        return early
+    source = files.piped if job.input.path is None else job.input.path
     try:
-        picture, mask = read.result()
-        tiles = len(work.restorer.plan(picture.size))
-        expect_tiles(tiles * len(work.tasks))
-        pixels = picture.pixels
-        for task in work.tasks:
-            if task.masked and mask is None:
-                raise PictureError(
-                    f"{job.input.name}: nothing to fill in", hint="--mask, transparency or pure white"
-                )
-            pixels = work.restorer.restore(pixels, task.name, mask if task.masked else None, tile_done)
-    except CycleRDMError as fault:
-        return _done(Outcome(job, "failed", time.perf_counter() - began, error=_named(job, fault)))
-    restored = picture.with_pixels(pixels)
-    return writers.submit(_write, job, work.files, picture, restored, tiles, time.perf_counter() - began)
+        picture = read_picture(source, frame=files.frame, limit_pixels=files.limit_pixels)
+        mask = None
+        if any(task.masked for task in work.tasks):
+            if files.mask is not None:
+                mask = read_mask(find_mask(files.mask, job.input), picture.size)
+            else:
+                mask = mask_of(picture)
+    except Exception as fault:
+        return _failed(job, fault, time.perf_counter() - began)
+    return _Read(job, picture, mask, time.perf_counter() - began)
 
 
 def _write(
-    job: Job, files: FileOptions, before: Picture, after: Picture, tiles: int, seconds: float
+    job: Job,
+    files: FileOptions,
+    before: NDArray[np.generic] | None,
+    after: Picture,
+    tiles: int,
+    seconds: float,
 ) -> Outcome:
     began = time.perf_counter()
     options = replace(files.write, format=job.format)
     try:
         data = encode(after, options)
+        # The result last: --skip-existing takes it for a sign that all is there.
+        if job.compare is not None and before is not None:
+            beside = after.with_pixels(side_by_side(before, after.pixels))
+            write_atomically(job.compare, encode(beside, options))
         if job.output is not None:
             write_atomically(job.output, data)
-        if job.compare is not None:
-            beside = after.with_pixels(side_by_side(before.pixels, after.pixels))
-            write_atomically(job.compare, encode(beside, options))
-    except CycleRDMError as fault:
-        return Outcome(job, "failed", seconds, before.size, tiles, error=_named(job, fault))
+    except Exception as fault:
+        return _failed(job, fault, seconds + time.perf_counter() - began, after.size, tiles)
     return Outcome(
-        job, "ok", seconds + time.perf_counter() - began, before.size, tiles,
-        sha256=hashlib.sha256(data).hexdigest(), notes=before.notes + notes_on_writing(after, options),
+        job, "ok", seconds + time.perf_counter() - began, after.size, tiles,
+        sha256=hashlib.sha256(data).hexdigest(), notes=after.notes + notes_on_writing(after, options),
         data=data if job.output is None else None,
     )  # fmt: skip
 
 
-def _named(job: Job, fault: CycleRDMError) -> str:
+def _failed(
+    job: Job, fault: Exception, seconds: float, size: tuple[int, int] | None = None, tiles: int = 0
+) -> Outcome:
+    unexpected = None if isinstance(fault, CycleRDMError) else fault
+    return Outcome(job, "failed", seconds, size, tiles, error=_named(job, fault), unexpected=unexpected)
+
+
+def _named(job: Job, fault: Exception) -> str:
     """Return the fault in one line that names the file."""
-    line = str(fault)
+    line = " ".join(str(fault).split())
+    if not isinstance(fault, CycleRDMError):
+        line = f"unexpected {type(fault).__name__}: {line}"
     places = (job.input.name, str(job.output), str(job.compare))
     return line if line.startswith(places) else f"{job.input.name}: {line}"
 

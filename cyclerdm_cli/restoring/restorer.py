@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,9 @@ from cyclerdm_cli.restoring.device import Engine
 from cyclerdm_cli.restoring.tiling import Blender, Grid, cut, places, plan_grid
 
 SMALLEST_TILE = 128
+TOGETHER_PIXELS = 1 << 20
+"""Pixels that a GPU computes at once where nothing else is asked for: enough to keep it busy."""
+MOST_TOGETHER = 16
 Pixels = NDArray[Any]
 """(..., 3) uint8 or uint16."""
 
@@ -31,8 +34,8 @@ class RestoreOptions:
     """Side of a tile in pixels; None: by the device; 0: the whole picture at once."""
     overlap: int = 64
     """Pixels that neighbouring tiles share."""
-    batch: int = 1
-    """Tiles that are restored together on a GPU."""
+    batch: int | None = None
+    """Tiles that are restored together on a GPU; None: by their size."""
     steps: int = 0
     """Network evaluations a stage; 0: the architecture's own number."""
     strength: float = 1.0
@@ -58,6 +61,46 @@ class Restorer:
         if tile is None:
             tile = 1024 if self.engine.device.type == "cuda" else 512
         return plan_grid(size, tile, self.options.overlap, self._bound.multiple)
+
+    def pictures_together(self, size: tuple[int, int]) -> int:
+        """Return how many pictures of (height, width) share a batch: more than one only if each is a single tile.
+
+        Noise is drawn tile after tile, so networks that draw some get their pictures one by one.
+        """
+        grid = self.plan(size)
+        return 1 if self._bound.draws_noise or len(grid) > 1 else self._batch(grid)
+
+    def _batch(self, grid: Grid) -> int:
+        """Return how many tiles are computed together: always the same for a grid, so that the bytes are."""
+        # A processor gains nothing from batches, and its libraries round otherwise for each size of batch.
+        if self.engine.device.type == "cpu":
+            return 1
+        if self.options.batch is not None:
+            return self.options.batch
+        return min(max(1, TOGETHER_PIXELS // (grid.rows.tile * grid.columns.tile)), MOST_TOGETHER)
+
+    def restore_together(
+        self,
+        pictures: Sequence[Pixels],
+        task: str,
+        masks: Sequence[NDArray[np.bool_]] | None = None,
+        tile_done: Callable[[], None] = lambda: None,
+    ) -> list[Pixels]:
+        """Undo one kind of damage in pictures of one size and type, no more than `pictures_together` allows.
+
+        Each comes out as `restore` would return it alone, which says the rest.
+        """
+        missing: Sequence[NDArray[np.bool_] | None] = [None] * len(pictures) if masks is None else masks
+        if len(pictures) > 1:
+            try:
+                return self._restore_single_tiles(pictures, task, masks, tile_done)
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as fault:
+                if not _is_out_of_memory(fault):
+                    raise
+        return [
+            self.restore(pixels, task, mask, tile_done)
+            for pixels, mask in zip(pictures, missing, strict=True)
+        ]
 
     def restore(
         self,
@@ -109,17 +152,16 @@ class Restorer:
         tile_done: Callable[[], None],
     ) -> Pixels:
         peak = float(np.iinfo(pixels.dtype).max)
-        source = pixels if mask is None else np.where(mask[:, :, None], np.array(peak, pixels.dtype), pixels)
+        source = _blanked(pixels, mask)
         thumbnail = self._thumbnail(source, peak)
         generator = torch.Generator().manual_seed(self.options.seed)
         result = np.empty_like(pixels)
         blender = Blender(grid, 3)
-        # A processor gains nothing from batches, and its libraries round otherwise for each size of batch.
-        batch = 1 if self.engine.device.type == "cpu" else self.options.batch
+        batch = self._batch(grid)
         for group in places(grid, batch):
             tiles = np.stack([cut(source, grid, *place) for place in group])
             masks = None if mask is None else np.stack([cut(mask, grid, *place) for place in group])
-            restored = self._restore_tiles(tiles, peak, masks, thumbnail, task, generator)
+            restored = self._restore_tiles(tiles, peak, masks, thumbnail, task, generator, batch)
             for place, tile in zip(group, restored, strict=True):
                 blender.add(*place, tile)
                 tile_done()
@@ -129,6 +171,31 @@ class Restorer:
                     values, pixels[rows], None if mask is None else mask[rows], peak
                 )
         return result
+
+    def _restore_single_tiles(
+        self,
+        pictures: Sequence[Pixels],
+        task: str,
+        masks: Sequence[NDArray[np.bool_]] | None,
+        tile_done: Callable[[], None],
+    ) -> list[Pixels]:
+        height, width = pictures[0].shape[:2]
+        peak = float(np.iinfo(pictures[0].dtype).max)
+        grid = self.plan((height, width))
+        missing: Sequence[NDArray[np.bool_] | None] = [None] * len(pictures) if masks is None else masks
+        sources = [_blanked(pixels, mask) for pixels, mask in zip(pictures, missing, strict=True)]
+        tiles = np.stack([cut(source, grid, 0, 0) for source in sources])
+        mask_tiles = None if masks is None else np.stack([cut(mask, grid, 0, 0) for mask in masks])
+        thumbnails = torch.cat([self._thumbnail(source, peak) for source in sources])
+        generator = torch.Generator().manual_seed(self.options.seed)
+        restored = self._restore_tiles(
+            tiles, peak, mask_tiles, thumbnails, task, generator, self._batch(grid)
+        )
+        results = []
+        for values, pixels, mask in zip(restored, pictures, missing, strict=True):
+            results.append(self._finished(values[:height, :width], pixels, mask, peak))
+            tile_done()
+        return results
 
     def _thumbnail(self, source: Pixels, peak: float) -> Tensor:
         """Average the whole picture down to (1, 3, THUMBNAIL, THUMBNAIL) in [0, 1]."""
@@ -140,15 +207,25 @@ class Restorer:
         tiles: Pixels,
         peak: float,
         masks: NDArray[np.bool_] | None,
-        thumbnail: Tensor,
+        thumbnails: Tensor,
         task: str,
         generator: torch.Generator,
+        batch: int,
     ) -> NDArray[np.float32]:
-        """Run the cycle on (B, h, w, 3), in float32 where the chosen precision breaks down."""
-        device = self.engine.device
-        degraded = _to_tensor(tiles, peak, device)
-        missing = torch.zeros_like(degraded[:, :1]) if masks is None else _mask_tensor(masks, device)
-        summary = thumbnail.expand(len(degraded), -1, -1, -1)
+        """Run the cycle on (B, h, w, 3), in float32 where the chosen precision breaks down.
+
+        Where B is less than `batch`, the last tile is repeated: a GPU's libraries, too, round otherwise for each
+        size of batch, and a tile must come out the same whatever shares its batch.
+        """
+        device, count = self.engine.device, len(tiles)
+        room = count if self._bound.draws_noise else batch
+        degraded = _filled_up(_to_tensor(tiles, peak, device), room)
+        missing = (
+            torch.zeros_like(degraded[:, :1])
+            if masks is None
+            else _filled_up(_mask_tensor(masks, device), room)
+        )
+        summary = _filled_up(thumbnails.expand(count, -1, -1, -1), room)
         start = generator.get_state()
         for precision in dict.fromkeys((self.engine.precision, torch.float32)):
             generator.set_state(start)
@@ -157,7 +234,7 @@ class Restorer:
                 torch.autocast(device.type, precision, enabled=precision != torch.float32),
             ):
                 stages = self._bound.bind(task, summary, missing, self.options.steps, generator)
-                restored = cycle(stages, degraded).restored.float()
+                restored = cycle(stages, degraded).restored[:count].float()
             if bool(torch.isfinite(restored).all()):
                 return restored.permute(0, 2, 3, 1).contiguous().cpu().numpy()
             if precision != torch.float32:
@@ -173,6 +250,20 @@ class Restorer:
             values = pixels + self.options.strength * (values - pixels)
         rounded = np.rint(values).astype(pixels.dtype)
         return rounded if mask is None else np.where(mask[:, :, None], rounded, pixels)
+
+
+def _blanked(pixels: Pixels, mask: NDArray[np.bool_] | None) -> Pixels:
+    """Return a picture with what is missing made white."""
+    if mask is None:
+        return pixels
+    return np.where(mask[:, :, None], np.array(np.iinfo(pixels.dtype).max, pixels.dtype), pixels)
+
+
+def _filled_up(tiles: Tensor, count: int) -> Tensor:
+    """Repeat the last of (B, ...) until there are so many."""
+    if len(tiles) >= count:
+        return tiles
+    return torch.cat([tiles, tiles[-1:].expand(count - len(tiles), *tiles.shape[1:])])
 
 
 def _to_tensor(pixels: Pixels, peak: float, device: torch.device) -> Tensor:

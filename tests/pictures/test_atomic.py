@@ -8,7 +8,7 @@ import pytest
 
 from cyclerdm_cli.errors import PictureError
 from cyclerdm_cli.pictures import atomic
-from cyclerdm_cli.pictures.atomic import is_temporary, write_atomically
+from cyclerdm_cli.pictures.atomic import clear_leftovers, is_temporary, write_atomically
 
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX systems know them")
 
@@ -58,6 +58,43 @@ def test_temporary_names_are_known_as_such(tmp_path, monkeypatch):
     (name,) = seen[0]
     assert is_temporary(name)
     assert not is_temporary("a.png")
+
+
+@posix
+def test_what_killed_writers_left_is_cleared_away_and_nothing_else(tmp_path, monkeypatch):
+    left = tmp_path / f".cyclerdm-{'a' * 16}.part"
+    for path in (left, tmp_path / ".cyclerdm-notes.part", tmp_path / "a.part", tmp_path / ".hidden"):
+        path.write_bytes(b"half")
+    seen = []
+
+    def sync(descriptor):
+        clear_leftovers([tmp_path, tmp_path / "nowhere"])  # as a second program does while this one writes
+        seen.append(sorted(os.listdir(tmp_path)))
+
+    monkeypatch.setattr(atomic.os, "fsync", sync)
+    write_atomically(tmp_path / "a.png", b"data")
+    assert left.name not in seen[0]
+    assert sum(map(is_temporary, seen[0])) == 1, "the one that is being written"
+    assert sorted(os.listdir(tmp_path)) == [".cyclerdm-notes.part", ".hidden", "a.part", "a.png"]
+    assert (tmp_path / "a.png").read_bytes() == b"data"
+
+
+@posix
+def test_a_temporary_file_cleared_away_before_it_was_locked_is_made_anew(tmp_path, monkeypatch):
+    lock = atomic.fcntl.flock
+    turns = []
+
+    def flock(descriptor, operation):
+        turns.append(operation)
+        if len(turns) == 1:
+            (name,) = os.listdir(tmp_path)
+            os.unlink(tmp_path / name)
+        return lock(descriptor, operation)
+
+    monkeypatch.setattr(atomic.fcntl, "flock", flock)
+    write_atomically(tmp_path / "a.png", b"data")
+    assert len(turns) == 2
+    assert (tmp_path / "a.png").read_bytes() == b"data"
 
 
 @posix

@@ -202,6 +202,18 @@ def test_orientation_is_applied_once_and_dropped(kind, orientation):
         assert kept.get_ifd(0x8769)[0x829A] == pytest.approx(1 / 250)
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_width_and_height_in_exif_follow_the_turn(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x8769] = {0xA002: 24, 0xA003: 16}
+    picture = read_picture(saved(Image.fromarray(pattern(16, 24, 3)), "JPEG", exif=exif))
+    kept = Image.Exif()
+    kept.load(picture.exif)
+    camera = kept.get_ifd(0x8769)
+    assert (camera[0xA003], camera[0xA002]) == picture.size
+
+
 def test_orientation_in_xmp_goes_too():
     data = saved(Image.fromarray(pattern(16, 24, 3)), "JPEG", xmp=xmp_packet(6))
     picture = read_picture(data)
@@ -236,6 +248,14 @@ def test_the_smallest_pictures(size):
         samples = pattern(*size, 3, dtype)
         for make in (png, tiff):
             assert_holds(read_picture(make(samples)), samples)
+
+
+def test_sixteen_bits_that_are_lost_are_spoken_of():
+    inks = np.zeros((4, 5, 4), np.uint16)
+    picture = read_picture(tiff(inks, photometric="separated"))
+    assert (picture.mode, picture.depth) == ("cmyk", 8)
+    assert any("16 bits" in note for note in picture.notes)
+    assert picture.pixels.min() >= 250  # no ink at all
 
 
 def test_floating_point_samples_are_refused_and_named():

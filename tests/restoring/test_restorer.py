@@ -60,6 +60,44 @@ def test_batching_tiles_does_not_change_the_bytes(photograph: np.ndarray) -> Non
     np.testing.assert_array_equal(one, three)
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_pictures_that_share_a_batch_come_out_as_alone(
+    photograph: np.ndarray, masked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = [photograph, photograph[::-1].copy(), photograph // 2]
+    mask = np.zeros(photograph.shape[:2], bool)
+    mask[20:40, 30:60] = True
+    masks = [mask, mask[::-1].copy(), mask] if masked else None
+    task = "inpaint" if masked else "low-light"
+    alone = [restorer().restore(one, task, masks and masks[i]) for i, one in enumerate(pictures)]
+    monkeypatch.setattr(Restorer, "_batch", lambda self, grid: 4)  # as on a GPU
+    assert restorer().pictures_together(photograph.shape[:2]) == 4
+    assert restorer(tile=64, overlap=32).pictures_together(photograph.shape[:2]) == 1
+    done = []
+    together = restorer().restore_together(pictures, task, masks, lambda: done.append(1))
+    assert len(done) == 3
+    for one, other in zip(alone, together, strict=True):
+        assert one.dtype == other.dtype
+        assert np.abs(one.astype(int) - other).max() <= 1  # processors round otherwise for each size of batch
+
+
+def test_a_batch_is_filled_up_so_that_a_tile_never_depends_on_what_shares_it(
+    photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Restorer, "_batch", lambda self, grid: 4)
+    alone = restorer().restore(photograph, "denoise")
+    first, _ = restorer().restore_together([photograph, 255 - photograph], "denoise")
+    np.testing.assert_array_equal(first, alone)
+
+
+def test_how_many_tiles_a_gpu_is_given_depends_on_their_size_alone() -> None:
+    gpu = Restorer(tiny_network(), CPU, RestoreOptions())
+    gpu.engine = Engine(torch.device("meta"), torch.float32, "as if it were a GPU")
+    assert [gpu.pictures_together((side, side)) for side in (32, 256, 500, 1024, 5000)] == [16, 16, 4, 1, 1]
+    gpu.options = RestoreOptions(batch=3)
+    assert gpu.pictures_together((32, 32)) == 3
+
+
 def test_the_whole_picture_steers_every_tile(photograph: np.ndarray) -> None:
     """The same tile in a dark and in a bright surround is not treated alike."""
     dark, bright = np.tile(photograph, (6, 6, 1)), np.tile(photograph, (6, 6, 1))

@@ -1,0 +1,34 @@
+"""What the shell offers after an option whose words are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import typer
+
+from cyclerdm_cli.tasks.catalogue import TASKS
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+FORMATS = ("keep", "png", "jpg", "webp", "avif", "tiff")
+DEPTHS = ("keep", "8", "16")
+
+
+def one_of(words: Iterable[str]) -> Callable[[str], list[str]]:
+    """Return a completion that offers the words which go on what is typed."""
+    known = list(words)
+
+    def complete(incomplete: str) -> list[str]:
+        return [word for word in known if word.startswith(incomplete)]
+
+    return complete
+
+
+def complete_task(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Offer the tasks of `restore` or `enhance`, each with its summary; after a plus sign too."""
+    before, plus, last = incomplete.rpartition("+")
+    return [
+        (before + plus + task.name, task.summary)
+        for task in TASKS
+        if task.command == ctx.info_name and task.name.startswith(last)
+    ]
