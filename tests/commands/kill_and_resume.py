@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -56,12 +57,22 @@ def run(words: list[str]) -> Ended:
     began = time.monotonic()
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         process = subprocess.Popen(words, stdout=out, stderr=err)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        peak, status = 0.0, Path(f"/proc/{process.pid}/status")
+        while process.poll() is None:
+            peak = max(peak, _peak_mib(status))
+            time.sleep(0.005)
         out.seek(0)
         err.seek(0)
-        peak = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
         return Ended(process.returncode, out.read(), err.read(), peak, time.monotonic() - began)
+
+
+def _peak_mib(status: Path) -> float:
+    """Return the peak so far; 0 where the system does not tell, or the process has just ended."""
+    try:
+        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+    except OSError:
+        return 0.0
+    return int(found[1]) / 2**10 if found else 0.0
 
 
 def kill_after(words: list[str], results: Path, count: int, delay: float) -> int:

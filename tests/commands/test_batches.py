@@ -75,8 +75,9 @@ def test_bad_files_are_named_each_with_its_reason_and_the_others_done(
             assert after.size == (before.size[::-1] if turned else before.size), name
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is told by /proc")
 def test_memory_does_not_follow_what_headers_say(once: tuple[Ended, Path]) -> None:
-    assert once[0].peak_mib < 900  # a 20,000 x 20,000 picture alone would take more
+    assert 50 < once[0].peak_mib < 900  # a 20,000 x 20,000 picture alone would take more
 
 
 def test_killed_and_gone_on_with_it_gives_the_same_bytes(
