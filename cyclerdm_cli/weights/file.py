@@ -6,6 +6,7 @@ Reading a header needs no torch.
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 from collections.abc import Mapping
@@ -103,6 +104,12 @@ def _check_kinds(header: Header) -> None:
         raise TypeError("a text is wanted")
     if not isinstance(header.config, dict) or not isinstance(header.format, int):
         raise TypeError("a table and a number are wanted")
+
+
+def count_numbers(path: Path) -> int:
+    """Return how many numbers a file has, without reading them. Raises WeightsError as `read_header`."""
+    with _opened(path, "np") as weights:
+        return sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
 
 
 def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]], device: str = "cpu") -> dict[str, Tensor]:

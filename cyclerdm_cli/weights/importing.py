@@ -58,8 +58,7 @@ def convert(path: Path, target: Path, task: str, licence: str, training_data: st
     """
     values = averaged_values(read_checkpoint(path), path)
     config = PaperConfig()
-    with torch.device("meta"):
-        wanted = {key: tensor.shape for key, tensor in PaperNetwork(config).state_dict().items()}
+    wanted = {key: tensor.shape for key, tensor in PaperNetwork(config).state_dict().items()}
     for key in sorted(set(values) ^ set(wanted)):
         state = "unknown" if key in values else "missing"
         raise WeightsError(f"{path}: {key} is {state} in the paper's network")
