@@ -37,7 +37,7 @@ class BuiltinCase:
     def load(self) -> Loaded:
         """Read the photograph and damage it; the seed follows from task and name alone."""
         gt = read_pixels(self.path)
-        clean = torch.from_numpy(gt).permute(2, 0, 1)[None].float() / 255
+        clean = torch.tensor(gt).permute(2, 0, 1)[None].float() / 255
         seed = int.from_bytes(hashlib.sha256(f"{self.task.name}/{self.name}".encode()).digest()[:4])
         generator = torch.Generator().manual_seed(seed)
         degraded = degradation_of(self.task)(clean, torch.tensor([self.severity]), generator)

@@ -18,6 +18,7 @@ from cyclerdm_cli.pictures.reading import read_bytes
 from cyclerdm_cli.restoring.device import PRECISIONS, Engine, choose_engine
 from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
 from cyclerdm_cli.weights.loading import load_network
+from cyclerdm_cli.weights.registry import Choice as WeightsChoice
 
 WARM_UP_SIDE = 256
 DECIMALS = 3
@@ -165,8 +166,8 @@ class FolderCandidate:
 class Choice:
     """What was asked to be compared: every combination of the lists is one candidate."""
 
-    weights: Sequence[tuple[str, Path]] = ()
-    """Names and checked files."""
+    weights: Sequence[WeightsChoice] = ()
+    """Whose files are here and checked."""
     devices: Sequence[str] = ("auto",)
     precisions: Sequence[str] = ("auto",)
     steps: Sequence[int] = (0,)
@@ -182,12 +183,13 @@ def networks(choice: Choice) -> list[NetworkCandidate]:
         WeightsError, UsageError, DeviceError: as for restoring.
     """
     found = []
-    names = [name for name, _ in choice.weights]
+    names = [weights.name for weights in choice.weights]
     several = {name for name in names if names.count(name) > 1}
-    for (name, path), device, precision, steps in product(
+    for weights, device, precision, steps in product(
         choice.weights, choice.devices, choice.precisions, choice.steps
     ):
-        engine = choose_engine(device, precision)
+        name, path = weights.name, weights.path
+        engine = choose_engine(device, precision, weights.precisions)
         words = [
             str(path.with_suffix("")) if name in several else name.removesuffix(".safetensors"),
             str(engine.device) if len(choice.devices) > 1 else "",

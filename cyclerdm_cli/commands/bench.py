@@ -9,9 +9,10 @@ import typer
 
 from cyclerdm_cli.commands import bench_compare, bench_datasets
 from cyclerdm_cli.commands.bench_run import Asked, names_in
+from cyclerdm_cli.commands.machine_options import Batch, Offline, Overlap, Seed, Tile, read_tile
 from cyclerdm_cli.commands.reporting import faults_in_one_line
 
-PICTURES, COMPARED, MACHINE, OUTPUT = "Which pictures", "What to compare", "How to compute", "What to write"
+PICTURES, COMPARED, OUTPUT = "Which pictures", "What to compare", "What to write"
 HELP = """Measure restorations on test sets of the field, on your own pairs, or on the built-in pictures.
 
 PSNR and SSIM in RGB and on Y, each labelled, the input's own numbers beside; the gain with an interval of 95 %.
@@ -148,21 +149,11 @@ def _add_measuring(bench: typer.Typer) -> None:
         no_weights: Annotated[
             bool, typer.Option("--no-weights", rich_help_panel=COMPARED, help="Only score --outputs.")
         ] = False,
-        tile: Annotated[
-            str,
-            typer.Option("--tile", rich_help_panel=MACHINE, help="auto, pixels a side, or 0 for no tiles."),
-        ] = "auto",
-        overlap: Annotated[
-            int, typer.Option("--overlap", min=0, rich_help_panel=MACHINE, help="Pixels that tiles share.")
-        ] = 64,
-        batch: Annotated[
-            int,
-            typer.Option("--batch", min=1, rich_help_panel=MACHINE, help="Tiles computed together on a GPU."),
-        ] = 1,
-        seed: Annotated[int, typer.Option("--seed", rich_help_panel=MACHINE)] = 0,
-        offline: Annotated[
-            bool, typer.Option("--offline", rich_help_panel=MACHINE, help="Never open a connection.")
-        ] = False,
+        tile: Tile = "auto",
+        overlap: Overlap = 64,
+        batch: Batch = None,
+        seed: Seed = 0,
+        offline: Offline = False,
         json: Annotated[
             Path | None, typer.Option("--json", rich_help_panel=OUTPUT, help="Results, with every picture's.")
         ] = None,
@@ -190,9 +181,11 @@ def _add_measuring(bench: typer.Typer) -> None:
         if context.invoked_subcommand is not None:
             return
         asked = Asked(
-            names_in(dataset or []), data_root, lq or [], gt or [], task or [], limit, crop, metrics,
-            weights or [], device or ["auto"], precision or ["auto"], steps or [0], outputs or [], reference,
-            no_weights, tile, overlap, batch, seed, offline, json, csv, report, save, resume, quiet,
+            datasets=names_in(dataset or []), data_root=data_root, lq=lq or [], gt=gt or [], tasks=task or [],
+            limit=limit, crop=crop, metrics=metrics, weights=weights or [], devices=device or ["auto"],
+            precisions=precision or ["auto"], steps=steps or [0], outputs=outputs or [], reference=reference,
+            no_weights=no_weights, tile=read_tile(tile), overlap=overlap, batch=batch, seed=seed,
+            offline=offline, json=json, csv=csv, report=report, save=save, resume=resume, quiet=quiet,
         )  # fmt: skip
         asked.check()
         asked.carry_out()

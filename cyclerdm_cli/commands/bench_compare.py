@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 def add_to(bench: typer.Typer) -> None:
     """Add `compare` to `bench`."""
 
-    @bench.command(help="Compare the results of two runs, picture by picture.")
+    @bench.command(
+        help="Compare the results of two runs, picture by picture.\n\n"
+        "Example: [bold]cyclerdm bench compare before.json after.json[/]"
+    )
     @faults_in_one_line
     def compare(
         first: Annotated[Path, typer.Argument(metavar="A.json", help="What --json of one run wrote.")],

@@ -16,7 +16,8 @@ def add_to(bench: typer.Typer) -> None:
     """Add `datasets` to `bench`."""
 
     @bench.command(
-        help="List the sets that are known by name: what each is for, where to get it, how to lay it out."
+        help="List the sets that are known by name: what each is for, where to get it, how to lay it out.\n\n"
+        "Example: [bold]cyclerdm bench datasets Rain100L[/]"
     )
     @faults_in_one_line
     def datasets(

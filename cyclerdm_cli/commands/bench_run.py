@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cyclerdm_cli.benchmark.running import Bench
     from cyclerdm_cli.benchmark.tables import Table
     from cyclerdm_cli.benchmark.testsets import TestSet
+    from cyclerdm_cli.weights.registry import Choice as WeightsChoice
 
 
 def names_in(words_: Sequence[str]) -> list[str]:
@@ -46,9 +47,9 @@ class Asked:
     outputs: list[str]
     reference: bool
     no_weights: bool
-    tile: str
+    tile: int | None
     overlap: int
-    batch: int
+    batch: int | None
     seed: int
     offline: bool
     json: Path | None
@@ -84,8 +85,6 @@ class Asked:
             raise UsageError("--no-weights goes with --outputs, and without --weights")
         if self.resume and self.json is None:
             raise UsageError("--resume needs --json", hint="the journal lies beside that file")
-        if self.tile != "auto" and not self.tile.isdecimal():
-            raise UsageError(f"--tile {self.tile!r}", hint="auto, 0, or pixels a side")
 
     def carry_out(self) -> None:
         """Do the work; ends with the exit status of the contract."""
@@ -175,14 +174,13 @@ class Asked:
                 say(f"{name} is left out: {reason}")
         elif all(testset.measured == "none" for testset in sets) and not judges.without_reference:
             say(f"nothing can be measured without reference pictures: {judges.absent['niqe']}")
-        tile = None if self.tile == "auto" else int(self.tile)
         choice = Choice(
             [] if self.no_weights else self._located(), self.devices, self.precisions, self.steps,
-            RestoreOptions(tile, self.overlap, self.batch, seed=self.seed), self.outputs,
+            RestoreOptions(self.tile, self.overlap, self.batch, seed=self.seed), self.outputs,
         )  # fmt: skip
         return Bench(sets, networks(choice), folders(choice), judges, self.save)
 
-    def _located(self) -> list[tuple[str, Path]]:
+    def _located(self) -> list[WeightsChoice]:
         from cyclerdm_cli.commands.downloads import find_weights
 
         wanted: list[str | None] = [*self.weights] or [None]

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from cyclerdm_cli.weights.entry import Entry
-from cyclerdm_cli.weights.registry import choose, ensure
+from cyclerdm_cli.weights.registry import Choice, choose, ensure
 
 if TYPE_CHECKING:
     from cyclerdm_cli.weights.fetching import Watcher
 
 
-def find_weights(
-    name_or_file: str | None, console: Console, *, offline: bool, quiet: bool
-) -> tuple[str, Path]:
-    """Return the name and the checked file of the weights asked for, fetched where it is not here.
+def find_weights(name_or_file: str | None, console: Console, *, offline: bool, quiet: bool) -> Choice:
+    """Return the weights asked for, their file checked, and fetched where it is not here.
 
     Raises:
         WeightsError: unknown, damaged, or not to be had.
@@ -27,7 +24,7 @@ def find_weights(
     choice = choose(name_or_file)
     if choice.entry is not None:
         bring(choice.entry, console, offline=offline, quiet=quiet)
-    return choice.name, choice.path
+    return choice
 
 
 def bring(entry: Entry, console: Console, *, offline: bool, quiet: bool) -> None:

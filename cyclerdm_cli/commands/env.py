@@ -28,12 +28,15 @@ LIBRARIES = (
 def add_to(app: typer.Typer) -> None:
     """Add `env` to the program."""
 
-    @app.command(help="Say versions, devices, the weights' place, and what auto would choose and why.")
+    @app.command(
+        help="Say versions, devices, the weights' place, and what auto would choose and why.\n\n"
+        "Example: [bold]cyclerdm env[/]"
+    )
     @faults_in_one_line
     def env() -> None:
         from cyclerdm_cli.restoring.device import choose_engine
         from cyclerdm_cli.weights.places import cache_folder, is_offline, own_registry
-        from cyclerdm_cli.weights.registry import locate
+        from cyclerdm_cli.weights.registry import choose
 
         put_line(f"cyclerdm {__version__}, Python {platform.python_version()}, {platform.platform()}")
         for library in LIBRARIES:
@@ -46,5 +49,7 @@ def add_to(app: typer.Typer) -> None:
         put_line(f"cache folder: {cache_folder()}{', offline' if is_offline() else ''}")
         if own := own_registry():
             put_line(f"registry of your own: {own}")
-        name, path = locate(None)
-        put_line(f"weights: {name}, {path}")
+        weights = choose(None)
+        put_line(
+            f"weights: {weights.name}, {weights.path}{'' if weights.path.is_file() else ', to be fetched'}"
+        )

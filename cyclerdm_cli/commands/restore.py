@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cyclerdm_cli.commands.completion import DEPTHS, DEVICES, FORMATS, PRECISIONS, complete_task, one_of
+from cyclerdm_cli.commands.machine_options import MACHINE, Batch, Offline, Overlap, Seed, Tile, read_tile
 from cyclerdm_cli.commands.reporting import (
     INTERRUPTED,
     faults_in_one_line,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from cyclerdm_cli.restoring.outcome import Outcome
     from cyclerdm_cli.restoring.restorer import RestoreOptions
 
-WORK, PICTURES, MACHINE, OUTPUT = "What to do", "Results", "How to compute", "What to say"
+WORK, PICTURES, OUTPUT = "What to do", "Results", "What to say"
 
 
 def add_to(app: typer.Typer, command: Command) -> None:
@@ -93,7 +94,7 @@ def add_to(app: typer.Typer, command: Command) -> None:
                 help="Network evaluations a stage; 0: the weights' own number.",
             ),
         ] = 0,
-        seed: Annotated[int, typer.Option("--seed", rich_help_panel=WORK, help="Same seed, same bytes.")] = 0,
+        seed: Seed = 0,
         weights: Annotated[
             str | None,
             typer.Option("--weights", rich_help_panel=MACHINE, help="A name in the registry, or a file."),
@@ -116,31 +117,16 @@ def add_to(app: typer.Typer, command: Command) -> None:
                 help="auto, fp32, bf16 or fp16.",
             ),
         ] = "auto",
-        tile: Annotated[
-            str,
-            typer.Option("--tile", rich_help_panel=MACHINE, help="auto, pixels a side, or 0 for no tiles."),
-        ] = "auto",
-        overlap: Annotated[
-            int, typer.Option("--overlap", min=0, rich_help_panel=MACHINE, help="Pixels that tiles share.")
-        ] = 64,
-        batch: Annotated[
-            int | None,
-            typer.Option(
-                "--batch",
-                min=1,
-                rich_help_panel=MACHINE,
-                help="Tiles computed together; default: by size.",
-            ),
-        ] = None,
+        tile: Tile = "auto",
+        overlap: Overlap = 64,
+        batch: Batch = None,
         jobs: Annotated[
             int,
             typer.Option(
                 "--jobs", min=1, rich_help_panel=MACHINE, help="Pictures decoded and encoded at once."
             ),
         ] = 2,
-        offline: Annotated[
-            bool, typer.Option("--offline", rich_help_panel=MACHINE, help="Never open a connection.")
-        ] = False,
+        offline: Offline = False,
         overwrite: Annotated[
             bool, typer.Option("--overwrite", rich_help_panel=PICTURES, help="Replace results.")
         ] = False,
@@ -228,7 +214,7 @@ def add_to(app: typer.Typer, command: Command) -> None:
             mask=mask, overwrite=overwrite, skip_existing=skip_existing, compare=compare, frame=frame,
             limit_pixels=limit_pixels, jobs=jobs, piped=sys.stdin.buffer.read() if piped else b"",
         )  # fmt: skip
-        options = RestoreOptions(_tile(tile), overlap, batch, steps, strength, seed)
+        options = RestoreOptions(read_tile(tile), overlap, batch, steps, strength, seed)
         if dry_run:
             run.describe(files, options)
         else:
@@ -256,14 +242,6 @@ def _task(name: str, command: Command, weights: str | None) -> Task:
         raise
 
 
-def _tile(wanted: str) -> int | None:
-    if wanted == "auto":
-        return None
-    if not wanted.isdecimal():
-        raise UsageError(f"--tile {wanted!r}", hint="auto, 0, or pixels a side")
-    return int(wanted)
-
-
 @dataclass(frozen=True)
 class _Run:
     """One call of the command, once its words are understood."""
@@ -282,38 +260,32 @@ class _Run:
         """Say what would be done; nothing is written."""
         from cyclerdm_cli.restoring.batch import foresee
         from cyclerdm_cli.restoring.device import choose_engine
+        from cyclerdm_cli.restoring.outcome import Outcome
         from cyclerdm_cli.weights.registry import choose
 
         choice = choose(self.weights)
-        if not choice.path.is_file():
-            size = f"{choice.bytes / 2**20:.1f} MiB, to be fetched"
-            self._announce(choice.name, size, str(choose_engine(self.device, self.precision)))
-            for job in self.plan:
-                target = "-" if job.output is None else str(job.output)
-                row = {"input": job.input.name, "output": target, "status": "planned", "task": self._task}
-                if self.json:
-                    put_record({**row, "weights": choice.name})
-                else:
-                    put_line(f"{job.input.name} -> {target}")
-            return
-        weights, path, work = self._prepared(files, options)
-        engine = work.restorer.engine
-        self._announce(weights, f"{path.stat().st_size / 2**20:.1f} MiB", str(engine))
-        for outcome in foresee(work, self.plan):
+        engine = choose_engine(self.device, self.precision, choice.precisions)
+        pictures = f"{len(self.plan)} picture{'s' if len(self.plan) > 1 else ''}"
+        here = choice.path.is_file()
+        size = f"{choice.bytes / 2**20:.1f} MiB{'' if here else ', to be fetched'}"
+        if not self.quiet:
+            words().print(
+                f"task {self._task}, weights {choice.name} ({size}), {engine}, {pictures}", markup=False
+            )
+        # Without the weights it is not known how a picture is cut.
+        outcomes = (
+            foresee(self._prepared(files, options)[1], self.plan)
+            if here
+            else (Outcome(job, "planned") for job in self.plan)
+        )
+        for outcome in outcomes:
             if self.json:
-                put_record(outcome.record(self._task, weights, str(engine.device)))
+                put_record(outcome.record(self._task, choice.name, str(engine.device)))
                 continue
             target = "-" if outcome.job.output is None else str(outcome.job.output)
-            tiles = f"{outcome.tiles} tile{'s' if outcome.tiles > 1 else ''}"
+            tiles = f"{outcome.tiles or '?'} tile{'s' if outcome.tiles != 1 else ''}"
             what = {"planned": tiles, "skipped": "skipped: exists already", "failed": outcome.error}
             put_line(f"{outcome.job.input.name} -> {target} ({what[outcome.status]})")
-
-    def _announce(self, weights: str, size: str, engine: str) -> None:
-        if not self.quiet:
-            pictures = f"{len(self.plan)} picture{'s' if len(self.plan) > 1 else ''}"
-            words().print(
-                f"task {self._task}, weights {weights} ({size}), {engine}, {pictures}", markup=False
-            )
 
     def carry_out(self, files: FileOptions, options: RestoreOptions) -> None:
         """Do the work; ends with the exit status of the contract."""
@@ -321,7 +293,7 @@ class _Run:
         from cyclerdm_cli.restoring.batch import Watch, restore_files
 
         console = words()
-        weights, _, work = self._prepared(files, options)
+        weights, work = self._prepared(files, options)
         engine = work.restorer.engine
         if self.verbose:
             console.print(f"weights {weights}, {engine}", markup=False)
@@ -358,23 +330,24 @@ class _Run:
     def _task(self) -> str:
         return "+".join(task.name for task in self.tasks)
 
-    def _prepared(self, files: FileOptions, options: RestoreOptions) -> tuple[str, Path, Work]:
-        """Return the weights' name and file, and the work to do with them."""
+    def _prepared(self, files: FileOptions, options: RestoreOptions) -> tuple[str, Work]:
+        """Return the weights' name, and the work to do with them."""
         from cyclerdm_cli.commands.downloads import find_weights
         from cyclerdm_cli.restoring.batch import Work
         from cyclerdm_cli.restoring.device import choose_engine
         from cyclerdm_cli.restoring.restorer import Restorer
         from cyclerdm_cli.weights.loading import load_network
 
-        engine = choose_engine(self.device, self.precision)
-        name, path = find_weights(self.weights, words(), offline=self.offline, quiet=self.quiet)
-        network, header = load_network(path, engine.device)
+        choice = find_weights(self.weights, words(), offline=self.offline, quiet=self.quiet)
+        engine = choose_engine(self.device, self.precision, choice.precisions)
+        network, header = load_network(choice.path, engine.device)
         for task in self.tasks:
             if task.name not in header.tasks:
                 raise UsageError(
-                    f"the weights {name} do not know {task.name}", hint=f"they know {', '.join(header.tasks)}"
+                    f"the weights {choice.name} do not know {task.name}",
+                    hint=f"they know {', '.join(header.tasks)}",
                 )
-        return name, path, Work(Restorer(network, engine, options), self.tasks, files)
+        return choice.name, Work(Restorer(network, engine, options), self.tasks, files)
 
     def _tell(self, outcome: Outcome, weights: str, device: str, progress: Any) -> None:
         if outcome.status == "failed":

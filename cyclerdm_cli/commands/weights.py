@@ -23,11 +23,16 @@ def add_to(app: typer.Typer) -> None:
     """Add `weights` and its commands to the program."""
     weights = typer.Typer(
         no_args_is_help=True,
-        help="List, fetch, check, import and remove weights. Those of the package are always there.",
+        help="List, fetch, check, import and remove weights. Those of the package are always there.\n\n"
+        "Example: [bold]cyclerdm weights list[/]",
     )
     app.add_typer(weights, name="weights")
 
-    @weights.command("list", help="List all weights: tasks, size, whether they are here, licence.")
+    @weights.command(
+        "list",
+        help="List all weights: tasks, size, whether they are here, licence.\n\n"
+        "Example: [bold]cyclerdm weights list --json[/]",
+    )
     @faults_in_one_line
     def list_weights(
         json: Annotated[
@@ -53,7 +58,11 @@ def add_to(app: typer.Typer) -> None:
             put_line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
         _say_how_by_hand(entries)
 
-    @weights.command("pull", help="Fetch weights: by task, by name, or all. What is here is only checked.")
+    @weights.command(
+        "pull",
+        help="Fetch weights: by task, by name, or all. What is here is only checked.\n\n"
+        "Example: [bold]cyclerdm weights pull derain --dry-run[/]",
+    )
     @faults_in_one_line
     def pull(
         names: Names,
@@ -84,7 +93,11 @@ def add_to(app: typer.Typer) -> None:
         if faults:
             raise WeightsError("; ".join(faults))
 
-    @weights.command("verify", help="Read what is here whole, and compare it with the registry.")
+    @weights.command(
+        "verify",
+        help="Read what is here whole, and compare it with the registry.\n\n"
+        "Example: [bold]cyclerdm weights verify[/]",
+    )
     @faults_in_one_line
     def verify(
         names: Annotated[list[str] | None, typer.Argument(help="Tasks or names; default: all.")] = None,
@@ -134,7 +147,11 @@ def add_to(app: typer.Typer) -> None:
             )
         put_line(str(path))
 
-    @weights.command("path", help="Print the folder of weights, or where the named ones lie or would lie.")
+    @weights.command(
+        "path",
+        help="Print the folder of weights, or where the named ones lie or would lie.\n\n"
+        "Example: [bold]cyclerdm weights path compact[/]",
+    )
     @faults_in_one_line
     def path(
         names: Annotated[list[str] | None, typer.Argument(help="Names, or tasks.")] = None,
@@ -149,7 +166,11 @@ def add_to(app: typer.Typer) -> None:
             if not entry.manual:
                 put_line(str(place_of(entry)))
 
-    @weights.command("rm", help="Remove fetched and imported weights: by task, by name, or all.")
+    @weights.command(
+        "rm",
+        help="Remove fetched and imported weights: by task, by name, or all.\n\n"
+        "Example: [bold]cyclerdm weights rm paper-derain[/]",
+    )
     @faults_in_one_line
     def remove(names: Names, quiet: Quiet = False) -> None:
         from cyclerdm_cli.weights.keeping import remove as remove_weights
@@ -165,7 +186,11 @@ def add_to(app: typer.Typer) -> None:
         if not gone and not quiet:
             words().print("nothing of that is here to remove", markup=False)
 
-    @weights.command("entry", help="Print the registry entry of a file of weights, for publishing it.")
+    @weights.command(
+        "entry",
+        help="Print the registry entry of a file of weights, for publishing it.\n\n"
+        "Example: [bold]cyclerdm weights entry runs/first/weights.safetensors --name mine[/]",
+    )
     @faults_in_one_line
     def entry(
         file: Annotated[Path, typer.Argument(help="Weights, such as train writes.")],

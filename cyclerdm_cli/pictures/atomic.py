@@ -88,11 +88,8 @@ def _open_temporary(folder: Path) -> tuple[Path, int]:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if os.fstat(descriptor).st_nlink:
                 return temporary, descriptor
-        except OSError:
-            return (
-                temporary,
-                descriptor,
-            )  # a file system without locks, on which nothing is cleared away either
+        except OSError:  # a file system without locks, on which nothing is cleared away either
+            return temporary, descriptor
         os.close(descriptor)  # cleared away between its creation and its lock: another one
 
 

@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+FORMAT_CHOICES = ("keep", "png", "jpg", "webp", "avif", "tiff")
+"""What may be asked for instead of the input's own format."""
+DEPTH_CHOICES = ("keep", 8, 16)
+"""Bits a channel that may be asked for."""
+
 
 @dataclass(frozen=True)
 class Format:

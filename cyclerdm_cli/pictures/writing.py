@@ -13,14 +13,12 @@ from PIL import Image, PngImagePlugin
 
 from cyclerdm_cli.errors import PictureError, UsageError
 from cyclerdm_cli.pictures.colour import colour_space, from_srgb
-from cyclerdm_cli.pictures.formats import BY_NAME, Format
+from cyclerdm_cli.pictures.formats import BY_NAME, DEPTH_CHOICES, FORMAT_CHOICES, Format
 from cyclerdm_cli.pictures.metadata import EXIF_HEADER
 from cyclerdm_cli.pictures.picture import Picture, Pixels, to_depth
 from cyclerdm_cli.pictures.png_writing import encode_png16
 from cyclerdm_cli.pictures.tiff_writing import encode_tiff
 
-FORMAT_CHOICES = ("keep", "png", "jpg", "webp", "avif", "tiff")
-DEPTH_CHOICES = ("keep", 8, 16)
 DEFAULT_QUALITY = {"jpg": 95, "webp": 92, "avif": 85, "heic": 90}
 AVIF_SPEED = 8  # Pillow's 6 takes three times as long for files one hundredth smaller
 JPEG_EXIF_BYTES = 65533  # a JPEG segment's length is a 16-bit number that counts itself

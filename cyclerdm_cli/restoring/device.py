@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,27 +26,39 @@ class Engine:
         return f"{self.device}, {precision} ({self.reason})"
 
 
-def choose_engine(device: str = "auto", precision: str = "auto") -> Engine:
+def choose_engine(
+    device: str = "auto", precision: str = "auto", good: Collection[str] = tuple(PRECISIONS)
+) -> Engine:
     """Choose a device and a precision.
 
     Args:
         device: auto, cpu, cuda, cuda:N or mps; auto takes CUDA, else MPS, else the CPU.
         precision: auto, fp32, bf16 or fp16; auto takes the fastest that loses nothing to be seen.
+        good: the precisions in which the weights give good results; float32 always does.
 
     Raises:
-        UsageError: no such word. DeviceError: the device is not there.
+        UsageError: no such word, or not one of the good ones. DeviceError: the device is not there.
     """
     if precision not in ("auto", *PRECISIONS):
         raise UsageError(f"unknown precision {precision!r}", hint=f"one of: auto, {', '.join(PRECISIONS)}")
     chosen, reason = _device(device)
+    if precision not in ("auto", "fp32", *good):
+        raise UsageError(f"--precision {precision}: not with these weights", hint=f"auto, {', '.join(good)}")
     if precision != "auto":
         return Engine(chosen, PRECISIONS[precision], reason)
-    if chosen.type == "cuda":
-        modern = torch.cuda.is_bf16_supported(including_emulation=False)
-        return Engine(chosen, torch.bfloat16 if modern else torch.float16, reason)
-    if chosen.type == "cpu" and not cpu_has_bfloat16():
-        return Engine(chosen, torch.float32, f"{reason}; this processor has no fast bfloat16")
-    return Engine(chosen, torch.bfloat16 if chosen.type == "cpu" else torch.float16, reason)
+    fastest, why = _fastest(chosen)
+    if fastest not in good:
+        fastest, why = "fp32", f"these weights are for {', '.join(good)}"
+    return Engine(chosen, PRECISIONS[fastest], f"{reason}; {why}" if why else reason)
+
+
+def _fastest(device: torch.device) -> tuple[str, str]:
+    """Return the fastest precision of a device, and why where it is not what people expect."""
+    if device.type == "cpu":
+        return ("bf16", "") if cpu_has_bfloat16() else ("fp32", "this processor has no fast bfloat16")
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return "bf16", ""
+    return "fp16", ""
 
 
 def _device(wanted: str) -> tuple[torch.device, str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclerdm_cli.errors import WeightsError
 from cyclerdm_cli.weights.checking import is_known_right, is_right
-from cyclerdm_cli.weights.entry import Entry, read_entry
+from cyclerdm_cli.weights.entry import Entry, Needs, read_entry
 from cyclerdm_cli.weights.places import (
     OFFLINE,
     imported_registry,
@@ -118,6 +118,11 @@ class Choice:
     bytes: int
     entry: Entry | None
     """None: it is a file of the user's."""
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """In which they give good results."""
+        return (self.entry.needs if self.entry else Needs()).precisions
 
     def tasks(self) -> tuple[str, ...]:
         """Return what they know, by the registry or the file. Raises WeightsError where that is damaged."""
