@@ -27,7 +27,7 @@ TINY = CompactConfig(
 )
 
 
-# Where a script runs the tests in its background, they begin with Ctrl-C ignored, and what they start inherits that.
+# Where a script runs the tests in its background, they begin with Ctrl-C ignored, as would what they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
-from cyclerdm_cli import __version__
+import requests
+
 from cyclerdm_cli.benchmark.datasets import Archive, Dataset
 from cyclerdm_cli.errors import DataError
 from cyclerdm_cli.pictures.formats import BY_EXTENSION
+from cyclerdm_cli.weights.transfer import Part, TransferFault, transfer
 
-CHUNK = 1 << 20
-TIMEOUT = 60
-"""Seconds without a byte."""
+TIMEOUT = (10.0, 60.0)
+"""Seconds to connect, and without a byte."""
 
 
 def fetch(dataset: Dataset, root: Path, say: Callable[[str], None]) -> None:
@@ -31,40 +29,22 @@ def fetch(dataset: Dataset, root: Path, say: Callable[[str], None]) -> None:
     archive = dataset.archive
     if archive is None:
         raise DataError(f"{dataset.name}: has no direct address", hint=f"see {dataset.home}")
-    part = root / f".{dataset.name}.zip.part"
+    part = Part(root / f".{dataset.name}.zip.part")
     say(f"{dataset.name}: fetching {archive.url}, licence: {dataset.licence}")
     try:
         root.mkdir(parents=True, exist_ok=True)
-        _download(archive.url, part)
-        _unpack(part, archive, root / dataset.name)
-        part.unlink()
-    except (URLError, TimeoutError, http.client.HTTPException) as fault:
-        reason = fault if isinstance(fault, HTTPError) else getattr(fault, "reason", fault)
-        raise DataError(f"{archive.url}: cannot be fetched: {reason}", hint=f"see {dataset.home}") from fault
+        with requests.Session() as session:
+            transfer(session, archive.url, part, None, TIMEOUT, lambda there: None)
+        _unpack(part.path, archive, root / dataset.name)
+        part.discard()
+    except TransferFault as fault:
+        again = "; the same command goes on from here" if fault.passing else ""
+        raise DataError(f"{archive.url}: {fault}{again}", hint=f"see {dataset.home}") from fault
     except zipfile.BadZipFile as fault:
-        part.unlink(missing_ok=True)
+        part.discard()
         raise DataError(f"{archive.url}: what came is no zip file", hint=f"see {dataset.home}") from fault
     except OSError as fault:
         raise DataError(f"{root}: {fault.strerror or fault}") from fault
-
-
-def _download(url: str, part: Path) -> None:
-    held = part.stat().st_size if part.is_file() else 0
-    headers = {"User-Agent": f"cyclerdm/{__version__}"}
-    if held:
-        headers["Range"] = f"bytes={held}-"
-    try:
-        response = urlopen(Request(url, headers=headers), timeout=TIMEOUT)
-    except HTTPError as fault:
-        if held and fault.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return  # all of it has come before
-        raise
-    with response, part.open("ab" if response.status == http.client.PARTIAL_CONTENT else "wb") as stream:
-        announced = response.headers.get("Content-Length")
-        before = stream.tell()
-        shutil.copyfileobj(response, stream, CHUNK)
-        if announced and stream.tell() - before != int(announced):
-            raise URLError("the connection broke; the same command goes on from here")
 
 
 def _unpack(path: Path, archive: Archive, target: Path) -> None:

@@ -76,7 +76,7 @@ def transfer(
     session: requests.Session,
     address: str,
     part: Part,
-    size: int,
+    size: int | None,
     timeout: tuple[float, float],
     advance: Callable[[int], None],
 ) -> None:
@@ -86,7 +86,7 @@ def transfer(
         session: of requests; proxies come from the environment.
         address: of the file; each redirection must be as allowed as it.
         part: what has arrived; grows.
-        size: of the whole file.
+        size: of the whole file; None: as the server says, if it does.
         timeout: seconds to connect, and between two pieces.
         advance: called with the bytes that are there.
 
@@ -95,7 +95,7 @@ def transfer(
         OSError: the disk does not take it.
     """
     held = part.size()
-    if held > size:
+    if size is not None and held > size:
         part.discard()
         held = 0
     if held == size:
@@ -107,9 +107,11 @@ def transfer(
             headers["If-Range"] = version  # where the file is another one by now, all of it comes
     try:
         with _answer(session, address, headers, timeout) as response:
-            start = _start(response, part, held, size)
+            if size is None and response.headers.get("Content-Range") == f"bytes */{held}":
+                return  # nothing lies behind what is there
+            start, whole = _start(response, part, held, size)
             part.write_down(address, _version(response))
-            _receive(response, part, start, size, advance)
+            _receive(response, part, start, whole, advance)
     except requests.RequestException as fault:
         raise _as_fault(fault, timeout) from fault
 
@@ -130,8 +132,8 @@ def _answer(
     raise TransferFault(f"redirects more than {HOPS} times")
 
 
-def _start(response: requests.Response, part: Part, held: int, size: int) -> int:
-    """Return at which byte the answer's body begins. Raises TransferFault where it is of no use."""
+def _start(response: requests.Response, part: Part, held: int, size: int | None) -> tuple[int, int | None]:
+    """Return at which byte the answer's body begins, and the whole file's bytes; TransferFault: it is of no use."""
     status = response.status_code
     if status == requests.codes.requested_range_not_satisfiable:
         part.discard()
@@ -149,25 +151,26 @@ def _start(response: requests.Response, part: Part, held: int, size: int) -> int
     else:
         wait = _wait(response.headers.get("Retry-After", ""))
         raise TransferFault(f"{status} {response.reason}".strip(), passing=status in PASSING, wait=wait)
-    if total.isdecimal() and int(total) != size:
-        raise TransferFault(f"has a file of {total} bytes, not {size}")
-    return held
+    told = int(total) if total.isdecimal() else None
+    if None not in (told, size) and told != size:
+        raise TransferFault(f"has a file of {told} bytes, not {size}")
+    return held, told if size is None else size
 
 
 def _receive(
-    response: requests.Response, part: Part, start: int, size: int, advance: Callable[[int], None]
+    response: requests.Response, part: Part, start: int, size: int | None, advance: Callable[[int], None]
 ) -> None:
     there = start
     with part.path.open("ab" if start else "wb") as stream:
         advance(there)
         for piece in response.iter_content(CHUNK):
-            if there + len(piece) > size:
+            if size is not None and there + len(piece) > size:
                 break
             stream.write(piece)
             there += len(piece)
             advance(there)
         else:
-            if there < size:
+            if size is not None and there < size:
                 raise TransferFault(f"ended after {there} of {size} bytes", passing=True)
             stream.flush()
             os.fsync(stream.fileno())

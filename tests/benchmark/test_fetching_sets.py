@@ -21,7 +21,7 @@ def zipped(*names: str) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         for name in names:
-            archive.writestr(name, name.encode() * 100)
+            archive.writestr(name, name.encode() * 4000)
     return stream.getvalue()
 
 
@@ -44,7 +44,14 @@ class Handler(BaseHTTPRequestHandler):
         if self.path != "/set.zip":
             self.send_error(404)
             return
+        if start >= len(content):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(content)}")
+            self.end_headers()
+            return
         self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
         self.wfile.write(content[start : self.server.cut or None])
@@ -87,15 +94,23 @@ def test_no_file_leaves_its_folder(server: Server, tmp_path: Path) -> None:
 
 
 def test_a_broken_download_goes_on_where_it_was(server: Server, tmp_path: Path) -> None:
-    server.content, server.cut = zipped("set/a.png", "other/b.png"), 50
+    server.content, server.cut = zipped("set/a.png", "other/b.png"), 20_000
     with pytest.raises(DataError, match="goes on from here"):
         fetch(dataset(server, "set"), tmp_path, lambda line: None)
     assert not (tmp_path / "CC15").exists()
     server.cut = 0
     fetch(dataset(server, "set"), tmp_path, lambda line: None)
-    assert server.asked == [None, "bytes=50-"]
-    assert (tmp_path / "CC15" / "a.png").read_bytes() == b"set/a.png" * 100
+    assert server.asked == [None, "bytes=16384-"]  # pieces of 8 KiB are kept
+    assert (tmp_path / "CC15" / "a.png").read_bytes() == b"set/a.png" * 4000
     assert [path.name for path in tmp_path.iterdir()] == ["CC15"]
+
+
+def test_an_archive_that_has_come_whole_before_is_only_unpacked(server: Server, tmp_path: Path) -> None:
+    server.content = zipped("set/a.png", "other/b.png")
+    (tmp_path / ".CC15.zip.part").write_bytes(server.content)
+    fetch(dataset(server, "set"), tmp_path, lambda line: None)
+    assert server.asked == [f"bytes={len(server.content)}-"]
+    assert [path.name for path in tmp_path.rglob("*.png")] == ["a.png"]
 
 
 def test_what_cannot_be_had_is_said_in_one_line(server: Server, tmp_path: Path) -> None:
