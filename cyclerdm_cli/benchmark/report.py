@@ -17,7 +17,7 @@ from PIL import Image
 from cyclerdm_cli.benchmark.plots import Axis, Dot, Series, linear_axis, logarithmic_axis, scatter
 from cyclerdm_cli.benchmark.results import PictureScore, Result
 from cyclerdm_cli.benchmark.tables import TITLES, Table, difference, number
-from cyclerdm_cli.benchmark.testsets import Pixels
+from cyclerdm_cli.benchmark.testsets import Pixels, few
 
 HERE = Path(__file__).parent
 LONGEST = 1000
@@ -111,7 +111,7 @@ def _overview(sections: Sequence[Section]) -> str:
 def _section(section: Section, place: int, names: Sequence[str]) -> str:
     table, first = section.table, section.results[0]
     failed = list(dict.fromkeys(line for result in section.results for line in result.failed))
-    lines = [*table.notes, *(f"left out: {line}" for line in failed)]
+    lines = [*table.notes, *few([f"left out: {line}" for line in failed])]
     shots = "".join(_shot(shot, first) for shot in section.shots)
     return (
         f'<h2 id="set{place}">{escape(table.title)}</h2>{_table(table)}'

@@ -8,11 +8,8 @@ from pathlib import Path
 
 from cyclerdm_cli.benchmark.datasets import Dataset, find_dataset
 from cyclerdm_cli.benchmark.pairing import Pair, Pairing, pair_folders, pair_layout
-from cyclerdm_cli.benchmark.testsets import Case, FileCase, MaskedCase, NoisyCase, TestSet
+from cyclerdm_cli.benchmark.testsets import Case, FileCase, MaskedCase, NoisyCase, TestSet, few
 from cyclerdm_cli.errors import DataError
-
-NAMED = 5
-"""Unpaired files that are named one by one."""
 
 
 def folder_set(lq: Path, gt: Path | None, task: str, name: str = "") -> TestSet:
@@ -91,15 +88,10 @@ def _note(dataset: Dataset, found: int) -> str:
 
 
 def _complaints(pairing: Pairing, both: bool) -> tuple[str, ...]:
-    lines = _few([f"{path}: has no partner, left out" for path in pairing.unpaired])
+    lines = few([f"{path}: has no partner, left out" for path in pairing.unpaired])
     if both:
-        lines += _few([f"{path}: no degraded picture goes with it, left out" for path in pairing.unused])
+        lines += few([f"{path}: no degraded picture goes with it, left out" for path in pairing.unused])
     return tuple(lines)
-
-
-def _few(lines: list[str]) -> list[str]:
-    more = len(lines) - NAMED
-    return lines if more <= 1 else [*lines[:NAMED], f"and {more} more like it"]
 
 
 def absent(dataset: Dataset, root: Path) -> DataError:

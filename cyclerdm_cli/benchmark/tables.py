@@ -81,7 +81,9 @@ def table_of(
     rows = [Row("input", "input", _padded([_cell(first.input, name) for name in metrics], len(columns)))]
     for result in group:
         gain = result.gains().get(leading)
-        cells = [_cell(result.output, name) for name in metrics] + [difference(leading, gain) if gain else ""]
+        cells = [_cell(result.output, name) for name in metrics] + [
+            difference(leading, gain) if gain else "" if result.pictures else "no result"
+        ]
         if several:
             against = result.against(first).get(leading) if result is not first else None
             cells.append(difference(leading, against) if against else "")
@@ -92,7 +94,9 @@ def table_of(
             Row(f"{entry.method}, published: {entry.source}", "published", _padded(cells, len(columns)))
         )
     left_out = len(first.failed)
-    count = f"{len(first.pictures)} pictures" + (f", {left_out} left out" if left_out else "")
+    count = f"{len(first.pictures)} picture{'s' if len(first.pictures) != 1 else ''}" + (
+        f", {left_out} left out" if left_out else ""
+    )
     lines = [first.convention if first.measured == "none" else f"* {first.convention}"]
     if leading in SMALLER_IS_BETTER and any(leading in result.output for result in group):
         lines.append(f"{TITLES[leading]}: lower is better")

@@ -173,3 +173,13 @@ def _hash(*paths: Path | None) -> str:
 
 def _size(pixels: Pixels) -> str:
     return f"{pixels.shape[1]} x {pixels.shape[0]}"
+
+
+NAMED = 5
+"""Lines of one kind that are shown one by one."""
+
+
+def few(lines: list[str]) -> list[str]:
+    """Return lines of one kind; where there are many, the first ones and how many more."""
+    more = len(lines) - NAMED
+    return lines if more <= 1 else [*lines[:NAMED], f"and {more} more like it"]

@@ -134,7 +134,7 @@ def test_what_cannot_be_measured_is_named_and_the_rest_scored(
     assert "lq/1.png" in lines[1]
     assert "131 x 97" in lines[2]
     assert "50 x 60" in lines[2]
-    assert "1 pictures, 3 left out" in out
+    assert "1 picture, 3 left out" in out
     (entry,) = results(tmp_path / "r.json")
     assert [picture["name"] for picture in entry["pictures"]] == ["3"]
     assert len(entry["failed"]) == 3
