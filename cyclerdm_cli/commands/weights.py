@@ -252,4 +252,8 @@ def _disagreement(entry: Entry) -> str:
     for key in ("tasks", "architecture", "licence"):
         if getattr(header, key) != getattr(entry, key):
             return f"{key}: the registry says {getattr(entry, key)}, the file {getattr(header, key)}"
+    config = {key: value for key, value in header.config.items() if value is not None}  # TOML has no null
+    for key in sorted(set(config) | set(entry.config)) if entry.config else ():
+        if config.get(key) != entry.config.get(key):
+            return f"config: the registry says {key} {entry.config.get(key)}, the file {config.get(key)}"
     return ""

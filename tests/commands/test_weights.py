@@ -210,6 +210,44 @@ def test_the_entry_that_is_printed_is_one_that_works(home: Path, tiny_weights: P
     assert (status, "addresses is wrong" in err) == (4, True)
 
 
+def test_a_registry_that_says_another_configuration_is_found_out(
+    home: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, entry, err = call("weights", "entry", tiny_weights, "--name", "tiny")
+    assert status == 0, err
+    own = tmp_path / "own.toml"
+    monkeypatch.setenv("CYCLERDM_WEIGHTS", str(own))
+    place = home / "tiny.safetensors"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(tiny_weights.read_bytes())
+    own.write_text(entry)
+    assert call("weights", "verify", "tiny")[0] == 0
+    assert "gain_width = 8" in entry
+    own.write_text(entry.replace("gain_width = 8", "gain_width = 9"))
+    status, out, _ = call("weights", "verify", "tiny")
+    assert status == 4
+    assert "the registry says gain_width 9, the file 8" in out
+
+
+def test_a_dry_run_neither_fetches_nor_needs_the_weights(
+    tiny: Path, server: Loopback, photograph_file: Path
+) -> None:
+    words = ("restore", photograph_file, "--task", "denoise", "--weights", "tiny", "--dry-run", "--json")
+    status, out, err = call(*words)
+    assert (status, server.asked) == (0, [])
+    assert "to be fetched" in err
+    record = json.loads(out)
+    assert (record["status"], record["weights"], record["tiles"]) == ("planned", "tiny", 0)
+
+
+def test_env_fetches_nothing(tiny: Path, server: Loopback) -> None:
+    own = Path(os.environ["CYCLERDM_WEIGHTS"])
+    own.write_text('default = "tiny"\n' + own.read_text())
+    status, out, _ = call("env")
+    assert (status, server.asked) == (0, [])
+    assert f"weights: tiny, {tiny}, to be fetched" in out
+
+
 def test_a_refused_checkpoint_is_one_line_and_exit_4(home: Path, tmp_path: Path) -> None:
     torch.save({"state_dict": {"x": torch.zeros(1)}}, tmp_path / "x.pth")
     status, out, err = call("weights", "import", tmp_path / "x.pth", "--task", "derain")
