@@ -49,6 +49,8 @@ class CompactConfig:
     """Residual blocks a level on the way up, in the order of widths."""
     condition: int = 128
     """Length of the vector that steers the blocks."""
+    own_levels: int = 2
+    """How many of the finest levels have convolutions of each task's own; the coarser ones are shared by all."""
     gain_width: int = 24
     """Channels of the feature gain module."""
     wavelet: str = "haar"
@@ -85,6 +87,43 @@ CALM = 0.3
 at full length the steering would jump about faster than the convolutions can follow."""
 
 
+class SharedConvolution(nn.Module):
+    """A 3x3 convolution without bias that all tasks share."""
+
+    def __init__(self, given: int, made: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(made, given, 3, 3) / (9 * given) ** 0.5)
+
+    def forward(self, x: Tensor, mixture: Tensor) -> Tensor:
+        """Map (B, given, H, W) to (B, made, H, W), whatever the mixture."""
+        return F.conv2d(x, self.weight, padding=1)
+
+
+class TaskConvolution(nn.Module):
+    """A 3x3 convolution of which every task has its own, blended by a picture's mixture of tasks.
+
+    Where all tasks share the fine levels, those that pull them apart (denoising smooths, deblurring sharpens) hold
+    each other back all through the training, and the network learns of each but a part of what it could.
+    """
+
+    def __init__(self, tasks: int, given: int, made: int, bias: bool = False) -> None:
+        super().__init__()
+        self.shape = (tasks, made, given, 3, 3)
+        # All begin alike, so that a blend of two is a network as good as either.
+        weight = torch.randn(made, given, 3, 3) / (9 * given) ** 0.5
+        self.weight = nn.Parameter(weight.repeat(tasks, 1, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(tasks, made)) if bias else None
+
+    def forward(self, x: Tensor, mixture: Tensor) -> Tensor:
+        """Map (B, given, H, W) to (B, made, H, W); mixture (G, K), see `CompactNetwork.forward`."""
+        weights = torch.einsum("gk,koihw->goihw", mixture, self.weight.view(self.shape)).unbind()
+        biases = [None] * len(mixture) if self.bias is None else (mixture @ self.bias).unbind()
+        # One after the other: as a grouped convolution this takes three times as long.
+        turns = zip(torch.split(x, len(x) // len(mixture)), weights, biases, strict=True)
+        made = [F.conv2d(pictures, weight, bias, padding=1) for pictures, weight, bias in turns]
+        return made[0] if len(made) == 1 else torch.cat(made)
+
+
 class ResidualBlock(nn.Module):
     """x + conv(rectify(scale * conv(x) + shift)); scale and shift come from the condition (FiLM).
 
@@ -92,64 +131,42 @@ class ResidualBlock(nn.Module):
     good, and what needs detail (noise, rain, blur) is never learned.
     """
 
-    def __init__(self, width: int, condition: int) -> None:
+    def __init__(self, width: int, condition: int, tasks: int) -> None:
+        """Build a block of which each of `tasks` tasks has convolutions of its own; for 0, all share them."""
         super().__init__()
         # No biases: the steering has them. Constants that all tasks share only shut rectifiers off.
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.conv1, self.conv2 = (
+            TaskConvolution(tasks, width, width) if tasks else SharedConvolution(width, width)
+            for _ in range(2)
+        )
         self.film = nn.Linear(condition, 2 * width)
-        nn.init.kaiming_normal_(self.conv1.weight, a=LEAK)
-        nn.init.kaiming_normal_(self.conv2.weight, a=LEAK)
         # Each task begins with channels of its own: tasks that pull the shared weights apart (denoising smooths,
         # deblurring sharpens) otherwise hold each other at zero.
         nn.init.normal_(self.film.weight, std=0.5 / (CALM * condition**0.5))
         nn.init.zeros_(self.film.bias)
         with torch.no_grad():
-            self.conv2.weight.mul_(0.2)  # without normalisation, a deep chain starts near identity
+            gain = nn.init.calculate_gain("leaky_relu", LEAK)
+            self.conv1.weight.mul_(gain)
+            self.conv2.weight.mul_(0.2 * gain)  # without normalisation, a deep chain starts near identity
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Map (B, C, H, W) to the same shape; condition (B, D)."""
+    def forward(self, x: Tensor, mixture: Tensor, condition: Tensor) -> Tensor:
+        """Map (B, C, H, W) to the same shape; mixture (G, K), condition (B, D)."""
         scale, shift = self.film(condition)[:, :, None, None].chunk(2, 1)
-        steered = self.conv1(x) * (1 + scale) + shift
-        return x + self.conv2(F.leaky_relu(steered, LEAK))
+        steered = self.conv1(x, mixture) * (1 + scale) + shift
+        return x + self.conv2(F.leaky_relu(steered, LEAK), mixture)
 
 
 class Level(nn.ModuleList):
     """Residual blocks one after the other, at one resolution."""
 
-    def __init__(self, blocks: int, width: int, condition: int) -> None:
-        super().__init__(ResidualBlock(width, condition) for _ in range(blocks))
+    def __init__(self, blocks: int, width: int, condition: int, tasks: int) -> None:
+        super().__init__(ResidualBlock(width, condition, tasks) for _ in range(blocks))
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Map (B, C, H, W) to the same shape; condition (B, D)."""
+    def forward(self, x: Tensor, mixture: Tensor, condition: Tensor) -> Tensor:
+        """Map (B, C, H, W) to the same shape; mixture (G, K), condition (B, D)."""
         for block in self:
-            x = block(x, condition)
+            x = block(x, mixture, condition)
         return x
-
-
-class TaskConvolution(nn.Module):
-    """A 3x3 convolution of which every task has its own, blended by a picture's mixture of tasks.
-
-    Where all tasks share the first and the last one, those that pull them apart (denoising smooths, deblurring
-    sharpens) hold each other at zero for the first thousands of iterations.
-    """
-
-    def __init__(self, tasks: int, given: int, made: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(tasks * made, given, 3, 3) / (9 * given) ** 0.5)
-        self.bias = nn.Parameter(torch.zeros(tasks, made))
-
-    def forward(self, x: Tensor, mixture: Tensor) -> Tensor:
-        """Map (B, given, H, W) to (B, made, H, W); mixture (B, K), or (1, K) where all pictures share it."""
-        weight = torch.einsum(
-            "bk,koihw->boihw", mixture, self.weight.view(*self.bias.shape, *self.weight.shape[1:])
-        )
-        bias = torch.einsum("bk,ko->bo", mixture, self.bias)
-        if len(mixture) == 1:
-            return F.conv2d(x, weight[0], bias[0], padding=1)
-        # One by one: as a grouped convolution this takes three times as long.
-        each = zip(torch.split(x, 1), weight.unbind(), bias.unbind(), strict=True)
-        return torch.cat([F.conv2d(one, own, shift, padding=1) for one, own, shift in each])
 
 
 class Summary(nn.Module):
@@ -241,19 +258,19 @@ class CompactNetwork(nn.Module):
         self.gain = FeatureGain(config.gain_width)
 
         # Every stage sees and changes the picture through convolutions of its own; between them all is shared.
-        self.heads = nn.ModuleList(
-            TaskConvolution(len(config.tasks), 4 * 7, widths[0]) for _ in range(STAGES)
-        )
+        tasks = len(config.tasks)
+        own = [tasks if level < config.own_levels else 0 for level in range(len(widths))]
+        self.heads = nn.ModuleList(TaskConvolution(tasks, 4 * 7, widths[0], bias=True) for _ in range(STAGES))
         self.down_levels = nn.ModuleList(
-            Level(n, w, condition) for n, w in zip(config.encoder_blocks, widths, strict=False)
+            Level(n, w, condition, t) for n, w, t in zip(config.encoder_blocks, widths, own, strict=False)
         )
         self.down = nn.ModuleList(nn.Conv2d(a, b, 2, 2) for a, b in pairwise(widths))
-        self.middle = Level(config.middle_blocks, widths[-1], condition)
+        self.middle = Level(config.middle_blocks, widths[-1], condition, own[-1])
         self.up = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in pairwise(widths))
         self.up_levels = nn.ModuleList(
-            Level(n, w, condition) for n, w in zip(config.decoder_blocks, widths, strict=False)
+            Level(n, w, condition, t) for n, w, t in zip(config.decoder_blocks, widths, own, strict=False)
         )
-        tails = [TaskConvolution(len(config.tasks), widths[0], 4 * 3) for _ in range(STAGES)]
+        tails = [TaskConvolution(tasks, widths[0], 4 * 3, bias=True) for _ in range(STAGES)]
         for tail in tails:
             nn.init.zeros_(tail.weight)  # every stage starts as identity
         self.tails = nn.ModuleList(tails)
@@ -262,7 +279,7 @@ class CompactNetwork(nn.Module):
         """Return what steers the blocks, (B, D).
 
         Args:
-            mixture: (B, K) or (1, K), see `forward`.
+            mixture: (G, K), see `forward`.
             thumbnail: (B, 3, THUMBNAIL, THUMBNAIL) of the whole degraded picture, in [0, 1].
             stage: 1, 2 or 3.
             time: (B,) in (0, 1]; 1 is the start of a stage.
@@ -270,8 +287,10 @@ class CompactNetwork(nn.Module):
         octaves = time[:, None] * 2.0 ** torch.arange(8, device=time.device) * math.pi
         waves = self.time(torch.cat([octaves.sin(), octaves.cos()], 1))
         place = self.stage_table.weight[stage - 1]
-        task = mixture @ self.task_table.weight
-        together = task + self.summary(thumbnail) + place + waves
+        task = mixture @ self.task_table.weight  # (G, D)
+        together = (
+            task.repeat_interleave(len(thumbnail) // len(task), 0) + self.summary(thumbnail) + place + waves
+        )
         condition: Tensor = CALM * self.level_out(together + self.mixing(together))
         return condition
 
@@ -303,7 +322,8 @@ class CompactNetwork(nn.Module):
             stage: 1, 2 or 3.
             estimate, degraded: (B, 3, H, W), H and W multiples of half of `config.multiple`.
             mask: (B, 1, H, W), 1 where the picture is missing.
-            mixture: (B, K), or (1, K) where all pictures share it: how much of each task, of sum 1.
+            mixture: (G, K): how much of each task, of sum 1; G divides B, and each row is that of the next B / G
+                pictures.
             condition: (B, D), see `condition`.
             centre: (B, 3, 1, 1), the mean colour of the whole degraded picture.
         """
@@ -313,12 +333,12 @@ class CompactNetwork(nn.Module):
         x = self.heads[stage - 1](x, mixture).contiguous(memory_format=torch.channels_last)
         skips = []
         for level, down in zip(self.down_levels, self.down, strict=True):
-            x = level(x, condition)
+            x = level(x, mixture, condition)
             skips.append(x)
             x = down(x)
-        x = self.middle(x, condition)
+        x = self.middle(x, mixture, condition)
         for up, level in zip(reversed(self.up), reversed(self.up_levels), strict=True):
-            x = level(F.pixel_shuffle(up(x), 2) + skips.pop(), condition)
+            x = level(F.pixel_shuffle(up(x), 2) + skips.pop(), mixture, condition)
         return estimate + F.pixel_shuffle(self.tails[stage - 1](x, mixture), 2)
 
 
@@ -333,7 +353,7 @@ class CompactStages:
 
     network: CompactNetwork
     mixture: Tensor
-    """(B, K), or (1, K) where all pictures share it: how much of each task, of sum 1."""
+    """(G, K): how much of each task, of sum 1; G divides B, and each row is that of the next B / G pictures."""
     thumbnail: Tensor
     """(B, 3, THUMBNAIL, THUMBNAIL) of the whole degraded pictures, of which the tensors may be tiles."""
     mask: Tensor
@@ -352,9 +372,10 @@ class CompactStages:
             return estimate
         config = self.network.config
         toned = torch.tensor([name in config.tone_tasks for name in config.tasks], device=estimate.device)
-        share = (self.mixture * toned).sum(1).view(-1, 1, 1, 1)
+        share = (self.mixture * toned).sum(1)
         if not bool(share.any()):
             return estimate
+        share = share.repeat_interleave(len(estimate) // len(share)).view(-1, 1, 1, 1)
         start = torch.ones(len(estimate), device=estimate.device)
         return torch.lerp(estimate, self.network.tone(estimate, self._condition(1, start)), share)
 

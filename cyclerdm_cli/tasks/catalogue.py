@@ -43,8 +43,8 @@ class Task:
 TASKS: tuple[Task, ...] = (
     Task("denoise", "restore", "grain and sensor noise", "a photograph with noise", share=4),
     Task("derain", "restore", "rain streaks and their veil", "a photograph taken in the rain", share=2),
-    Task("desnow", "restore", "falling snow", "a photograph taken in falling snow", share=2),
-    Task("raindrop", "restore", "drops of water on the glass", "a photograph through a wet window", share=2),
+    Task("desnow", "restore", "falling snow", "a photograph taken in falling snow", share=3),
+    Task("raindrop", "restore", "drops of water on the glass", "a photograph through a wet window", share=3),
     Task("deblur", "restore", "camera shake, motion, defocus", "a blurred photograph", share=2),
     Task(
         "inpaint", "restore", "missing parts, scratches, text", "a photograph with missing parts", masked=True
@@ -61,7 +61,7 @@ TASKS: tuple[Task, ...] = (
         min_luma=0.25,
     ),
 )
-"""In the order in which training takes them up: what needs detail first, what changes the tone last."""
+"""What happens near the sensor first, what happens far from it, and to the light, last."""
 
 
 def new_task(name: str) -> Task:

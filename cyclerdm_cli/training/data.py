@@ -94,7 +94,7 @@ class Batch(NamedTuple):
     thumbnail: Tensor
     """(B, 3, T, T): the whole degraded scene, of which the patch is a part."""
     mixture: Tensor
-    """(B, K): how much of each task trained is in the damage, of sum 1."""
+    """(G, K): how much of each task trained is in the damage, of sum 1; a row for each turn of B / G patches."""
     time: Tensor
     """(B,) in (0, 1]: where between the clean picture (0) and the stage's start (1) the estimate lies."""
 
@@ -250,18 +250,16 @@ class BatchSource:
 
         Args:
             iteration: of the run.
-            share: of the run that is done, in [0, 1], by which tasks join and patches grow.
+            share: of the run that is done, in [0, 1], by which patches grow.
         """
-        turns = self.config.tasks_per_batch
+        turns = self.config.turns
         first = (iteration * self.world + self.rank) * turns
         parts = [self._draw_turn(turn, share) for turn in range(first, first + turns)]
         return Batch(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
-    def _task_of(self, turn: int, share: float) -> int:
-        """Go through the tasks that have joined, each as often as its share, in a new order each time."""
-        curriculum = self.config.curriculum
-        joined = len(self.tasks) if share >= curriculum else 1 + int(len(self.tasks) * share / curriculum)
-        places = [index for index, task in enumerate(self.tasks[:joined]) for _ in range(task.share)]
+    def _task_of(self, turn: int) -> int:
+        """Go through the tasks, each as often as its share, in a new order each time."""
+        places = [index for index, task in enumerate(self.tasks) for _ in range(task.share)]
         epoch, place = divmod(turn, len(places))
         seed = self.config.seed * 1_000_003 + epoch
         order = torch.randperm(len(places), generator=torch.Generator().manual_seed(seed))
@@ -272,7 +270,7 @@ class BatchSource:
 
         config = self.config
         generator = torch.Generator(self.device).manual_seed(config.seed * 1_000_003 + turn)
-        task = self.tasks[self._task_of(turn, share)]
+        task = self.tasks[self._task_of(turn)]
         clean, degraded, mask, mixture = self._draw_scenes(task, generator)
         count = len(clean)
         spared = torch.rand((count, 1, 1, 1), generator=generator, device=self.device) < config.clean_share
@@ -293,14 +291,14 @@ class BatchSource:
             degraded=cut(degraded),
             mask=cut(mask),
             thumbnail=thumbnail.repeat(repeats, 1, 1, 1),
-            mixture=mixture.expand(count * repeats, -1),
+            mixture=mixture,
             time=torch.where(start, 1.0, time),
         )
 
     def _draw_scenes(self, task: Task, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return clean and degraded scenes, (S, 3, side, side), their mask, (S, 1, ...), and mixture, (1, K)."""
         config, chance = self.config, torch.rand(2, generator=generator, device=self.device).tolist()
-        count = config.scenes // config.tasks_per_batch
+        count = config.scenes // config.turns
         mixture = torch.zeros((1, len(self.tasks)), device=self.device)
         mixture[0, self.tasks.index(task)] = 1
         folders = self.pairs.get(task.name, ())

@@ -22,7 +22,7 @@ from cyclerdm_cli.training.data import Batch
 from cyclerdm_cli.training.terms import band_error, frequency_error, relative_error, structure_error
 
 PromptLoss = Callable[[Tensor, Tensor], Tensor]
-"""(B, 3, H, W) pictures and (B, K) mixtures of tasks to how degraded the pictures look, a scalar."""
+"""(B, 3, H, W) pictures and (G, K) mixtures of tasks to how degraded the pictures look, a scalar."""
 
 
 @dataclass(frozen=True)

@@ -39,12 +39,13 @@ class Processes:
             dist.destroy_process_group()
 
     def average_gradients(self, parameters: Sequence[Tensor]) -> None:
-        """Give every process the mean of all gradients; where a parameter had no part in a loss, it is 0."""
-        for parameter in parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
+        """Give every process the mean of all gradients; a parameter that had no part in any loss keeps none."""
         if self.world == 1:
             return
+        parts = torch.tensor([parameter.grad is not None for parameter in parameters])
+        for parameter, part in zip(parameters, self.any_of(parts.to(parameters[0].device)), strict=True):
+            if part and parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         together = torch.cat([gradient.flatten() for gradient in gradients])
         dist.all_reduce(together)
@@ -52,6 +53,13 @@ class Processes:
         pieces = torch.split(together, [gradient.numel() for gradient in gradients])
         for gradient, piece in zip(gradients, pieces, strict=True):
             gradient.copy_(piece.view_as(gradient))
+
+    def any_of(self, flags: Tensor) -> list[bool]:
+        """Return, for each of a row of flags, whether it is set in any process."""
+        if self.world > 1:
+            flags = flags.int()
+            dist.all_reduce(flags, dist.ReduceOp.MAX)
+        return [bool(flag) for flag in flags.tolist()]
 
     def agree(self, share: float, stop: bool, device: torch.device) -> tuple[float, bool]:
         """Return the leader's share of the run, and whether any process was asked to stop."""

@@ -116,9 +116,9 @@ class PromptLoss:
     """(K, 2, D), frozen."""
 
     def __call__(self, pictures: Tensor, mixture: Tensor) -> Tensor:
-        """Return the mean over pictures, (B, 3, H, W) in [0, 1], of tasks mixed as (B, K) says."""
+        """Return the mean over pictures, (B, 3, H, W) in [0, 1], of tasks mixed as (G, K) says; G divides B."""
         damaged = self.prompts.logits(pictures, self.sentences).softmax(-1)[..., 0]
-        return (mixture * damaged).sum(1).mean()
+        return (mixture.repeat_interleave(len(pictures) // len(mixture), 0) * damaged).sum(1).mean()
 
 
 def learn_prompts(
@@ -136,7 +136,7 @@ def learn_prompts(
     for iteration in range(config.prompt_iterations):
         batch = source.draw(iteration, 1.0)
         both = torch.cat([batch.degraded, batch.clean])
-        mixture = batch.mixture.repeat(2, 1)
+        mixture = batch.mixture.repeat_interleave(len(batch.clean) // len(batch.mixture), 0).repeat(2, 1)
         truth = torch.arange(2, device=both.device).repeat_interleave(len(batch.clean))
         logits = prompts.logits(both, prompts.sentences())
         own = (mixture[..., None] * logits).sum(1)  # (2B, 2)

@@ -12,13 +12,17 @@ from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.restoring.device import choose_engine
 from cyclerdm_cli.training.configuration import ObjectiveWeights, TrainingConfig
 
-ON_A_GPU: dict[str, Any] = {
-    "scenes": 64,
-    "tasks_per_batch": 16,
-    "learning_rate": 8e-4,
-    "compile": True,
+FROM_WEIGHTS: dict[str, Any] = {
+    "scenes": 8,
+    "tasks_per_batch": 1,
+    "learning_rate": 1e-3,
+    "shared_pace": 0.1,
+    "later_stages_from": 0.6,
 }
-"""What differs from TrainingConfig's own defaults, which are for a CPU: a GPU is only busy with large batches."""
+"""What differs from TrainingConfig's own defaults, which are for learning from nothing, where a run goes on from
+weights: what is shared is good already, and each task is best learned with a batch to itself."""
+ON_A_GPU: dict[str, Any] = {"scenes": 64, "compile": True}
+"""What differs on a GPU, which is only busy with large batches."""
 MINUTES = {"cpu": 90.0, "cuda": 30.0, "mps": 60.0}
 """How long a run lasts where nothing else is said."""
 
@@ -38,15 +42,13 @@ def read_recipe(
         device: as in `--device`.
         path: of a TOML file with fields of TrainingConfig, and a table `weights`.
         flags: fields by name; `weights` is a table.
-        warm: the network has learned before, so that all tasks go on at once.
+        warm: the network has learned before.
 
     Raises:
         UsageError: an unknown key (the nearest is suggested) or a value that is not allowed.
     """
     kind = choose_engine(device).device.type
-    values: dict[str, Any] = dict(ON_A_GPU) if kind == "cuda" else {}
-    if warm:
-        values["curriculum"] = 0.0
+    values: dict[str, Any] = {**(FROM_WEIGHTS if warm else {}), **(ON_A_GPU if kind == "cuda" else {})}
     if path is not None:
         values.update(_read(path))
     where, weights = str(path) if path else "the recipe", values.get("weights", {})

@@ -19,6 +19,7 @@ from cyclerdm_cli.errors import CycleRDMError
 from cyclerdm_cli.training.configuration import TrainingConfig
 from cyclerdm_cli.training.data import BatchSource
 from cyclerdm_cli.training.objective import Objective
+from cyclerdm_cli.training.optimizer import TaskwiseAdamW
 from cyclerdm_cli.training.processes import ALONE, Processes
 
 DETAIL = ("heads", "down", "middle", "up", "tails", "gain")
@@ -115,9 +116,7 @@ def train(
     """
     device = next(network.parameters()).device
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
-    )
+    optimizer = TaskwiseAdamW(network, config)
     # Clipped apart: a tone far off has a gradient many times that of all details.
     steering = [value for name, value in network.named_parameters() if not name.startswith(DETAIL)]
     details = [value for name, value in network.named_parameters() if name.startswith(DETAIL)]
@@ -141,16 +140,14 @@ def train(
         batch = source.draw(progress.iteration, share)
         stage = draw_stage(config, share, progress.iteration)
         rate = learning_rate(config, progress.iteration, share)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             loss = loss_of(network, batch, stage)
-        optimizer.zero_grad(set_to_none=True)
+        network.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         processes.average_gradients([*steering, *details])
         for parameters in (steering, details):
             nn.utils.clip_grad_norm_(parameters, config.gradient_norm)
-        optimizer.step()
+        optimizer.step(rate, processes.any_of(batch.mixture.amax(0) > 0))
         average.update(network, progress.iteration)
         losses.setdefault(f"stage{stage}", []).append(processes.mean(loss.detach()))
         progress.iteration += 1
@@ -194,7 +191,7 @@ def _means(losses: dict[str, list[Tensor]], progress: Progress, checkpoint: Path
 
 
 def _save(
-    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, average: Average, progress: Progress,
+    path: Path, network: nn.Module, optimizer: TaskwiseAdamW, average: Average, progress: Progress,
     config: TrainingConfig,
 ) -> None:  # fmt: skip
     """Write a checkpoint whole, or leave the one before it."""
@@ -217,7 +214,7 @@ def _save(
 
 
 def _load(
-    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, average: Average, device: torch.device
+    path: Path, network: nn.Module, optimizer: TaskwiseAdamW, average: Average, device: torch.device
 ) -> Progress:
     """Bring back what `_save` kept. Raises CycleRDMError where it is missing or of another network."""
     try:

@@ -65,7 +65,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def source(folder: Path) -> tuple[BatchSource, TrainingConfig]:
     tasks = (find_task("low-light"), find_task("dehaze"))
     config = TrainingConfig(
-        tuple(task.name for task in tasks), 1, scene=64, patches=(64,), scenes=4, tasks_per_batch=2, curriculum=0.0,
+        tuple(task.name for task in tasks), 1, scene=64, patches=(64,), scenes=4, tasks_per_batch=2,
         clean_share=0.0, mixture_share=0.0, prompt_iterations=120,
     )  # fmt: skip
     return BatchSource(tasks, config, read_photographs(pictures_in(folder), 64, CPU)), config

@@ -1,0 +1,73 @@
+"""The optimiser: AdamW, in which what is a task's own moves only when the task is learned.
+
+A plain AdamW would see the gradient 0 of a task that is not in the batch: its averages would fade, and the next
+step of that task would be several times too long.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cyclerdm_cli.cycle.compact import CompactNetwork, TaskConvolution
+from cyclerdm_cli.training.configuration import TrainingConfig
+
+
+class Part(NamedTuple):
+    """The rows of a parameter that belong to one task."""
+
+    task: int
+    parameter: nn.Parameter
+    rows: slice
+    values: Tensor
+    """A view of those rows, which the optimiser changes in place."""
+
+
+class TaskwiseAdamW:
+    """AdamW (Loshchilov and Hutter, ICLR 2019) over what all tasks share and over each task's own parts.
+
+    The network must have its final device and memory format: the parts are views of its parameters.
+    """
+
+    def __init__(self, network: CompactNetwork, config: TrainingConfig) -> None:
+        owners = [module for module in network.modules() if isinstance(module, TaskConvolution)]
+        owned = [parameter for module in owners for parameter in module.parameters()]
+        known = {id(parameter) for parameter in owned}
+        tasks = len(network.config.tasks)
+        self.parts = [part for parameter in owned for part in _parts(parameter, tasks)]
+        self.shared = [value for value in network.parameters() if id(value) not in known]
+        groups = [
+            {"params": [part.values for part in self.parts], "pace": 1.0},
+            {"params": self.shared, "pace": config.shared_pace},
+        ]
+        self.adam = torch.optim.AdamW(groups, weight_decay=config.weight_decay, betas=(0.9, 0.99))
+
+    def step(self, rate: float, present: list[bool]) -> None:
+        """Move along the gradients of the network's parameters.
+
+        Args:
+            rate: the learning rate; what is shared moves at its pace.
+            present: for each task, whether the batch held it.
+        """
+        for group in self.adam.param_groups:
+            group["lr"] = rate * group["pace"]
+        for part in self.parts:
+            gradient = part.parameter.grad
+            part.values.grad = gradient[part.rows] if gradient is not None and present[part.task] else None
+        self.adam.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the averages of the gradients, for a checkpoint."""
+        return self.adam.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Bring back what `state_dict` returned."""
+        self.adam.load_state_dict(state)
+
+
+def _parts(parameter: nn.Parameter, tasks: int) -> list[Part]:
+    size = len(parameter) // tasks
+    rows = [slice(task * size, (task + 1) * size) for task in range(tasks)]
+    return [Part(task, parameter, mine, parameter.detach()[mine]) for task, mine in enumerate(rows)]
