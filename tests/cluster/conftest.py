@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,11 @@ class Shelf(DirFileSystem):
     def _strip_protocol(cls, path):
         return path.removeprefix("shelf://").rstrip("/")
 '''
-FASTER = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
+FASTER = {
+    "health_check_initial_delay_ms": 0,
+    "health_check_period_ms": 500,
+    "health_check_failure_threshold": 4,
+}
 """How soon Ray misses a machine; it would take half a minute."""
 
 
@@ -40,6 +45,9 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     os.environ["SHELF"] = str(place / "files")
     others = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = str(plugin) if not others else f"{plugin}{os.pathsep}{others}"
+    sys.path.append(str(plugin))
+    fsspec = pytest.importorskip("fsspec", reason="addresses need fsspec")
+    fsspec.register_implementation("shelf", "shelf.Shelf", clobber=True)
     return place / "files"
 
 

@@ -57,7 +57,9 @@ def unsettled(numbers: range) -> Iterator[tuple[int, int | None]]:
     return ((number, None) for number in numbers)
 
 
-def test_results_come_in_order_and_what_kills_is_given_up_after_two_workers(address: str, tmp_path: Path) -> None:
+def test_results_come_in_order_and_what_kills_is_given_up_after_two_workers(
+    address: str, tmp_path: Path
+) -> None:
     said: list[str] = []
     with joined(address):
         pool = hire(tmp_path, said.append)
