@@ -20,10 +20,10 @@ CONNECTING, ANSWERING = 5, 20
 """Seconds that an address has to take a call, and the cluster behind it to answer."""
 OBJECT_STORE_BYTES = 80 << 20
 """Ray's least is 75 MiB; weights and what became of pictures are all that goes through it."""
-QUIET = {
+SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no connection that nobody asked for
     "RAY_BACKEND_LOG_LEVEL": "fatal",
-    "RAY_DEDUP_LOGS": "0",
+    "RAY_worker_niceness": "0",  # Ray's 15 makes a worker wait for all else on the machine
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
 }
 PROBE = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR')"
@@ -47,7 +47,7 @@ def joined(address: str) -> Iterator[None]:
         ClusterError: Ray is not installed, nothing answers there, or its versions are others than ours.
     """
     require_ray()
-    for name, value in QUIET.items():
+    for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     if address != LOCAL:
         _see_that_it_answers(address)

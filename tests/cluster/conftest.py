@@ -55,9 +55,9 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def machines(shelf: Path) -> Iterator[Any]:
     """Give two machines of one processor each; more can be added."""
     pytest.importorskip("ray", reason="needs the extra cluster")
-    from cyclerdm_cli.cluster.connection import OBJECT_STORE_BYTES, QUIET
+    from cyclerdm_cli.cluster.connection import OBJECT_STORE_BYTES, SETTINGS
 
-    os.environ.update(QUIET)
+    os.environ.update(SETTINGS)
     from ray.cluster_utils import Cluster
 
     small = {"num_cpus": 1, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}

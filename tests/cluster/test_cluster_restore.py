@@ -102,7 +102,7 @@ def test_addresses_are_read_and_written_by_the_workers(
     status, records, err = call(*asked)
     assert status == 0, err
     assert contents(shelf / "out") == contents(plain)
-    assert [path for path in (shelf / "out").rglob(".*")] == []
+    assert list((shelf / "out").rglob(".*")) == []
     assert {record["input"] for record in records[:-1]} == {
         f"shelf://in/{name}" for name in contents(pictures)
     }
