@@ -183,6 +183,9 @@ class Pool(Generic[Item, Result]):
         count: int,
         lost: Callable[[Item, str], Result],
         stopped: Callable[[], bool] = lambda: False,
+        *,
+        window: int = WINDOW,
+        block: int = BLOCK,
     ) -> Iterator[Result]:
         """Yield what became of each item, in the items' order.
 
@@ -191,11 +194,13 @@ class Pool(Generic[Item, Result]):
             count: how many there are.
             lost: makes the result of an item that cost two workers, told the reason.
             stopped: asked often; once it says yes, what is not begun is left out.
+            window: items that may be done before the one that is reported next.
+            block: items that travel together, at most.
 
         Raises:
             ClusterError: workers die while they start. CycleRDMError: what a station raised.
         """
-        return _Round(self, iter(items), count, lost, stopped).results()
+        return _Round(self, iter(items), count, lost, stopped, window, block).results()
 
 
 class _Round(Generic[Item, Result]):
@@ -208,7 +213,10 @@ class _Round(Generic[Item, Result]):
         count: int,
         lost: Callable[[Item, str], Result],
         stopped: Callable[[], bool],
+        window: int,
+        most: int,
     ) -> None:
+        self.window, self.most = window, most
         self.pool, self.items, self.left = pool, items, count
         self.lost, self.stopped = lost, stopped
         self.stopping = self.exhausted = False
@@ -258,9 +266,9 @@ class _Round(Generic[Item, Result]):
         worker.blocks[stream] = deque(block)
 
     def _next_block(self) -> list[_Entry[Item]]:
-        size = min(BLOCK, max(1, self.left // (2 * BLOCKS_IN_HAND * len(self.pool.workers))))
+        size = min(self.most, max(1, self.left // (2 * BLOCKS_IN_HAND * len(self.pool.workers))))
         block: list[_Entry[Item]] = []
-        while len(block) < size and self.taken - self.next < WINDOW:
+        while len(block) < size and self.taken - self.next < self.window:
             item, settled = next(self.items, (None, None))
             if item is None:
                 self.exhausted = True

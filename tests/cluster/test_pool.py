@@ -74,10 +74,7 @@ def test_results_come_in_order_and_what_kills_is_given_up_after_two_workers(
         assert len(twice) <= pool_module.BLOCK * pool_module.BLOCKS_IN_HAND
 
 
-def test_the_items_are_read_no_farther_than_the_window(
-    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pool_module, "WINDOW", 20)
+def test_the_items_are_read_no_farther_than_the_window(address: str, tmp_path: Path) -> None:
     taken = 0
 
     def items() -> Iterator[tuple[int, int | None]]:
@@ -87,7 +84,8 @@ def test_the_items_are_read_no_farther_than_the_window(
 
     with joined(address):
         most = 0
-        for done, result in enumerate(hire(tmp_path).map(items(), 200, lambda number, reason: -1)):
+        found = hire(tmp_path).map(items(), 200, lambda number, reason: -1, window=20)
+        for done, result in enumerate(found):
             assert result == (0 if done % 2 == 0 else 2 * (done + 1))
             most = max(most, taken - done)
     assert done == 199
