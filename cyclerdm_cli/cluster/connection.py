@@ -22,7 +22,6 @@ OBJECT_STORE_BYTES = 80 << 20
 """Ray's least is 75 MiB; weights and what became of pictures are all that goes through it."""
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no connection that nobody asked for
-    "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_worker_niceness": "0",  # Ray's 15 makes a worker wait for all else on the machine
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
 }

@@ -286,7 +286,10 @@ class _Round(Generic[Item, Result]):
         workers = self.pool.workers
         streams = {stream: worker for worker in workers for stream in worker.blocks}
         openings = {worker.opening: worker for worker in workers if worker.opening is not None}
-        ready, _ = ray.wait([*streams, *openings], timeout=PATIENCE)
+        everything = [*streams, *openings]
+        ready, _ = ray.wait(everything, timeout=PATIENCE)
+        if ready:
+            ready, _ = ray.wait(everything, num_returns=len(everything), timeout=0)
         for one in ready:
             if one in openings:
                 self.pool._opened(openings[one], self.pool.about)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import platform
 import traceback
 import warnings
 from collections import deque
@@ -19,7 +21,7 @@ import torch
 from cyclerdm_cli.cluster.connection import joined
 from cyclerdm_cli.cluster.pool import About, Pool, Said, machines
 from cyclerdm_cli.cluster.share import divide
-from cyclerdm_cli.errors import CycleRDMError
+from cyclerdm_cli.errors import ClusterError, CycleRDMError
 from cyclerdm_cli.pictures.addresses import Address
 from cyclerdm_cli.pictures.atomic import clear_leftovers
 from cyclerdm_cli.pictures.naming import Job
@@ -77,7 +79,7 @@ def crew(work: Work, wanted: Wanted) -> Iterator[Crew]:
     with joined(wanted.address):
         nodes = [machine["Resources"] for machine in machines()]
         share = divide(nodes, wanted.device, threads, wanted.workers)
-        make = MakeStation(work, wanted.device, wanted.precision, tuple(wanted.good), threads)
+        make = MakeStation(work, wanted.device, wanted.precision, tuple(wanted.good), threads, os.getcwd())
         pool: Pool[Job, Outcome] = Pool(make, share, lambda line: warnings.warn(line, stacklevel=2))
         yield Crew(pool.about.facts, work, pool)
 
@@ -113,13 +115,15 @@ class MakeStation:
     good: tuple[str, ...]
     threads: int
     """With another number of them, a processor's libraries round otherwise."""
+    home: str
+    """The folder where the command was started."""
 
     def __call__(self) -> RestoringStation:
         """Bring the network to this worker's device."""
         torch.set_num_threads(self.threads)
         engine = choose_engine(self.device, self.precision, self.good)
         restorer = Restorer(self.work.restorer.network, engine, self.work.restorer.options)
-        return RestoringStation(replace(self.work, restorer=restorer))
+        return RestoringStation(replace(self.work, restorer=restorer), self.home)
 
 
 class _Feed(Iterator[Job]):
@@ -149,8 +153,8 @@ class _Feed(Iterator[Job]):
 class RestoringStation:
     """One queue of files for all blocks, so that the next is decoded while the last is encoded."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    def __init__(self, work: Work, home: str) -> None:
+        self._work, self._home = work, home
         self._feed = _Feed()
         self._order = Lock()
         self._askers: deque[SimpleQueue[Any]] = deque()
@@ -171,6 +175,8 @@ class RestoringStation:
 
     def handle(self, block: Sequence[Job], again: bool) -> Iterator[Outcome | Said]:
         """Restore files; of those that a lost worker had in hand, some may be written already."""
+        if os.getcwd() != self._home:
+            _refuse_relative_names(block, self._home)
         for job in block if again else ():
             if done := _written_already(job, self._work):
                 yield done
@@ -211,6 +217,17 @@ class RestoringStation:
     def _pass_on(self, message: Warning | str, *_: Any, **__: Any) -> None:
         for asker in [*self._askers][:1]:
             asker.put(Said(str(message)))
+
+
+def _refuse_relative_names(block: Sequence[Job], home: str) -> None:
+    """Raise where a name would mean another place here than where the command was started."""
+    for job in block:
+        for place in (job.input.path, job.output):
+            if place is not None and not isinstance(place, Address) and not place.is_absolute():
+                raise ClusterError(
+                    f"{place}: {platform.node()} has no folder {home}, in which that lies",
+                    hint="start the command in a folder that all machines have, or give whole paths",
+                )
 
 
 def _written_already(job: Job, work: Work) -> Outcome | None:
