@@ -47,3 +47,9 @@ class DeviceError(CycleRDMError):
     """The device that was asked for is not there, or gave out."""
 
     exit_status = 2
+
+
+class ClusterError(CycleRDMError):
+    """A cluster was asked for that cannot be joined, or that lost all its workers."""
+
+    exit_status = 2

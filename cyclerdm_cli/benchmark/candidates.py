@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Protocol
 
-from cyclerdm_cli.benchmark.cost import PeakMemory, gmac, parameters
+from cyclerdm_cli.benchmark.cost import PeakMemory, gmac, machine, parameters
 from cyclerdm_cli.benchmark.testsets import Case, Loaded, Pixels, TestSet, read_pixels
 from cyclerdm_cli.errors import DataError, PictureError, UsageError
 from cyclerdm_cli.pictures.formats import BY_EXTENSION
@@ -86,6 +86,10 @@ class NetworkCandidate:
         }
         facts.update({name: value for name, value in chosen.items() if value is not None})
         self.setting = Setting(name, weights, str(engine.device), precision, facts)
+
+    def machine(self) -> dict[str, str | int]:
+        """Return what the numbers are measured on."""
+        return machine(self.device)
 
     def identity(self, testset: TestSet, case: Case) -> str:
         """Name weights and settings."""

@@ -143,6 +143,16 @@ def _run_set(bench: Bench, testset: TestSet, journal: Journal, watcher: Watcher)
     ]  # fmt: skip
 
 
+def is_known(bench: Bench, journal: Journal, testset: TestSet, case: Case, candidate: Candidate) -> bool:
+    """Tell whether an earlier run has left a score that this one will take; a case at fault is not known."""
+    if bench.judges.sets and testset.measured != "none":
+        return False
+    try:
+        return journal.find(_key(bench, testset, case, case.identity(), candidate)) is not None
+    except CycleRDMError:
+        return False
+
+
 def _key(bench: Bench, testset: TestSet, case: Case, identity: str, candidate: Candidate) -> str:
     how = f"{testset.name} {testset.task} {testset.measured} {testset.crop} {' '.join(bench.judges.names)}"
     return key_of(identity, how, candidate.identity(testset, case))

@@ -9,7 +9,16 @@ import typer
 
 from cyclerdm_cli.commands import bench_compare, bench_datasets
 from cyclerdm_cli.commands.bench_run import Asked, names_in
-from cyclerdm_cli.commands.machine_options import Batch, Offline, Overlap, Seed, Tile, read_tile
+from cyclerdm_cli.commands.machine_options import (
+    Actors,
+    Batch,
+    Cluster,
+    Offline,
+    Overlap,
+    Seed,
+    Tile,
+    read_tile,
+)
 from cyclerdm_cli.commands.reporting import faults_in_one_line
 
 PICTURES, COMPARED, OUTPUT = "Which pictures", "What to compare", "What to write"
@@ -153,6 +162,8 @@ def _add_measuring(bench: typer.Typer) -> None:
         overlap: Overlap = 64,
         batch: Batch = None,
         seed: Seed = 0,
+        cluster: Cluster = None,
+        actors: Actors = None,
         offline: Offline = False,
         json: Annotated[
             Path | None, typer.Option("--json", rich_help_panel=OUTPUT, help="Results, with every picture's.")
@@ -185,7 +196,8 @@ def _add_measuring(bench: typer.Typer) -> None:
             limit=limit, crop=crop, metrics=metrics, weights=weights or [], devices=device or ["auto"],
             precisions=precision or ["auto"], steps=steps or [0], outputs=outputs or [], reference=reference,
             no_weights=no_weights, tile=read_tile(tile), overlap=overlap, batch=batch, seed=seed,
-            offline=offline, json=json, csv=csv, report=report, save=save, resume=resume, quiet=quiet,
+            cluster=cluster, actors=actors, offline=offline, json=json, csv=csv, report=report, save=save,
+            resume=resume, quiet=quiet,
         )  # fmt: skip
         asked.check()
         asked.carry_out()

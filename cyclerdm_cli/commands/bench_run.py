@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from cyclerdm_cli.commands.machine_options import check_cluster
 from cyclerdm_cli.commands.reporting import put_line, warnings_to, words
 from cyclerdm_cli.errors import DataError, UsageError
 from cyclerdm_cli.tasks.catalogue import find_task
@@ -16,6 +19,7 @@ from cyclerdm_cli.weights.places import cache_folder, is_offline
 
 if TYPE_CHECKING:
     from cyclerdm_cli.benchmark.datasets import Dataset
+    from cyclerdm_cli.benchmark.journal import Journal
     from cyclerdm_cli.benchmark.results import Result
     from cyclerdm_cli.benchmark.running import Bench
     from cyclerdm_cli.benchmark.tables import Table
@@ -51,6 +55,8 @@ class Asked:
     overlap: int
     batch: int | None
     seed: int
+    cluster: str | None
+    actors: int | None
     offline: bool
     json: Path | None
     csv: Path | None
@@ -78,6 +84,7 @@ class Asked:
                 f"{len(self.lq)} --lq folders and {len(self.tasks)} --task",
                 hint="one for all, or one for each",
             )
+        check_cluster(self.cluster, self.actors)
         for task in self.tasks:
             if not self.weights:
                 find_task(task)
@@ -88,8 +95,7 @@ class Asked:
 
     def carry_out(self) -> None:
         """Do the work; ends with the exit status of the contract."""
-        from cyclerdm_cli.benchmark.journal import Journal, journal_of
-        from cyclerdm_cli.benchmark.running import Watcher, check, run
+        from cyclerdm_cli.benchmark.running import Watcher, run
         from cyclerdm_cli.commands.progress import Progress
 
         console = words()
@@ -99,11 +105,13 @@ class Asked:
                 console.print(line, markup=False)
 
         sets = self._sets(say)
-        bench = self._bench(sets, say)
-        check(bench)
-        journal = Journal(journal_of(self.json) if self.json else None, self.resume)
         count = sum(len(testset.cases) for testset in sets)
-        with Progress(console, count, self.quiet) as progress, warnings_to(progress.say), journal:
+        with (
+            self._bench(sets, say) as bench,
+            self._opened(bench) as journal,
+            Progress(console, count, self.quiet) as progress,
+            warnings_to(progress.say),
+        ):
             watcher = Watcher(lambda line: progress.say(f"cyclerdm: {line}", always=True), progress.file_done)
             try:
                 results = run(bench, journal, watcher)
@@ -115,6 +123,19 @@ class Asked:
             journal.done()
         if any(result.failed for result in results):
             raise typer.Exit(3 if any(result.pictures for result in results) else 1)
+
+    def _opened(self, bench: Bench) -> Journal:
+        """Return the journal of a run that can be done; a cluster's workers begin with what is not in it."""
+        from cyclerdm_cli.benchmark.journal import Journal, journal_of
+        from cyclerdm_cli.benchmark.running import check, is_known
+
+        check(bench)
+        journal = Journal(journal_of(self.json) if self.json else None, self.resume)
+        if self.cluster is not None:
+            from cyclerdm_cli.cluster.benching import begin
+
+            begin(bench.networks, bench.sets, partial(is_known, bench, journal))
+        return journal
 
     def _sets(self, say: Callable[[str], None]) -> list[TestSet]:
         from dataclasses import replace
@@ -161,7 +182,8 @@ class Asked:
                 raise DataError(f"{fault}; {absent}") from fault
             return named_sets(name, root)
 
-    def _bench(self, sets: Sequence[TestSet], say: Callable[[str], None]) -> Bench:
+    @contextmanager
+    def _bench(self, sets: Sequence[TestSet], say: Callable[[str], None]) -> Iterator[Bench]:
         from cyclerdm_cli.benchmark.candidates import Choice, folders, networks
         from cyclerdm_cli.benchmark.learned import LEARNED, find_judges
         from cyclerdm_cli.benchmark.running import Bench
@@ -178,7 +200,13 @@ class Asked:
             [] if self.no_weights else self._located(), self.devices, self.precisions, self.steps,
             RestoreOptions(self.tile, self.overlap, self.batch, seed=self.seed), self.outputs,
         )  # fmt: skip
-        return Bench(sets, networks(choice), folders(choice), judges, self.save)
+        if self.cluster is None:
+            yield Bench(sets, networks(choice), folders(choice), judges, self.save)
+            return
+        from cyclerdm_cli.cluster.benching import networks_on
+
+        with networks_on(self.cluster, self.actors, choice, sets) as spread:
+            yield Bench(sets, spread, folders(choice), judges, self.save)
 
     def _located(self) -> list[WeightsChoice]:
         from cyclerdm_cli.commands.downloads import find_weights
@@ -188,14 +216,13 @@ class Asked:
 
     def _write(self, bench: Bench, results: Sequence[Result]) -> None:
         """Print the tables and write the files that were asked for."""
-        from cyclerdm_cli.benchmark.cost import machine
         from cyclerdm_cli.benchmark.records import to_csv, to_json
         from cyclerdm_cli.benchmark.report import Section, build
         from cyclerdm_cli.benchmark.showing import shots
         from cyclerdm_cli.benchmark.tables import grouped
         from cyclerdm_cli.pictures.atomic import write_atomically
 
-        machines = {network.setting.device: machine(network.device) for network in bench.networks}
+        machines = {network.setting.device: network.machine() for network in bench.networks}
         by_name = {(testset.name, testset.task): testset for testset in bench.sets}
         sections = []
         for group in grouped(results):

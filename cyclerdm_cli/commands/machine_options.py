@@ -26,6 +26,24 @@ Batch = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", rich_help_panel=MACHINE, help="Same seed, same bytes.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        rich_help_panel=MACHINE,
+        help="Spread the pictures over a Ray cluster: HOST:PORT, auto for the one that this machine is part of, or "
+        "local for one of this machine alone (extra: cluster).",
+    ),
+]
+Actors = Annotated[
+    int | None,
+    typer.Option(
+        "--actors",
+        min=1,
+        rich_help_panel=MACHINE,
+        help="Workers on the cluster; default: one a GPU, or one for as many CPUs as there are threads.",
+    ),
+]
 Offline = Annotated[bool, typer.Option("--offline", rich_help_panel=MACHINE, help="Never open a connection.")]
 
 
@@ -36,3 +54,13 @@ def read_tile(wanted: str) -> int | None:
     if not wanted.isdecimal():
         raise UsageError(f"--tile {wanted!r}", hint="auto, 0, or pixels a side")
     return int(wanted)
+
+
+def check_cluster(cluster: str | None, actors: int | None) -> None:
+    """See that the options of a cluster fit together, and that Ray is there. Raises UsageError, ClusterError."""
+    if cluster is not None:
+        from cyclerdm_cli.cluster.connection import require_ray
+
+        require_ray()
+    elif actors is not None:
+        raise UsageError("--actors goes with --cluster")

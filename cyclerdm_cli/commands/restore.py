@@ -5,14 +5,28 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cyclerdm_cli.commands.completion import DEPTHS, DEVICES, FORMATS, PRECISIONS, complete_task, one_of
-from cyclerdm_cli.commands.machine_options import MACHINE, Batch, Offline, Overlap, Seed, Tile, read_tile
+from cyclerdm_cli.commands.machine_options import (
+    MACHINE,
+    Actors,
+    Batch,
+    Cluster,
+    Offline,
+    Overlap,
+    Seed,
+    Tile,
+    check_cluster,
+    read_tile,
+)
 from cyclerdm_cli.commands.reporting import (
     INTERRUPTED,
     faults_in_one_line,
@@ -25,10 +39,12 @@ from cyclerdm_cli.commands.stopping import stopping_on_signals
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.pictures.listing import list_inputs
 from cyclerdm_cli.pictures.naming import Job, plan_outputs
+from cyclerdm_cli.pictures.spooling import Spool
 from cyclerdm_cli.tasks.catalogue import TASKS, Command, Task, find_task, new_task
 
 if TYPE_CHECKING:
-    from cyclerdm_cli.restoring.batch import FileOptions, Work
+    from cyclerdm_cli.restoring.batch import FileOptions, Watch, Work
+    from cyclerdm_cli.restoring.device import Engine
     from cyclerdm_cli.restoring.outcome import Outcome
     from cyclerdm_cli.restoring.restorer import RestoreOptions
 
@@ -126,6 +142,8 @@ def add_to(app: typer.Typer, command: Command) -> None:
                 "--jobs", min=1, rich_help_panel=MACHINE, help="Pictures decoded and encoded at once."
             ),
         ] = 2,
+        cluster: Cluster = None,
+        actors: Actors = None,
         offline: Offline = False,
         overwrite: Annotated[
             bool, typer.Option("--overwrite", rich_help_panel=PICTURES, help="Replace results.")
@@ -184,10 +202,11 @@ def add_to(app: typer.Typer, command: Command) -> None:
             raise UsageError("--overwrite and --skip-existing exclude each other")
         if quiet and verbose:
             raise UsageError("--quiet and --verbose exclude each other")
+        check_cluster(cluster, actors)
         asked = _tasks(task, command, weights)
         if mask is not None and not any(one.masked for one in asked):
             raise UsageError("--mask goes with --task inpaint")
-        plan = plan_outputs(
+        plan: Collection[Job] = plan_outputs(
             list_inputs(inputs, recursive),
             output,
             "+".join(one.name for one in asked),
@@ -202,7 +221,9 @@ def add_to(app: typer.Typer, command: Command) -> None:
         piped = any(job.input.path is None for job in plan)
         if piped and sys.stdin.isatty():
             raise UsageError("standard input is a terminal", hint=f"cat FILE | cyclerdm {command} - ...")
-        run = _Run(asked, plan, weights, device, precision, offline, json, quiet, verbose)
+        if cluster is not None:
+            plan = Spool(plan)
+        run = _Run(asked, plan, weights, device, precision, cluster, actors, offline, json, quiet, verbose)
 
         from cyclerdm_cli.pictures.writing import WriteOptions
         from cyclerdm_cli.restoring.batch import FileOptions
@@ -247,10 +268,12 @@ class _Run:
     """One call of the command, once its words are understood."""
 
     tasks: list[Task]
-    plan: list[Job]
+    plan: Collection[Job]
     weights: str | None
     device: str
     precision: str
+    cluster: str | None
+    actors: int | None
     offline: bool
     json: bool
     quiet: bool
@@ -290,16 +313,18 @@ class _Run:
     def carry_out(self, files: FileOptions, options: RestoreOptions) -> None:
         """Do the work; ends with the exit status of the contract."""
         from cyclerdm_cli.commands.progress import Progress
-        from cyclerdm_cli.restoring.batch import Watch, restore_files
+        from cyclerdm_cli.restoring.batch import Watch
 
         console = words()
-        weights, work = self._prepared(files, options)
-        engine = work.restorer.engine
-        if self.verbose:
-            console.print(f"weights {weights}, {engine}", markup=False)
         counts = {"ok": 0, "skipped": 0, "failed": 0}
         seconds = 0.0
-        with Progress(console, len(self.plan), self.quiet) as progress, warnings_to(progress.say):
+        with (
+            Progress(console, len(self.plan), self.quiet) as progress,
+            warnings_to(progress.say),
+            self._at_work(files, options) as (weights, engine, restore_files),
+        ):
+            if self.verbose:
+                progress.say(f"weights {weights}, {engine}")
 
             def report(outcome: Outcome) -> None:
                 nonlocal seconds
@@ -309,7 +334,7 @@ class _Run:
 
             with stopping_on_signals(lambda: progress.say("ending; once more ends at once")) as stopped:
                 watch = Watch(report, progress.expect_tiles, progress.tile_done, stopped)
-                restore_files(work, self.plan, watch)
+                restore_files(self.plan, watch)
                 interrupted = stopped() and sum(counts.values()) < len(self.plan)
         if self.json:
             put_record({"summary": {**counts, "seconds": round(seconds, 3)}})
@@ -329,6 +354,26 @@ class _Run:
     @property
     def _task(self) -> str:
         return "+".join(task.name for task in self.tasks)
+
+    @contextmanager
+    def _at_work(
+        self, files: FileOptions, options: RestoreOptions
+    ) -> Iterator[tuple[str, Engine, Callable[[Collection[Job], Watch], None]]]:
+        """Give the weights' name, what they work on, and who does a plan: this process, or a cluster's workers."""
+        from cyclerdm_cli.restoring.batch import restore_files
+
+        if self.cluster is None:
+            weights, work = self._prepared(files, options)
+            yield weights, work.restorer.engine, partial(restore_files, work)
+            return
+        from cyclerdm_cli.cluster.restoring import Wanted, crew
+        from cyclerdm_cli.weights.registry import choose
+
+        weights, work = replace(self, device="cpu", precision="fp32")._prepared(files, options)
+        good = choose(self.weights).precisions
+        wanted = Wanted(self.cluster, self.actors, self.device, self.precision, good)
+        with crew(work, wanted) as workers:
+            yield weights, workers.engine, workers.restore_files
 
     def _prepared(self, files: FileOptions, options: RestoreOptions) -> tuple[str, Work]:
         """Return the weights' name, and the work to do with them."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cyclerdm_cli.errors import PictureError
+from cyclerdm_cli.pictures.addresses import Address, put_bytes
 
 try:
     import fcntl
@@ -35,6 +36,9 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     Raises:
         PictureError: the disk is full, the folder is not writable, the name is impossible...
     """
+    if isinstance(path, Address):
+        put_bytes(path, data)
+        return
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

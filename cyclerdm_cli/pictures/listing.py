@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cyclerdm_cli.errors import UsageError
+from cyclerdm_cli.pictures.addresses import Address, found_at, is_address, placed
 from cyclerdm_cli.pictures.atomic import is_temporary
 from cyclerdm_cli.pictures.formats import BY_EXTENSION
 
@@ -69,8 +70,10 @@ def list_inputs(arguments: Sequence[str], recursive: bool = False) -> list[Input
     return list(inputs.values())
 
 
-def identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+def identity(path: str | os.PathLike[str]) -> tuple[int, int] | str | None:
     """Return what tells an existing file from every other, whatever its names; None where there is none."""
+    if isinstance(path, Address):
+        return str(path)
     try:
         found = os.stat(path)
     except (OSError, ValueError):
@@ -92,6 +95,8 @@ def _inputs_of(argument: str, recursive: bool) -> Iterator[Input]:
     elif argument.startswith("@") and len(argument) > 1:
         for line in _lines(argument[1:]):
             yield from _literal(line, recursive)
+    elif is_address(argument):
+        yield from _remote(placed(argument), recursive)
     elif os.path.lexists(argument) or not glob.has_magic(argument):
         yield from _literal(argument, recursive)
     else:
@@ -110,7 +115,29 @@ def _inputs_of(argument: str, recursive: bool) -> Iterator[Input]:
                 yield from _literal(match, recursive)
 
 
+def _remote(where: Path, recursive: bool) -> Iterator[Input]:
+    """List an address as its like in a folder would be."""
+    if not isinstance(where, Address):
+        yield from _inputs_of(str(where), recursive)
+        return
+    found = found_at(where, recursive)
+    if found is None:
+        yield Input(where, where.parent)
+        return
+    glob_like = WILDCARDS.search(str(where)) is not None
+    fixed = Address(os.path.dirname(WILDCARDS.split(str(where), maxsplit=1)[0]))
+    pictures = sorted((one for one in found if _is_picture(one.name)), key=lambda one: natural_key(str(one)))
+    for one in pictures:
+        yield Input(one, (fixed if recursive else one.parent) if glob_like else where, found=True)
+    if not pictures:
+        yield Input(where, where.parent, folder=True)
+
+
 def _literal(name: str, recursive: bool) -> Iterator[Input]:
+    if is_address(name):  # in a long list each would cost a question whether it is a folder
+        where = placed(name)
+        yield Input(where, where.parent)
+        return
     if not os.path.isdir(name):
         path = Path(name)
         yield Input(path, path.parent)

@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from cyclerdm_cli.errors import UsageError
+from cyclerdm_cli.pictures.addresses import normalised, placed
 from cyclerdm_cli.pictures.formats import BY_NAME, TITLES, format_of_name
 from cyclerdm_cli.pictures.listing import Input, identity
 
@@ -69,9 +70,11 @@ def plan_outputs(
         if compare:
             raise UsageError("standard output holds one picture", hint="--compare needs -o FILE or FOLDER")
         return [Job(inputs[0], None, format)]
-    names = _names(inputs, output, task, format)
+    names = _names(inputs, output and output.removeprefix("file://"), task, format)
     jobs = [
-        Job(entry, Path(name), _format(name, entry, format), Path(compare_name(name)) if compare else None)
+        Job(
+            entry, placed(name), _format(name, entry, format), placed(compare_name(name)) if compare else None
+        )
         for entry, name in zip(inputs, names, strict=True)
     ]
     if output is None or "{index}" not in output:
@@ -158,7 +161,7 @@ def _filled(
             name += here or "."
         elif field is not None:
             name += {"stem": stem, "ext": extension or own, "task": task, "index": str(index)}[field]
-    return os.path.normpath(name) if name else name
+    return normalised(name) if name else name
 
 
 def _format(name: str, entry: Input, format: str) -> str:
@@ -224,7 +227,7 @@ def _refuse_clashes(jobs: list[Job]) -> None:
 
 def _refuse_inputs_places(jobs: list[Job]) -> None:
     """Raise where a result would replace any input, under whatever name, link or case of letters."""
-    existing: dict[tuple[int, int], Path] = {}
+    existing: dict[tuple[int, int] | str, Path] = {}
     for job in jobs:
         for place in (job.output, job.compare):
             found = identity(place) if place is not None else None

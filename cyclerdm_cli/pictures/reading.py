@@ -18,6 +18,7 @@ from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from cyclerdm_cli.errors import PictureError
 from cyclerdm_cli.pictures import tiff_reading
+from cyclerdm_cli.pictures.addresses import Address, fetch_bytes
 from cyclerdm_cli.pictures.colour import colour_space, to_srgb
 from cyclerdm_cli.pictures.completeness import refuse_incomplete
 from cyclerdm_cli.pictures.decoding import samples_of, turns_by_itself, upright
@@ -74,6 +75,8 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     Raises:
         PictureError: it is missing, a folder, a device, or not ours to read.
     """
+    if isinstance(path, Address):
+        return fetch_bytes(path)
     try:
         kind = os.stat(path).st_mode
         if stat.S_ISDIR(kind):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyclerdm_cli.errors import CycleRDMError, PictureError
+from cyclerdm_cli.pictures.addresses import exists, is_taken
 from cyclerdm_cli.pictures.atomic import clear_leftovers, write_atomically
 from cyclerdm_cli.pictures.masks import find_mask, mask_of, read_mask
 from cyclerdm_cli.pictures.naming import Job
@@ -82,15 +82,20 @@ class _Read(NamedTuple):
     seconds: float
 
 
-def restore_files(work: Work, plan: Sequence[Job], watch: Watch) -> None:
+def restore_files(work: Work, plan: Collection[Job], watch: Watch) -> None:
     """Restore all files of a plan, and report what became of each.
 
     At most `jobs` pictures are decoded ahead, and as many wait to be encoded, so memory stays bounded. Where small
     ones share the batches of a GPU, it is as many as fit into two of them.
     """
     clear_leftovers({job.output.parent for job in plan if job.output is not None})
+    restore_in_order(work, iter(plan), watch)
+
+
+def restore_in_order(work: Work, jobs: Iterator[Job], watch: Watch) -> None:
+    """Do the same for jobs that come one by one; an iterator may be at its end and yet go on later."""
     with ThreadPoolExecutor(work.files.jobs) as readers, ThreadPoolExecutor(work.files.jobs) as writers:
-        queue = _Queue(work, watch, readers, writers, iter(plan))
+        queue = _Queue(work, watch, readers, writers, jobs)
         try:
             queue.run()
         except _Stopped:
@@ -101,7 +106,7 @@ def restore_files(work: Work, plan: Sequence[Job], watch: Watch) -> None:
         queue.finish()
 
 
-def foresee(work: Work, plan: Sequence[Job]) -> Iterator[Outcome]:
+def foresee(work: Work, plan: Collection[Job]) -> Iterator[Outcome]:
     """Yield what a plan would come to, as far as files' names and headers tell; nothing is decoded or written."""
     for job in plan:
         source = work.files.piped if job.input.path is None else job.input.path
@@ -110,7 +115,7 @@ def foresee(work: Work, plan: Sequence[Job]) -> Iterator[Outcome]:
         except CycleRDMError as fault:
             yield Outcome(job, "failed", error=_named(job, fault))
             continue
-        early = _without_reading(job, work.files)
+        early = settled_by_results(job, work.files)
         yield early or Outcome(job, "planned", size=size, tiles=_tiles(work, size))
 
 
@@ -236,22 +241,25 @@ def _tiles(work: Work, size: tuple[int, int]) -> int:
     return len(work.restorer.plan(size)) * len(work.tasks)
 
 
-def _without_reading(job: Job, files: FileOptions) -> Outcome | None:
-    """Settle what an output that is already there decides alone."""
+def settled_by_results(job: Job, files: FileOptions) -> Outcome | None:
+    """Return what becomes of a file whose result is there already; None where it is to be restored."""
     if job.output is None or files.overwrite:
         return None
     places = [place for place in (job.output, job.compare) if place is not None]
-    if files.skip_existing:
-        return Outcome(job, "skipped") if all(map(os.path.exists, places)) else None
-    for place in filter(os.path.lexists, places):
-        return Outcome(job, "failed", error=f"{place}: exists already (--overwrite or --skip-existing)")
+    try:
+        if files.skip_existing:
+            return Outcome(job, "skipped") if all(map(exists, places)) else None
+        for place in filter(is_taken, places):
+            return Outcome(job, "failed", error=f"{place}: exists already (--overwrite or --skip-existing)")
+    except PictureError as fault:
+        return _failed(job, fault, 0.0)
     return None
 
 
 def _read(job: Job, work: Work) -> _Read | Outcome:
     began = time.perf_counter()
     files = work.files
-    if early := _without_reading(job, files):
+    if early := settled_by_results(job, files):
         return early
     source = files.piped if job.input.path is None else job.input.path
     try:

@@ -33,6 +33,10 @@ class Processes:
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
         return Processes(dist.get_rank(), dist.get_world_size())
 
+    def started_again(self, device: torch.device) -> bool:
+        """Tell whether torchrun lost one of the processes, on whatever machine, and has started all once more."""
+        return self.any_of(int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0, device)
+
     def leave(self) -> None:
         """Part from the others at the end."""
         if self.world > 1:
@@ -68,6 +72,10 @@ class Processes:
         said = torch.tensor([share if self.leads else 0.0, float(stop)], dtype=torch.float64, device=device)
         dist.all_reduce(said, dist.ReduceOp.MAX)
         return float(said[0]), bool(said[1])
+
+    def any_of(self, flag: bool, device: torch.device) -> bool:
+        """Return whether any process says yes."""
+        return self.agree(0.0, flag, device)[1]
 
     def mean(self, value: Tensor) -> Tensor:
         """Return the mean of a number over all processes."""

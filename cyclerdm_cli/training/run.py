@@ -29,12 +29,13 @@ from cyclerdm_cli.training.objective import Objective
 from cyclerdm_cli.training.processes import Processes
 from cyclerdm_cli.training.prompts import prompt_loss
 from cyclerdm_cli.training.records import RunLog, Sheet, draw_curves
-from cyclerdm_cli.training.trainer import train
+from cyclerdm_cli.training.trainer import CHECKPOINT, train
 from cyclerdm_cli.training.validation import Held, validate
 from cyclerdm_cli.weights.file import Header, read_header, write_weights
 from cyclerdm_cli.weights.loading import fill
 from cyclerdm_cli.weights.registry import locate
 
+RECIPE = "recipe.json"
 Say = Callable[[str], None]
 
 
@@ -149,6 +150,9 @@ def _perform(
 ) -> Path:  # fmt: skip
     engine = choose_engine(run.device)
     found = find_data(run)
+    again = processes.started_again(engine.device)
+    going_on = processes.leads and again and _has_own_checkpoint(run.out)
+    resume = run.resume or processes.any_of(going_on, engine.device)
     network = start_network(run).to(engine.device)
     source = read_source(run, found, engine.device, processes)
     held = read_held(run, found, engine.device)
@@ -160,9 +164,10 @@ def _perform(
                 f"{len(names)} left out, unreadable or below {run.recipe.scene} pixels: {', '.join(names[:5])}"
             )
         run.out.mkdir(parents=True, exist_ok=True)
-        (run.out / "recipe.json").write_text(
-            json.dumps(asdict(run.recipe), indent=2) + "\n", encoding="utf-8"
-        )
+        if again:
+            say("started again: " + ("going on from the last checkpoint" if resume else "no checkpoint yet"))
+        else:
+            (run.out / RECIPE).write_text(json.dumps(asdict(run.recipe), indent=2) + "\n", encoding="utf-8")
     log = RunLog(run.out) if processes.leads else None
 
     def write_down(record: dict[str, Any]) -> None:
@@ -187,7 +192,7 @@ def _perform(
         say(f"prompts learned: {100 * right:.0f} % of the pictures told right")
     values = train(
         network, source, run.recipe, run.out, objective=Objective(run.recipe.weights, prompts), processes=processes,
-        resume=run.resume, stopped=stopped, report=write_down, examine=examine,
+        resume=resume, stopped=stopped, report=write_down, examine=examine,
     )  # fmt: skip
     header = Header(
         architecture="compact", config=network.config.to_json(), tasks=run.recipe.tasks, licence=run.licence,
@@ -200,6 +205,14 @@ def _perform(
         if log is not None:
             draw_curves(log.read()).save(run.out / "curves.png")
     return path
+
+
+def _has_own_checkpoint(out: Path) -> bool:
+    """Tell whether a checkpoint was written since the run began, rather than by an earlier run in this folder."""
+    try:
+        return (out / CHECKPOINT).stat().st_mtime_ns >= (out / RECIPE).stat().st_mtime_ns
+    except FileNotFoundError:
+        return False
 
 
 def start_network(run: Run) -> CompactNetwork:

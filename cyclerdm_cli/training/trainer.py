@@ -22,6 +22,7 @@ from cyclerdm_cli.training.objective import Objective
 from cyclerdm_cli.training.optimizer import TaskwiseAdamW
 from cyclerdm_cli.training.processes import ALONE, Processes
 
+CHECKPOINT = "checkpoint.pt"
 DETAIL = ("heads", "down", "middle", "up", "tails", "gain")
 """Names of the parts of the network that work on pixels; the others steer them."""
 
@@ -123,7 +124,7 @@ def train(
     average = Average(
         config.ema, {name: value.detach().float().clone() for name, value in network.state_dict().items()}
     )
-    progress, checkpoint = Progress(), folder / "checkpoint.pt"
+    progress, checkpoint = Progress(), folder / CHECKPOINT
     if resume:
         progress = _load(checkpoint, network, optimizer, average, device)
     loss_of = objective or Objective(config.weights)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -204,6 +205,63 @@ def test_two_processes_follow_the_curve_of_one_with_twice_the_batch(
     assert len(alone) == len(together) == 5
     for first, second in zip(alone, together, strict=True):
         assert second["loss"] == pytest.approx(first["loss"], rel=2e-3)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a process is found by /proc")
+def test_a_group_that_loses_a_process_goes_on_from_the_checkpoint_by_itself(
+    photographs: Path, tmp_path: Path
+) -> None:
+    def machines(out: Path) -> list[subprocess.Popen[str]]:
+        """Start what two machines would: each a process that trains."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        words = [
+            sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1",
+            "--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{port}", "--local-addr", "127.0.0.1",
+            "--max-restarts", "1", "--monitor-interval", "0.1", "-m", "cyclerdm_cli",
+            *command("--data", photographs, "--task", "denoise,dehaze", "--iterations", 16, "--out", out,
+                     "--checkpoint-minutes", "0.0001"),
+        ]  # fmt: skip
+        fresh = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+        return [
+            subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=fresh)
+            for _ in range(2)
+        ]
+
+    def second_of(out: Path) -> int | None:
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if str(out).encode() in (process / "cmdline").read_bytes().split(b"\0") and b"RANK=1" in (
+                    process / "environ"
+                ).read_bytes().split(b"\0"):
+                    return int(process.name)
+            except OSError:
+                continue
+        return None
+
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for machine in machines(whole):
+        _, err = machine.communicate(timeout=120)
+        assert machine.returncode == 0, err
+    broken.mkdir()
+    (broken / "checkpoint.pt").write_bytes(b"of an earlier run")
+    both = machines(broken)
+    while both[0].poll() is None and not (
+        (broken / "log.jsonl").is_file() and len((broken / "log.jsonl").read_text().splitlines()) >= 4
+    ):
+        time.sleep(0.02)
+    second = second_of(broken)
+    assert second is not None
+    os.kill(second, signal.SIGKILL)
+    said = ""
+    for machine in both:
+        said += machine.communicate(timeout=120)[1]
+        assert machine.returncode == 0, said
+    assert "started again: going on from the last checkpoint" in said
+    iterations = [int(str(record["iteration"])) for record in log_of(broken)]
+    assert iterations.count(1) == 1
+    assert iterations[-1] == 16
+    assert (broken / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(
