@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cyclerdm_cli.commands import bench_compare, bench_datasets
+from cyclerdm_cli.commands import bench_auto, bench_compare, bench_datasets
 from cyclerdm_cli.commands.bench_run import Asked, names_in
 from cyclerdm_cli.commands.machine_options import (
     Actors,
@@ -30,7 +30,8 @@ Example: [bold]cyclerdm bench --dataset builtin --report report.html[/]
 
 Example: [bold]cyclerdm bench --lq rain/lq --gt rain/gt --task derain --outputs PReNet=DIR --report r.html[/]
 
-[bold]cyclerdm bench datasets[/] lists the sets; [bold]cyclerdm bench compare A.json B.json[/] compares two runs."""
+[bold]cyclerdm bench datasets[/] lists the sets; [bold]cyclerdm bench compare A.json B.json[/] compares two runs;
+[bold]cyclerdm bench auto[/] measures what --task auto sees."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -45,6 +46,7 @@ def add_to(app: typer.Typer) -> None:
     _add_measuring(bench)
     bench_compare.add_to(bench)
     bench_datasets.add_to(bench)
+    bench_auto.add_to(bench)
 
 
 def _add_measuring(bench: typer.Typer) -> None:

@@ -32,4 +32,4 @@ def complete_task(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
         (before + plus + task.name, task.summary)
         for task in TASKS
         if task.command == ctx.info_name and task.name.startswith(last)
-    ]
+    ] + [("auto", "look at each picture")] * (not plus and "auto".startswith(incomplete))

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from cyclerdm_cli.restoring.outcome import Outcome
     from cyclerdm_cli.restoring.restorer import RestoreOptions
 
+AUTO = "auto"
+"""The task that stands for looking at each picture; also the word for `{task}` then."""
 WORK, PICTURES, OUTPUT = "What to do", "Results", "What to say"
 
 
@@ -81,7 +83,24 @@ def add_to(app: typer.Typer, command: Command) -> None:
                 "--task",
                 rich_help_panel=WORK,
                 autocompletion=complete_task,
-                help="The damage; a+b undoes one after the other.",
+                help="The damage; a+b undoes one after the other; auto looks at each picture and says what it saw."
+                + (" Default: auto." if command == "restore" else ""),
+            ),
+        ] = None,
+        prompt: Annotated[
+            str | None,
+            typer.Option(
+                "--prompt",
+                rich_help_panel=WORK,
+                help="Instead of --task, in your own words, in English: 'remove the rain and brighten it'.",
+            ),
+        ] = None,
+        clip: Annotated[
+            str | None,
+            typer.Option(
+                "--clip",
+                rich_help_panel=MACHINE,
+                help="MODEL:FILE, an open_clip model to read --prompt with, instead of the package's own.",
             ),
         ] = None,
         recursive: Annotated[
@@ -203,13 +222,21 @@ def add_to(app: typer.Typer, command: Command) -> None:
         if quiet and verbose:
             raise UsageError("--quiet and --verbose exclude each other")
         check_cluster(cluster, actors)
-        asked = _tasks(task, command, weights)
+        if clip is not None and prompt is None:
+            raise UsageError("--clip goes with --prompt")
+        if prompt is not None and task is not None:
+            raise UsageError("--task and --prompt exclude each other")
+        auto = task == AUTO or (task is None and prompt is None and command == "restore")
+        if prompt is not None:
+            asked = _understood(prompt, clip, quiet)
+        else:
+            asked = [] if auto else _tasks(task, command, weights)
         if mask is not None and not any(one.masked for one in asked):
             raise UsageError("--mask goes with --task inpaint")
         plan: Collection[Job] = plan_outputs(
             list_inputs(inputs, recursive),
             output,
-            "+".join(one.name for one in asked),
+            "+".join(one.name for one in asked) or AUTO,
             format=format,
             compare=compare,
         )
@@ -245,8 +272,27 @@ def add_to(app: typer.Typer, command: Command) -> None:
 def _tasks(wanted: str | None, command: Command, weights: str | None) -> list[Task]:
     if wanted is None:
         names = ", ".join(task.name for task in TASKS if task.command == command)
-        raise UsageError(f"cyclerdm {command} needs --task", hint=f"one of: {names}")
+        raise UsageError(f"cyclerdm {command} needs --task", hint=f"one of: {names}, auto")
     return [_task(name.strip(), command, weights) for name in wanted.split("+")]
+
+
+def _understood(prompt: str, clip: str | None, quiet: bool) -> list[Task]:
+    """Return the tasks that a sentence asks for, of either command. Raises UsageError where it asks for none."""
+    from cyclerdm_cli.words.understanding import Reader, understand
+
+    reader: Reader
+    if clip is not None:
+        from cyclerdm_cli.training.ordinary import ordinary_reader
+
+        reader = ordinary_reader(clip)
+    else:
+        from cyclerdm_cli.words.clip import load_clip, packaged
+
+        reader = load_clip(packaged())
+    names = understand(prompt, reader)
+    if not quiet:
+        words().print(f"understood: {', '.join(names)}", markup=False)
+    return [find_task(name) for name in names]
 
 
 def _task(name: str, command: Command, weights: str | None) -> Task:
@@ -268,6 +314,7 @@ class _Run:
     """One call of the command, once its words are understood."""
 
     tasks: list[Task]
+    """Empty: chosen for each picture."""
     plan: Collection[Job]
     weights: str | None
     device: str
@@ -353,7 +400,7 @@ class _Run:
 
     @property
     def _task(self) -> str:
-        return "+".join(task.name for task in self.tasks)
+        return "+".join(task.name for task in self.tasks) or AUTO
 
     @contextmanager
     def _at_work(
@@ -392,7 +439,13 @@ class _Run:
                     f"the weights {choice.name} do not know {task.name}",
                     hint=f"they know {', '.join(header.tasks)}",
                 )
-        return choice.name, Work(Restorer(network, engine, options), self.tasks, files)
+        choose = None
+        if not self.tasks:
+            from cyclerdm_cli.restoring.choosing import chooser
+            from cyclerdm_cli.words.clip import load_clip, packaged
+
+            choose = chooser(load_clip(packaged()), header.tasks)
+        return choice.name, Work(Restorer(network, engine, options), self.tasks, files, choose)
 
     def _tell(self, outcome: Outcome, weights: str, device: str, progress: Any) -> None:
         if outcome.status == "failed":

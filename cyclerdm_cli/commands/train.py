@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cyclerdm_cli.commands import train_prompts
 from cyclerdm_cli.commands.recipe_options import recipe_options
 from cyclerdm_cli.commands.reporting import INTERRUPTED, faults_in_one_line, put_line, words
 from cyclerdm_cli.errors import UsageError
@@ -38,6 +39,13 @@ def add_to(app: typer.Typer) -> None:
             str,
             typer.Option("--task", help="Tasks, with commas between, or all; a new name for pairs alone."),
         ] = "all",
+        model: Annotated[
+            str,
+            typer.Option(
+                "--model",
+                help="compact, the network that restores; or prompts, the CLIP behind --task auto and --prompt.",
+            ),
+        ] = "compact",
         out: Annotated[Path, typer.Option("--out", help="Folder for weights, log and checkpoint.")] = Path(
             "runs/train"
         ),
@@ -71,6 +79,12 @@ def add_to(app: typer.Typer) -> None:
         from cyclerdm_cli.training.recipe import read_recipe
         from cyclerdm_cli.training.run import Run, data_folders, estimate, find_data, perform
 
+        if model == "prompts":
+            request = train_prompts.Request(data, out, resume, device, licence, data_note, dry_run)
+            train_prompts.carry_out(request, recipe, config)
+            return
+        if model != "compact":
+            raise UsageError(f"unknown model {model!r}", hint="one of: compact, prompts")
         tasks = _tasks(task, data)
         resolved = read_recipe(
             tuple(one.name for one in tasks), device, config, recipe, warm=init is not None

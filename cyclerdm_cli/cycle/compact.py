@@ -298,12 +298,14 @@ class CompactNetwork(nn.Module):
         self, task: str, thumbnail: Tensor, mask: Tensor, steps: int, generator: torch.Generator
     ) -> CompactStages:
         """Return the stages for a batch of tiles; see `Network`. Nothing is drawn: the generator stays unused."""
-        if task not in self.config.tasks:
-            raise WeightsError(
-                f"these weights do not know {task}", hint=f"they know {', '.join(self.config.tasks)}"
-            )
         mixture = torch.zeros((1, len(self.config.tasks)), device=mask.device)
-        mixture[0, self.config.tasks.index(task)] = 1
+        names = task.split("+")  # several are undone in one pass, in equal parts
+        for name in names:
+            if name not in self.config.tasks:
+                raise WeightsError(
+                    f"these weights do not know {name}", hint=f"they know {', '.join(self.config.tasks)}"
+                )
+            mixture[0, self.config.tasks.index(name)] = 1 / len(names)
         return CompactStages(self, mixture, thumbnail, mask, Wavelet.named(self.config.wavelet), steps or 1)
 
     def forward(

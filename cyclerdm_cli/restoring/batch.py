@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,15 @@ from cyclerdm_cli.pictures.atomic import clear_leftovers, write_atomically
 from cyclerdm_cli.pictures.masks import find_mask, mask_of, read_mask
 from cyclerdm_cli.pictures.naming import Job
 from cyclerdm_cli.pictures.picture import Picture
-from cyclerdm_cli.pictures.reading import read_picture, read_size
+from cyclerdm_cli.pictures.reading import read_bytes, read_picture, read_size
 from cyclerdm_cli.pictures.sidebyside import side_by_side
 from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
 from cyclerdm_cli.restoring.outcome import Outcome
 from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.tasks.catalogue import Task
+
+if TYPE_CHECKING:
+    from cyclerdm_cli.restoring.choosing import Choice
 
 PATIENCE = 0.2
 """Seconds between two looks at whether the work shall stop, while a picture is being decoded."""
@@ -57,6 +60,8 @@ class Work:
     tasks: Sequence[Task]
     """One after the other."""
     files: FileOptions
+    choose: Callable[[Picture], Choice] | None = None
+    """Chooses the tasks for each picture, instead of `tasks`."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,8 @@ class _Read(NamedTuple):
     picture: Picture
     mask: NDArray[np.bool_] | None
     seconds: float
+    tasks: Sequence[Task]
+    choice: Choice | None = None
 
 
 def restore_files(work: Work, plan: Collection[Job], watch: Watch) -> None:
@@ -116,7 +123,7 @@ def foresee(work: Work, plan: Collection[Job]) -> Iterator[Outcome]:
             yield Outcome(job, "failed", error=_named(job, fault))
             continue
         early = settled_by_results(job, work.files)
-        yield early or Outcome(job, "planned", size=size, tiles=_tiles(work, size))
+        yield early or Outcome(job, "planned", size=size, tiles=_tiles(work, size, work.tasks))
 
 
 class _Queue:
@@ -209,15 +216,11 @@ class _Queue:
         for one, pixels in zip(group, results, strict=True):
             after = one.picture.with_pixels(pixels)
             before = one.picture.pixels if one.job.compare is not None else None
-            tiles = _tiles(self.work, one.picture.size)
-            self.written.append(
-                self.writers.submit(
-                    _write, one.job, self.work.files, before, after, tiles, one.seconds + spent
-                )
-            )
+            done = one._replace(picture=after, mask=None, seconds=one.seconds + spent)
+            self.written.append(self.writers.submit(_write, done, self.work, before))
 
     def _restored(self, group: list[_Read]) -> list[NDArray[np.generic]]:
-        restorer, tasks = self.work.restorer, self.work.tasks
+        restorer, tasks = self.work.restorer, group[0].tasks
         pictures: list[NDArray[np.generic]] = [one.picture.pixels for one in group]
         self.watch.expect_tiles(len(restorer.plan(group[0].picture.size)) * len(tasks) * len(group))
         for task in tasks:
@@ -234,11 +237,12 @@ class _Queue:
 
 def _alike(first: _Read, other: _Read) -> bool:
     one, two = first.picture.pixels, other.picture.pixels
-    return one.shape == two.shape and one.dtype == two.dtype and (first.mask is None) == (other.mask is None)
+    same_mask = (first.mask is None) == (other.mask is None)
+    return one.shape == two.shape and one.dtype == two.dtype and same_mask and first.tasks == other.tasks
 
 
-def _tiles(work: Work, size: tuple[int, int]) -> int:
-    return len(work.restorer.plan(size)) * len(work.tasks)
+def _tiles(work: Work, size: tuple[int, int], tasks: Sequence[Task]) -> int:
+    return len(work.restorer.plan(size)) * len(tasks)
 
 
 def settled_by_results(job: Job, files: FileOptions) -> Outcome | None:
@@ -264,29 +268,30 @@ def _read(job: Job, work: Work) -> _Read | Outcome:
     source = files.piped if job.input.path is None else job.input.path
     try:
         picture = read_picture(source, frame=files.frame, limit_pixels=files.limit_pixels)
-        mask = None
-        if any(task.masked for task in work.tasks):
+        mask, tasks, choice = None, work.tasks, None
+        if work.choose is not None:
+            choice = work.choose(picture)
+            tasks = choice.tasks
+            if choice.doubt:
+                unsure = _failed(job, PictureError(choice.doubt), time.perf_counter() - began, picture.size)
+                return replace(unsure, seen=choice.likely)
+        if any(task.masked for task in tasks):
             if files.mask is not None:
                 mask = read_mask(find_mask(files.mask, job.input), picture.size)
             else:
                 mask = mask_of(picture)
     except Exception as fault:
         return _failed(job, fault, time.perf_counter() - began)
-    return _Read(job, picture, mask, time.perf_counter() - began)
+    return _Read(job, picture, mask, time.perf_counter() - began, tasks, choice)
 
 
-def _write(
-    job: Job,
-    files: FileOptions,
-    before: NDArray[np.generic] | None,
-    after: Picture,
-    tiles: int,
-    seconds: float,
-) -> Outcome:
+def _write(one: _Read, work: Work, before: NDArray[np.generic] | None) -> Outcome:
     began = time.perf_counter()
-    options = replace(files.write, format=job.format)
+    job, after, seconds, choice = one.job, one.picture, one.seconds, one.choice
+    options = replace(work.files.write, format=job.format)
+    tiles = _tiles(work, after.size, one.tasks)
     try:
-        data = encode(after, options)
+        data = encode(after, options) if one.tasks else _copied(job, after, options, work.files.piped)
         # The result last: --skip-existing takes it for a sign that all is there.
         if job.compare is not None and before is not None:
             beside = after.with_pixels(side_by_side(before, after.pixels))
@@ -295,11 +300,22 @@ def _write(
             write_atomically(job.output, data)
     except Exception as fault:
         return _failed(job, fault, seconds + time.perf_counter() - began, after.size, tiles)
-    return Outcome(
+    outcome = Outcome(
         job, "ok", seconds + time.perf_counter() - began, after.size, tiles,
         sha256=hashlib.sha256(data).hexdigest(), notes=after.notes + notes_on_writing(after, options),
         data=data if job.output is None else None,
     )  # fmt: skip
+    if choice is None:
+        return outcome
+    task = "+".join(task.name for task in one.tasks) or "none"
+    return replace(outcome, notes=(choice.note, *outcome.notes), task=task, seen=choice.likely)
+
+
+def _copied(job: Job, picture: Picture, options: WriteOptions, piped: bytes) -> bytes:
+    """Return a file as it is where nothing else is asked of it, or else the same pixels written anew."""
+    if options == WriteOptions(format=job.format) and job.format in ("keep", picture.format):
+        return piped if job.input.path is None else read_bytes(job.input.path)
+    return encode(picture, options)
 
 
 def _failed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,17 +26,22 @@ class Outcome:
     notes: tuple[str, ...] = ()
     data: bytes | None = None
     """The result's bytes where they go to standard output."""
+    task: str = ""
+    """What was done to this file, where that is chosen for each; nothing: as asked for."""
+    seen: Mapping[str, float] | None = None
+    """How likely each damage was, where a file's own picture was asked."""
     unexpected: Exception | None = None
     """A fault that is the program's rather than the file's."""
 
     def record(self, task: str, weights: str, device: str) -> dict[str, Any]:
         """Return the JSON record of the contract."""
         height, width = self.size or (None, None)
+        seen = {} if self.seen is None else {"probabilities": dict(self.seen)}
         return {
             "input": self.job.input.name,
             "output": "-" if self.job.output is None else str(self.job.output),
             "status": self.status,
-            "task": task,
+            "task": self.task or task,
             "seconds": round(self.seconds, 3),
             "width": width,
             "height": height,
@@ -44,4 +50,5 @@ class Outcome:
             "weights": weights,
             "sha256": self.sha256 or None,
             "error": self.error or None,
+            **seen,
         }

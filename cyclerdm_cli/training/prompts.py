@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from cyclerdm_cli.errors import UsageError, WeightsError
 from cyclerdm_cli.training.configuration import TrainingConfig
 from cyclerdm_cli.training.data import BatchSource
+from cyclerdm_cli.training.openclip import import_open_clip
 
 WORDS = 8
 """Learned vectors in each prompt."""
@@ -37,12 +38,7 @@ def load_clip(wanted: str, device: torch.device) -> nn.Module:
         UsageError: open_clip is not installed, or it is not of that form.
         WeightsError: no such model, or its weights are not here.
     """
-    try:
-        import open_clip
-    except ImportError:
-        raise UsageError("the prompt loss needs open_clip", hint="pip install 'cyclerdm[clip]'") from None
-    except RuntimeError as fault:  # torchvision built for another torch
-        raise UsageError(f"open_clip cannot be imported: {str(fault).splitlines()[0]}") from fault
+    open_clip = import_open_clip()
     name, sign, weights = wanted.rpartition(":")
     if not sign:
         raise UsageError(
@@ -69,12 +65,10 @@ class Prompts(nn.Module):
 
     def __init__(self, model: nn.Module, name: str, tasks: int) -> None:
         super().__init__()
-        import open_clip
-
         self.model: Any = model
         device = next(model.parameters()).device
         self.embedding: nn.Embedding = getattr(model, "token_embedding", None) or model.text.token_embedding  # type: ignore[union-attr,assignment]
-        self.tokens: Tensor = open_clip.get_tokenizer(name)([" ".join(["x"] * WORDS)]).to(device)
+        self.tokens: Tensor = import_open_clip().get_tokenizer(name)([" ".join(["x"] * WORDS)]).to(device)
         width = self.embedding.weight.shape[1]
         self.vectors = nn.Parameter(0.02 * torch.randn(tasks, 2, WORDS, width, device=device))
 

@@ -134,6 +134,12 @@ def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]], device: str 
         return {name: weights.get_tensor(name).float() for name in found}
 
 
+def read_all(path: Path) -> dict[str, Tensor]:
+    """Read all numbers to the CPU, as float32. Raises WeightsError as `read_header`."""
+    with _opened(path, "pt") as weights:
+        return {name: weights.get_tensor(name).float() for name in weights.keys()}  # noqa: SIM118
+
+
 def _opened(path: Path, framework: str, device: str = "cpu") -> Any:
     try:
         return safe_open(path, framework=framework, device=device)

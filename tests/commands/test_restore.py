@@ -120,7 +120,7 @@ def test_a_mask_says_what_is_missing(tiny_weights: Path, photograph_file: Path, 
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        (["restore", "PHOTO"], 2, "needs --task"),
+        (["enhance", "PHOTO"], 2, "needs --task"),
         (["restore", "PHOTO", "--task", "denoize"], 2, "did you mean 'denoise'"),
         (["restore", "PHOTO", "--task", "low-light"], 2, "cyclerdm enhance --task low-light"),
         (["restore", "PHOTO", "--task", "denoise", "--device", "cuda:7"], 2, "cuda:7"),

@@ -1,0 +1,131 @@
+"""`cyclerdm bench auto`: how well `--task auto` sees what is wrong, as tables in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cyclerdm_cli.commands.reporting import faults_in_one_line, put_line, words
+from cyclerdm_cli.errors import UsageError
+from cyclerdm_cli.tasks.catalogue import find_task
+
+if TYPE_CHECKING:
+    from cyclerdm_cli.benchmark.recognition import Restore, Sight
+    from cyclerdm_cli.words.clip import Clip
+
+
+def add_to(bench: typer.Typer) -> None:
+    """Add `auto` to `bench`."""
+
+    @bench.command(
+        help="Measure what --task auto sees: on clean photographs that are degraded here, with one damage and with "
+        "two, and on real pictures of known damage. Tables in Markdown go to standard output.\n\n"
+        "Example: [bold]cyclerdm bench auto --data photos --real derain=rain/ --mixtures[/]"
+    )
+    @faults_in_one_line
+    def auto(
+        data: Annotated[Path, typer.Option("--data", help="A folder of clean photographs.")],
+        real: Annotated[
+            list[str] | None,
+            typer.Option("--real", help="TASK=DIR or clean=DIR: real pictures. May be repeated."),
+        ] = None,
+        mixtures: Annotated[
+            bool, typer.Option("--mixtures", help="Also restore mixed damage, and measure the gain.")
+        ] = False,
+        least: Annotated[
+            float, typer.Option("--least", min=0, max=1, help="Severities are drawn from here to 1.")
+        ] = 0.3,
+        limit: Annotated[int, typer.Option("--limit", min=0, help="Photographs at most; 0: all.")] = 0,
+        seed: Annotated[int, typer.Option("--seed", help="Of the damage.")] = 0,
+        clip: Annotated[
+            Path | None,
+            typer.Option("--clip", help="Another file than the package's, of train --model prompts."),
+        ] = None,
+        weights: Annotated[
+            str | None, typer.Option("--weights", help="For --mixtures: a name in the registry, or a file.")
+        ] = None,
+    ) -> None:
+        folders = [_named(word) for word in real or []]
+
+        import torch
+
+        from cyclerdm_cli.benchmark.recognition import mixture_scores, sights, singles
+        from cyclerdm_cli.training.data import pictures_in, read_photographs
+        from cyclerdm_cli.training.sightings import MIXTURES
+        from cyclerdm_cli.words.clip import load_clip, packaged
+
+        eye = load_clip(clip or packaged())
+        paths = pictures_in(data)[: limit or None]
+        photographs = read_photographs(paths, 1, torch.device("cpu"), (1.0,))
+        words().print(f"{len(photographs.files)} photographs, severities {least:g} to 1, seed {seed}")
+
+        _print_confusion("one damage", list(sights(eye, photographs, singles(), least, seed)))
+        _print_pairs(list(sights(eye, photographs, MIXTURES, least, seed)))
+        if folders:
+            _print_confusion(
+                "real pictures", [sight for name, folder in folders for sight in _real(eye, name, folder)]
+            )
+        if mixtures:
+            put_line("\n| mixture | pictures | one pass | best known way | dB | auto | share |")
+            put_line(f"|{'---|' * 7}")
+            for score in mixture_scores(eye, photographs, _restorer(weights), least, seed):
+                put_line(
+                    f"| {' + '.join(score.names)} | {score.pictures} | {score.one_pass:+.2f} | {score.way} "
+                    f"| {score.best:+.2f} | {score.auto:+.2f} | {score.auto / score.best:.0%} |"
+                )
+
+
+def _named(word: str) -> tuple[str, Path]:
+    name, sign, folder = word.partition("=")
+    if not sign or not Path(folder).is_dir():
+        raise UsageError(f"--real {word}: no such folder", hint="--real derain=DIR")
+    return name if name == "clean" else find_task(name).name, Path(folder)
+
+
+def _real(eye: Clip, name: str, folder: Path) -> Iterable[Sight]:
+    from cyclerdm_cli.benchmark.recognition import Sight, judged
+    from cyclerdm_cli.pictures.picture import to_depth
+    from cyclerdm_cli.pictures.reading import read_picture
+    from cyclerdm_cli.training.data import pictures_in
+
+    for path in pictures_in(folder):
+        yield Sight((name,), judged(eye, to_depth(read_picture(path).pixels, 8)))
+
+
+def _restorer(weights: str | None) -> Restore:
+    from cyclerdm_cli.commands.downloads import find_weights
+    from cyclerdm_cli.restoring.device import choose_engine
+    from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
+    from cyclerdm_cli.weights.loading import load_network
+
+    choice = find_weights(weights, words(), offline=False, quiet=True)
+    engine = choose_engine(good=choice.precisions)
+    network, _ = load_network(choice.path, engine.device)
+    return Restorer(network, engine, RestoreOptions()).restore
+
+
+def _print_confusion(title: str, seen: list[Sight]) -> None:
+    from cyclerdm_cli.benchmark.recognition import confusion, order_of
+
+    table = confusion(seen)
+    answers = order_of(answer for row in table.values() for answer in row)
+    put_line(f"\n| {title} | {' | '.join(answers)} | right |\n|{'---|' * (len(answers) + 2)}")
+    for truth, row in table.items():
+        counts = " | ".join(str(row[answer] or "") for answer in answers)
+        put_line(f"| {truth} | {counts} | {row[truth] / row.total():.0%} |")
+    right = sum(sight.right for sight in seen)
+    put_line(f"\n{right} of {len(seen)} right: {right / len(seen):.1%}")
+
+
+def _print_pairs(seen: list[Sight]) -> None:
+    put_line("\n| two damages | pictures | both named | one named |\n|---|---|---|---|")
+    for truth in dict.fromkeys(sight.truth for sight in seen):
+        own = [sight for sight in seen if sight.truth == truth]
+        both = sum(sight.all_named for sight in own)
+        one = sum(bool(set(sight.found.tasks) & set(truth)) for sight in own) - both
+        put_line(f"| {' + '.join(truth)} | {len(own)} | {both / len(own):.0%} | {one / len(own):.0%} |")
+    both = sum(sight.all_named for sight in seen)
+    put_line(f"\n{both} of {len(seen)} with both named: {both / len(seen):.1%}")

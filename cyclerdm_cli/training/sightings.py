@@ -1,0 +1,158 @@
+"""What the CLIP learns from: photographs with no, one or two damages, described, and sentences about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from random import Random
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task
+from cyclerdm_cli.tasks.degradation import degradation_of
+from cyclerdm_cli.tasks.draw import uniform
+from cyclerdm_cli.training.data import Photographs
+from cyclerdm_cli.words.windows import described
+from cyclerdm_cli.words.wordings import NAMES
+
+MIXTURES: tuple[tuple[str, str], ...] = (
+    ("derain", "dehaze"),
+    ("denoise", "low-light"),
+    ("deblur", "low-light"),
+    ("desnow", "dehaze"),
+    ("raindrop", "low-light"),
+    ("denoise", "underwater"),
+)
+"""Damages that come together, each as it is undone: what happened last, first."""
+CLEAN_SHARE, PAIR_SHARE, KNOWN_PAIRS = 0.17, 0.3, 0.6
+TWICE = ("derain", "desnow", "raindrop", "deblur", "backlight")
+"""Tasks that come up twice as often alone: what they look like is learned last."""
+LEAST_SEVERITY = 0.2
+"""Fainter damage is left out: it is called neither damaged nor clean."""
+SCENES = (192, 256, 352)
+"""Sides in pixels of the scenes that are degraded."""
+SHRUNK, COMPRESSED = 0.3, 0.3
+"""Shares of the scenes that are shrunk after the damage, and compressed, as pictures on the way to people are."""
+
+
+class Sightings(NamedTuple):
+    """A handful of damaged scenes."""
+
+    descriptions: Tensor
+    """(B, 3, S, S) float32; see `windows.described`."""
+    labels: Tensor
+    """(B, len(NAMES)) float32, 1 for what is true of the scene."""
+
+
+def labels_of(names: Sequence[str]) -> Tensor:
+    """Return (len(NAMES),) float32 with 1 at the names."""
+    return torch.tensor([float(name in names) for name in NAMES])
+
+
+def damage(clean: Tensor, tasks: Sequence[Task], severity: Tensor, generator: torch.Generator) -> Tensor:
+    """Degrade (B, 3, H, W) in [0, 1] by one task or more; what the catalogue names later happens first.
+
+    Args:
+        severity: (len(tasks), B) in [0, 1], in the tasks' order.
+    """
+    degraded = clean
+    for place in sorted(range(len(tasks)), key=lambda one: TASKS.index(tasks[one]), reverse=True):
+        degraded = degradation_of(tasks[place])(degraded, severity[place], generator).lq
+    return degraded
+
+
+@dataclass(frozen=True)
+class SightingSource(Dataset[Sightings]):
+    """Draws handfuls: the same number gives the same one."""
+
+    photographs: Photographs
+    scenes: int = 6
+    """Photographs a handful."""
+    kinds: int = 4
+    """Damages of each of them: beside one another they show what is damage and what is the photograph."""
+    seed: int = 0
+
+    @cached_property
+    def _fitting(self) -> dict[int, Tensor]:
+        """The photographs that hold a scene of each size."""
+        sides = self.photographs.sides.amin(1)
+        return {side: (sides >= side).nonzero().flatten() for side in SCENES if bool((sides >= side).any())}
+
+    @cached_property
+    def _suitable(self) -> dict[str, Tensor]:
+        """For each task, which photographs can teach it: (P,) bool."""
+        found = {task.name: torch.zeros(len(self.photographs.sides), dtype=torch.bool) for task in TASKS}
+        for task in TASKS:
+            found[task.name][self.photographs.suitable(task)] = True
+        return found
+
+    def __getitem__(self, number: int) -> Sightings:
+        """Cut, degrade and describe."""
+        torch.set_num_threads(1)
+        random = Random(f"{self.seed} {number}")
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
+        descriptions, labels = [], []
+        for _ in range(self.scenes):
+            side = random.choice(list(self._fitting))
+            photograph = self._fitting[side][random.randrange(len(self._fitting[side]))]
+            clean = _toned(self.photographs.cut(photograph[None], side, generator), generator)
+            for _ in range(self.kinds):
+                names = self._names_for(int(photograph), random)
+                descriptions.append(described(_sent(_damaged(clean, names, generator), random)))
+                labels.append(labels_of(names))
+        return Sightings(torch.stack(descriptions), torch.stack(labels))
+
+    def _names_for(self, photograph: int, random: Random) -> tuple[str, ...]:
+        """Draw damages that the photograph can teach: a dark one, say, is no example of a bright one darkened."""
+        while True:
+            names = drawn_names(random)
+            if all(bool(self._suitable[name][photograph]) for name in names if name != "clean"):
+                return names
+
+
+def _damaged(clean: Tensor, names: Sequence[str], generator: torch.Generator) -> NDArray[np.uint8]:
+    """Degrade one scene, (1, 3, H, W) in [0, 1], by all that is named: (H, W, 3)."""
+    tasks = [find_task(name) for name in names if name != "clean"]
+    severity = uniform(LEAST_SEVERITY, 1, (len(tasks), 1), generator)
+    degraded = damage(clean, tasks, severity, generator)[0]
+    return (degraded.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+
+
+def drawn_names(random: Random) -> tuple[str, ...]:
+    """Draw what is wrong with a picture: nothing, one damage, or two that can come together."""
+    chance = random.random()
+    if chance < CLEAN_SHARE:
+        return ("clean",)
+    if chance < 1 - PAIR_SHARE:
+        return (random.choice([*(task.name for task in TASKS), *TWICE]),)
+    if random.random() < KNOWN_PAIRS:
+        return random.choice(MIXTURES)
+    one, other = random.sample([task for task in TASKS if not task.masked], 2)
+    return (one.name, other.name)
+
+
+def _toned(clean: Tensor, generator: torch.Generator) -> Tensor:
+    """Vary the light of a third of the photographs a little: not every dark or tinted one is damaged."""
+    batch = len(clean)
+    gamma = torch.exp(uniform(-0.25, 0.25, (batch, 1, 1, 1), generator))
+    tint = uniform(0.94, 1.06, (batch, 3, 1, 1), generator)
+    varied = uniform(0, 1, (batch, 1, 1, 1), generator) < 1 / 3
+    return torch.where(varied, (clean**gamma * tint).clamp(0, 1), clean)
+
+
+def _sent(pixels: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:
+    """Shrink and compress a share of the pictures."""
+    if random.random() < SHRUNK:
+        side = round(len(pixels) * random.uniform(0.55, 0.95))
+        pixels = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    if random.random() < COMPRESSED:
+        stored = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, random.randint(65, 97)])[1]
+        pixels = cv2.imdecode(stored, cv2.IMREAD_COLOR)  # type: ignore[assignment]
+    return pixels

@@ -1,0 +1,86 @@
+"""The file of weights is open_clip's, and read as open_clip would read it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cyclerdm_cli.errors import WeightsError
+from cyclerdm_cli.training.openclip import import_open_clip
+from cyclerdm_cli.training.recogniser import Recogniser
+from cyclerdm_cli.weights.file import read_all, read_header
+from cyclerdm_cli.words.clip import load_clip, packaged
+from cyclerdm_cli.words.towers import read_picture
+from cyclerdm_cli.words.windows import SIDE
+from cyclerdm_cli.words.wordings import NAMES
+
+SENTENCES = ["remove the rain and brighten it", "a hazy photograph", "xyzzy"]
+
+
+def test_both_towers_agree_with_open_clip(tiny_recogniser: Recogniser, tiny_clip: Path) -> None:
+    clip, model = load_clip(tiny_clip), tiny_recogniser.model
+    described = torch.randn((4, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = model.encode_image(described)
+        texts = model.encode_text(tiny_recogniser._tokens(SENTENCES))
+        found = read_picture(clip.numbers, clip.vision_config, described)
+        # The file holds half precision.
+        torch.testing.assert_close(found, expected, atol=0.01, rtol=0.01)
+        torch.testing.assert_close(clip.embed(SENTENCES), texts, atol=0.01, rtol=0.01)
+
+
+def test_the_file_in_the_package_loads_into_open_clip_and_gives_the_same() -> None:
+    header, numbers = read_header(packaged()), read_all(packaged())
+    config = header.config
+    model = import_open_clip().model.CLIP(
+        config["embed_dim"], config["vision_cfg"], config["text_cfg"], init_logit_bias=0.0
+    )
+    model.load_state_dict(numbers)
+    model.eval()
+    clip = load_clip(packaged())
+    described = torch.randn((2, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        torch.testing.assert_close(
+            read_picture(clip.numbers, clip.vision_config, described), model.encode_image(described),
+            atol=1e-4, rtol=1e-4,
+        )  # fmt: skip
+    assert packaged().stat().st_size < 6 * 2**20
+
+
+def test_likelihoods_are_of_every_name_and_unknown_words_mean_nothing(tiny_clip: Path) -> None:
+    clip = load_clip(tiny_clip)
+    seen = clip.see(np.random.default_rng(0).integers(0, 256, (97, 131, 3), np.uint8))
+    assert seen.shape == (len(NAMES),)
+    assert ((seen > 0) & (seen < 1)).all()
+    read = clip.read(["remove the rain", "entferne den Regen", ""])
+    assert (read[0] > 0).all()
+    assert (read[1:] == 0).all()
+
+
+def test_other_files_are_refused(tiny_weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="not a CLIP"):
+        load_clip(tiny_weights)
+    with pytest.raises(WeightsError, match="no such file"):
+        load_clip(tmp_path / "none.safetensors")
+
+
+def test_without_auto_nothing_of_clip_is_imported(tiny_weights: Path, photograph_file: Path) -> None:
+    code = (
+        "import sys, json\n"
+        "from typer.testing import CliRunner\n"
+        "from cyclerdm_cli.app import app\n"
+        "result = CliRunner().invoke(app, sys.argv[1:])\n"
+        "assert result.exit_code == 0, result.output\n"
+        "print(json.dumps([name for name in sys.modules if 'cyclerdm_cli.words' in name or 'open_clip' in name]))\n"
+    )
+    words = ["restore", photograph_file, "--task", "denoise", "--weights", tiny_weights, "--device", "cpu"]
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=True
+    )
+    assert json.loads(ran.stdout.splitlines()[-1]) == []
