@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cyclerdm_cli.commands.completion import DEPTHS, DEVICES, FORMATS, PRECISIONS, complete_task, one_of
-from cyclerdm_cli.commands.machine_options import MACHINE, Batch, Offline, Overlap, Seed, Tile, read_tile
+from cyclerdm_cli.commands.machine_options import (
+    MACHINE,
+    Batch,
+    Memory,
+    Offline,
+    Overlap,
+    Seed,
+    Tile,
+    read_memory,
+    read_tile,
+)
 from cyclerdm_cli.commands.reporting import (
     INTERRUPTED,
     faults_in_one_line,
@@ -120,6 +130,7 @@ def add_to(app: typer.Typer, command: Command) -> None:
         tile: Tile = "auto",
         overlap: Overlap = 64,
         batch: Batch = None,
+        memory: Memory = None,
         jobs: Annotated[
             int,
             typer.Option(
@@ -202,6 +213,7 @@ def add_to(app: typer.Typer, command: Command) -> None:
         piped = any(job.input.path is None for job in plan)
         if piped and sys.stdin.isatty():
             raise UsageError("standard input is a terminal", hint=f"cat FILE | cyclerdm {command} - ...")
+        limit = read_memory(memory)
         run = _Run(asked, plan, weights, device, precision, offline, json, quiet, verbose)
 
         from cyclerdm_cli.pictures.writing import WriteOptions
@@ -214,7 +226,7 @@ def add_to(app: typer.Typer, command: Command) -> None:
             mask=mask, overwrite=overwrite, skip_existing=skip_existing, compare=compare, frame=frame,
             limit_pixels=limit_pixels, jobs=jobs, piped=sys.stdin.buffer.read() if piped else b"",
         )  # fmt: skip
-        options = RestoreOptions(read_tile(tile), overlap, batch, steps, strength, seed)
+        options = RestoreOptions(read_tile(tile), overlap, batch, steps, strength, seed, limit)
         if dry_run:
             run.describe(files, options)
         else:
