@@ -25,7 +25,7 @@ from cyclerdm_cli.errors import ClusterError, CycleRDMError
 from cyclerdm_cli.pictures.addresses import Address
 from cyclerdm_cli.pictures.atomic import clear_leftovers
 from cyclerdm_cli.pictures.naming import Job
-from cyclerdm_cli.pictures.reading import read_bytes, read_size
+from cyclerdm_cli.pictures.reading import read_bytes, read_extent
 from cyclerdm_cli.restoring.batch import FileOptions, Watch, Work, restore_in_order, settled_by_results
 from cyclerdm_cli.restoring.device import Engine, choose_engine
 from cyclerdm_cli.restoring.outcome import Outcome
@@ -237,8 +237,9 @@ def _written_already(job: Job, work: Work) -> Outcome | None:
         return None
     try:
         data = read_bytes(job.output)
-        size = read_size(data)
+        extent = read_extent(data)
     except CycleRDMError:
         return None
+    size = extent.height, extent.width
     tiles = len(work.restorer.plan(size)) * len(work.tasks)
     return Outcome(job, "ok", size=size, tiles=tiles, sha256=hashlib.sha256(data).hexdigest())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
@@ -45,6 +46,38 @@ Actors = Annotated[
     ),
 ]
 Offline = Annotated[bool, typer.Option("--offline", rich_help_panel=MACHINE, help="Never open a connection.")]
+
+
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        rich_help_panel=MACHINE,
+        help="Stay within so much, 2GB or 500MB: smaller tiles, fewer pictures at once. The program's memory,"
+        " or that of an NVIDIA GPU.",
+    ),
+]
+UNITS = {
+    "KB": 1e3,
+    "MB": 1e6,
+    "GB": 1e9,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+    "K": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+}
+
+
+def read_memory(wanted: str | None) -> int | None:
+    """Return a number of bytes, None for no limit. Raises UsageError."""
+    if wanted is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG](?:I?B)?)", wanted.strip(), re.IGNORECASE)
+    if found is None:
+        raise UsageError(f"--memory {wanted!r}", hint="a number with a unit: 500MB, 2GB")
+    return int(float(found[1]) * UNITS[found[2].upper()])
 
 
 def read_tile(wanted: str) -> int | None:

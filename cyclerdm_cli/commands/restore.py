@@ -20,11 +20,13 @@ from cyclerdm_cli.commands.machine_options import (
     Actors,
     Batch,
     Cluster,
+    Memory,
     Offline,
     Overlap,
     Seed,
     Tile,
     check_cluster,
+    read_memory,
     read_tile,
 )
 from cyclerdm_cli.commands.reporting import (
@@ -155,6 +157,7 @@ def add_to(app: typer.Typer, command: Command) -> None:
         tile: Tile = "auto",
         overlap: Overlap = 64,
         batch: Batch = None,
+        memory: Memory = None,
         jobs: Annotated[
             int,
             typer.Option(
@@ -250,6 +253,7 @@ def add_to(app: typer.Typer, command: Command) -> None:
             raise UsageError("standard input is a terminal", hint=f"cat FILE | cyclerdm {command} - ...")
         if cluster is not None:
             plan = Spool(plan)
+        limit = read_memory(memory)
         run = _Run(asked, plan, weights, device, precision, cluster, actors, offline, json, quiet, verbose)
 
         from cyclerdm_cli.pictures.writing import WriteOptions
@@ -262,7 +266,7 @@ def add_to(app: typer.Typer, command: Command) -> None:
             mask=mask, overwrite=overwrite, skip_existing=skip_existing, compare=compare, frame=frame,
             limit_pixels=limit_pixels, jobs=jobs, piped=sys.stdin.buffer.read() if piped else b"",
         )  # fmt: skip
-        options = RestoreOptions(read_tile(tile), overlap, batch, steps, strength, seed)
+        options = RestoreOptions(read_tile(tile), overlap, batch, steps, strength, seed, limit)
         if dry_run:
             run.describe(files, options)
         else:

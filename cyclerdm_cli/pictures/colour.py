@@ -142,7 +142,10 @@ def _convert(pixels: Pixels, space: ColourSpace, *, inward: bool) -> Pixels:
         raise ValueError("an RGB colour space has a profile")
     transform = _transform(space.profile, SRGB) if inward else _transform(SRGB, space.profile)
     if pixels.dtype == np.uint8:
-        return _by_little_cms(pixels, transform)
+        converted = np.empty_like(pixels)
+        for rows in _strips(pixels):
+            converted[rows] = _by_little_cms(pixels[rows], transform)
+        return converted
     convert: Callable[[Pixels], Floats]
     if space.shaped is None:
         nodes = _by_little_cms(_grid(255 // (NODES - 1)), transform).reshape(NODES, NODES, NODES, 3)

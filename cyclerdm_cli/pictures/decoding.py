@@ -12,6 +12,8 @@ from cyclerdm_cli.pictures.colour import cmyk_to_rgb, colour_space
 from cyclerdm_cli.pictures.formats import Format
 from cyclerdm_cli.pictures.picture import Mode, Pixels
 
+STRIP_PIXELS = 1 << 20
+
 
 def samples_of(
     image: Image.Image, data: bytes, kind: Format, frame: int, notes: list[str]
@@ -62,7 +64,25 @@ def _eight_bits(image: Image.Image, notes: list[str]) -> tuple[Pixels, Pixels | 
         raise PictureError(
             f"samples of the kind {mode!r} are not read here", hint="8 or 16 bits a channel are"
         )
-    return _split(np.asarray(image if mode == wanted else image.convert(wanted)))
+    return _split(_as_array(image, wanted))
+
+
+def _as_array(image: Image.Image, mode: str) -> Pixels:
+    """Return a decoded image as (H, W, C) uint8, strip by strip: all at once, Pillow copies it thrice."""
+    samples = np.empty((image.height, image.width, len(mode)), np.uint8)
+    rows = max(1, STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        samples[top : top + rows] = np.asarray(strip.convert(mode)).reshape(-1, image.width, len(mode))
+    return samples
+
+
+def has_sixteen_bits(image: Image.Image, data: bytes, kind: Format) -> bool:
+    """Tell from a file's header whether `samples_of` will give 16 bits a channel."""
+    tags = getattr(image, "tag_v2", None)
+    if kind.name == "tiff" and tags is not None:
+        return tiff_reading.has_sixteen_bits(tags)
+    return kind.name == "png" and data[24] == 16
 
 
 def _png_sixteen_bits(data: bytes, image: Image.Image) -> Pixels:

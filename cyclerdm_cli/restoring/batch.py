@@ -20,7 +20,7 @@ from cyclerdm_cli.pictures.atomic import clear_leftovers, write_atomically
 from cyclerdm_cli.pictures.masks import find_mask, mask_of, read_mask
 from cyclerdm_cli.pictures.naming import Job
 from cyclerdm_cli.pictures.picture import Picture
-from cyclerdm_cli.pictures.reading import read_bytes, read_picture, read_size
+from cyclerdm_cli.pictures.reading import read_bytes, read_extent, read_picture
 from cyclerdm_cli.pictures.sidebyside import side_by_side
 from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
 from cyclerdm_cli.restoring.outcome import Outcome
@@ -30,6 +30,8 @@ from cyclerdm_cli.tasks.catalogue import Task
 if TYPE_CHECKING:
     from cyclerdm_cli.restoring.choosing import Choice
 
+LARGE = 64_000_000
+"""Pixels from which a result takes its picture's place in memory instead of standing beside it."""
 PATIENCE = 0.2
 """Seconds between two looks at whether the work shall stop, while a picture is being decoded."""
 
@@ -118,7 +120,9 @@ def foresee(work: Work, plan: Collection[Job]) -> Iterator[Outcome]:
     for job in plan:
         source = work.files.piped if job.input.path is None else job.input.path
         try:
-            size = read_size(source, frame=work.files.frame, limit_pixels=work.files.limit_pixels)
+            extent = read_extent(source, frame=work.files.frame, limit_pixels=work.files.limit_pixels)
+            size = extent.height, extent.width
+            _bytes(job, work)
         except CycleRDMError as fault:
             yield Outcome(job, "failed", error=_named(job, fault))
             continue
@@ -140,6 +144,8 @@ class _Queue:
         self.work, self.watch = work, watch
         self.readers, self.writers = readers, writers
         self.plan = plan
+        self.next: Job | None = next(plan, None)
+        self.room = work.restorer.room
         self.ahead = work.files.jobs
         self.waiting: deque[Future[_Read | Outcome]] = deque()
         self.written: deque[Future[Outcome]] = deque()
@@ -147,16 +153,30 @@ class _Queue:
     def run(self) -> None:
         """Work until the plan is done. Raises _Stopped where it shall end before."""
         while True:
-            while len(self.waiting) < self.ahead and (job := next(self.plan, None)) is not None:
-                self.waiting.append(self.readers.submit(_read, job, self.work))
+            self._read_ahead()
             if not self.waiting:
-                return
+                if self.next is None:
+                    return
+                self._report(keep=len(self.written) - 1)  # which makes room
+                continue
             first = self._next()
             if isinstance(first, Outcome):
                 self.written.append(_done(first))
             else:
                 self._restore(self._with_its_like(first))
             self._report(keep=self.ahead)
+
+    def _read_ahead(self) -> None:
+        while self.next is not None and len(self.waiting) < self.ahead:
+            job, settled, bytes_ = self.next, None, 0
+            try:
+                bytes_ = _bytes(job, self.work)
+            except CycleRDMError as fault:
+                settled = _failed(job, fault, 0.0)
+            if not self.room.take(bytes_):
+                return
+            self.waiting.append(self.readers.submit(_read, job, self.work, settled))
+            self.next = next(self.plan, None)
 
     def drop(self) -> None:
         """Give up what is not restored yet."""
@@ -184,6 +204,7 @@ class _Queue:
         """Report what has been written; wait for it where more than so many are still under way."""
         while self.written and (self.written[0].done() or len(self.written) > keep):
             self.watch.report(self.written.popleft().result())
+            self.room.leave()
 
     def _with_its_like(self, first: _Read) -> list[_Read]:
         """Add to a small picture those behind it that can share its batch and are decoded already."""
@@ -227,8 +248,14 @@ class _Queue:
             masks = [one.mask for one in group if one.mask is not None] if task.masked else None
             if masks is not None and len(masks) < len(group):
                 raise PictureError("nothing to fill in", hint="--mask, transparency or pure white")
-            pictures = restorer.restore_together(pictures, task.name, masks, self._tile_done)
+            lost = len(group) == 1 and self._may_be_lost(group[0], pictures[0])
+            pictures = restorer.restore_together(pictures, task.name, masks, self._tile_done, lost)
         return pictures
+
+    def _may_be_lost(self, one: _Read, pixels: NDArray[np.generic]) -> bool:
+        """Tell whether a result may overwrite its picture, to save memory."""
+        scarce = self.work.restorer.options.memory is not None or pixels.shape[0] * pixels.shape[1] >= LARGE
+        return scarce and one.job.compare is None and pixels.flags.writeable
 
     def _tile_done(self) -> None:
         self.watch.tile_done()
@@ -239,6 +266,25 @@ def _alike(first: _Read, other: _Read) -> bool:
     one, two = first.picture.pixels, other.picture.pixels
     same_mask = (first.mask is None) == (other.mask is None)
     return one.shape == two.shape and one.dtype == two.dtype and same_mask and first.tasks == other.tasks
+
+
+def _bytes(job: Job, work: Work) -> int:
+    """Return the memory that a picture takes from its reading to its writing, 0 where there is no limit.
+
+    Raises PictureError where that is too much, or its header is damaged.
+    """
+    files = work.files
+    if work.restorer.options.memory is None or settled_by_results(job, files):
+        return 0
+    source = files.piped if job.input.path is None else job.input.path
+    extent = read_extent(source, frame=files.frame, limit_pixels=files.limit_pixels)
+    if files.write.depth == 16:
+        extent = replace(extent, depth=16)
+    coding = extent.coding(job.format, job.compare is not None)
+    try:
+        return work.restorer.needs((extent.height, extent.width), extent.held, coding)
+    except PictureError as error:
+        raise PictureError(f"{job.input.name}: {Exception.__str__(error)}", error.hint) from error
 
 
 def _tiles(work: Work, size: tuple[int, int], tasks: Sequence[Task]) -> int:
@@ -260,10 +306,11 @@ def settled_by_results(job: Job, files: FileOptions) -> Outcome | None:
     return None
 
 
-def _read(job: Job, work: Work) -> _Read | Outcome:
+def _read(job: Job, work: Work, settled: Outcome | None = None) -> _Read | Outcome:
+    """Read a picture, unless it is settled already what becomes of it."""
     began = time.perf_counter()
     files = work.files
-    if early := settled_by_results(job, files):
+    if early := settled or settled_by_results(job, files):
         return early
     source = files.piped if job.input.path is None else job.input.path
     try:

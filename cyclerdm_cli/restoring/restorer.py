@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cyclerdm_cli.cycle.cycle import THUMBNAIL, Network, cycle
-from cyclerdm_cli.errors import DeviceError, PictureError
+from cyclerdm_cli.errors import DeviceError, PictureError, UsageError
 from cyclerdm_cli.restoring.device import Engine
+from cyclerdm_cli.restoring.memory import MemoryModel, Room, in_words, model_of
 from cyclerdm_cli.restoring.tiling import Blender, Grid, cut, places, plan_grid
 
 SMALLEST_TILE = 128
@@ -41,6 +42,8 @@ class RestoreOptions:
     strength: float = 1.0
     """1 the result, 0 the input, between them a blend."""
     seed: int = 0
+    memory: int | None = None
+    """Bytes to stay within: the process's, or those of a graphics card with memory of its own."""
 
 
 class Restorer:
@@ -54,13 +57,71 @@ class Restorer:
         if not isinstance(getattr(self.network, "multiple", None), int):
             raise TypeError(f"{type(network).__name__} does not follow cycle.Network")
         self._bound: Network = self.network
+        self._model = None if options.memory is None else self._measured(options.memory)
+
+    def _measured(self, limit: int) -> MemoryModel:
+        """Return what the network takes of memory. Raises UsageError where the limit is too low for any picture."""
+        model = model_of(self.network, self.engine.device, self.engine.precision)
+        least = model.whole(self.plan((SMALLEST_TILE, SMALLEST_TILE)), 1, 0, 0)
+        if limit < least:
+            raise UsageError(
+                f"--memory {in_words(limit)}: too little for any picture", hint=f"{in_words(least)} or more"
+            )
+        return model
 
     def plan(self, size: tuple[int, int]) -> Grid:
-        """Return the tiles that a picture of (height, width) will be cut into."""
+        """Return the tiles that a picture of (height, width) will be cut into.
+
+        Where memory is limited and no size of tile was asked for: the largest that fits, or else the smallest.
+        """
         tile = self.options.tile
-        if tile is None:
-            tile = 1024 if self.engine.device.type == "cuda" else 512
+        if tile is not None:
+            return self._grid(size, tile)
+        grid = self._grid(size, 1024 if self.engine.device.type == "cuda" else 512)
+        while (smaller := self._smaller(grid)) and not self._fits(grid):
+            grid = self._grid(size, smaller)
+        return grid
+
+    def _grid(self, size: tuple[int, int], tile: int) -> Grid:
         return plan_grid(size, tile, self.options.overlap, self._bound.multiple)
+
+    def _smaller(self, grid: Grid) -> int | None:
+        """Return the next smaller side of a tile, None where there is none."""
+        side = max(grid.rows.tile, grid.columns.tile) - self._bound.multiple
+        return side if side >= max(SMALLEST_TILE, 2 * self.options.overlap + self._bound.multiple) else None
+
+    def _fits(self, grid: Grid) -> bool:
+        if self._model is None or self.options.memory is None:
+            return True
+        # As if it had 16 bits a channel: a picture is cut alike whatever file it came in.
+        held = 6 * grid.rows.length * grid.columns.length
+        return self._model.whole(grid, 1, held, 0) <= self.options.memory
+
+    @property
+    def room(self) -> Room:
+        """Where the pictures that are in memory at once are counted."""
+        if self._model is None or self.options.memory is None or not self._model.together:
+            return Room(None)
+        return Room(self.options.memory - self._model.fixed)
+
+    def needs(self, size: tuple[int, int], held: int, coding: int) -> int:
+        """Return the most bytes from reading one picture to writing it, without the program; 0: no matter how many.
+
+        Raises:
+            PictureError: it is more than the limit.
+        """
+        if self._model is None or self.options.memory is None:
+            return 0
+        grid = self.plan(size)
+        peak = self._model.whole(grid, 1, held, coding)
+        if peak > self.options.memory:
+            height, width = size
+            raise PictureError(
+                f"{width} x {height} pixels need {in_words(peak)} of memory,"
+                f" more than --memory {in_words(self.options.memory)}",
+                hint="a smaller --tile needs less" if self.options.tile is not None else "",
+            )
+        return peak - self._model.fixed
 
     def pictures_together(self, size: tuple[int, int]) -> int:
         """Return how many pictures of (height, width) share a batch: more than one only if each is a single tile.
@@ -77,7 +138,10 @@ class Restorer:
             return 1
         if self.options.batch is not None:
             return self.options.batch
-        return min(max(1, TOGETHER_PIXELS // (grid.rows.tile * grid.columns.tile)), MOST_TOGETHER)
+        most = min(max(1, TOGETHER_PIXELS // (grid.rows.tile * grid.columns.tile)), MOST_TOGETHER)
+        if self._model is not None and self.options.memory is not None:
+            most = min(most, max(1, self.options.memory // self._model.tiles(grid, 1)))
+        return most
 
     def restore_together(
         self,
@@ -85,6 +149,7 @@ class Restorer:
         task: str,
         masks: Sequence[NDArray[np.bool_]] | None = None,
         tile_done: Callable[[], None] = lambda: None,
+        in_place: bool = False,
     ) -> list[Pixels]:
         """Undo one kind of damage in pictures of one size and type, no more than `pictures_together` allows.
 
@@ -98,7 +163,7 @@ class Restorer:
                 if not _is_out_of_memory(fault):
                     raise
         return [
-            self.restore(pixels, task, mask, tile_done)
+            self.restore(pixels, task, mask, tile_done, in_place=in_place)
             for pixels, mask in zip(pictures, missing, strict=True)
         ]
 
@@ -108,14 +173,17 @@ class Restorer:
         task: str,
         mask: NDArray[np.bool_] | None = None,
         tile_done: Callable[[], None] = lambda: None,
+        *,
+        in_place: bool = False,
     ) -> Pixels:
         """Undo one kind of damage.
 
         Args:
-            pixels: (H, W, 3) uint8 or uint16, sRGB; left unchanged.
+            pixels: (H, W, 3) uint8 or uint16, sRGB; left unchanged unless `in_place`.
             task: name of the damage.
             mask: (H, W), True where the picture is missing; only there is it changed.
             tile_done: called after each tile.
+            in_place: let the result take the place of `pixels`, row by row as it is finished.
 
         Returns:
             The same shape and type.
@@ -127,11 +195,20 @@ class Restorer:
         """
         grid = self.plan(pixels.shape[:2])
         while True:
+            result = pixels if in_place else np.empty_like(pixels)
+            done = 0
             try:
-                return self._restore(pixels, task, mask, grid, tile_done)
+                for rows, values in self._strips(pixels, task, mask, grid, tile_done):
+                    result[rows] = values
+                    done = rows.stop
+                return result
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as fault:
                 if not _is_out_of_memory(fault):
                     raise
+            if in_place and done:  # what it was is gone
+                raise DeviceError(
+                    f"out of memory on {self.engine.device} after {done} rows", hint="--tile 256"
+                )
             tile = max(grid.rows.tile, grid.columns.tile) // 2
             if tile < SMALLEST_TILE:
                 raise DeviceError(
@@ -143,19 +220,19 @@ class Restorer:
             overlap = min(self.options.overlap, tile // 2)
             grid = plan_grid(pixels.shape[:2], tile, overlap, self._bound.multiple)
 
-    def _restore(
+    def _strips(
         self,
         pixels: Pixels,
         task: str,
         mask: NDArray[np.bool_] | None,
         grid: Grid,
         tile_done: Callable[[], None],
-    ) -> Pixels:
+    ) -> Iterator[tuple[slice, Pixels]]:
+        """Yield the result from top to bottom: which rows, and their values. `pixels` are not read there again."""
         peak = float(np.iinfo(pixels.dtype).max)
         source = _blanked(pixels, mask)
         thumbnail = self._thumbnail(source, peak)
         generator = torch.Generator().manual_seed(self.options.seed)
-        result = np.empty_like(pixels)
         blender = Blender(grid, 3)
         batch = self._batch(grid)
         for group in places(grid, batch):
@@ -167,10 +244,8 @@ class Restorer:
                 tile_done()
             if group[-1][1] == grid.columns.count - 1:
                 rows, values = blender.finish_row()
-                result[rows] = self._finished(
-                    values, pixels[rows], None if mask is None else mask[rows], peak
-                )
-        return result
+                missing = None if mask is None else mask[rows]
+                yield rows, self._finished(values, pixels[rows], missing, peak)
 
     def _restore_single_tiles(
         self,
@@ -244,11 +319,17 @@ class Restorer:
     def _finished(
         self, values: NDArray[np.float32], pixels: Pixels, mask: NDArray[np.bool_] | None, peak: float
     ) -> Pixels:
-        """Clip, blend by the strength, round; known pixels of a masked picture stay as they are."""
-        values = np.clip(values, 0, 1) * peak
+        """Clip, blend by the strength, round; known pixels of a masked picture stay as they are.
+
+        The values are used up: copies of them would be the largest thing in memory beside the picture.
+        """
+        np.clip(values, 0, 1, out=values)
+        values *= peak
         if self.options.strength < 1:
-            values = pixels + self.options.strength * (values - pixels)
-        rounded = np.rint(values).astype(pixels.dtype)
+            values -= pixels
+            values *= self.options.strength
+            values += pixels
+        rounded = np.rint(values, out=values).astype(pixels.dtype)
         return rounded if mask is None else np.where(mask[:, :, None], rounded, pixels)
 
 

@@ -112,29 +112,39 @@ class Blender:
     def __init__(self, grid: Grid, channels: int) -> None:
         self.grid = grid
         self._row = 0
+        self._closed = False
         self._sums = np.zeros((grid.rows.tile, grid.columns.length, channels), np.float32)
 
     def add(self, row: int, column: int, tile: Floats) -> None:
         """Add a tile's result, (tile height, tile width, C); rows must come in order."""
         if row != self._row:
             raise ValueError(f"a tile of row {row} while row {self._row} is open")
+        if self._closed:
+            self._open_row()
         left = column * self.grid.columns.stride
         width = min(self.grid.columns.tile, self.grid.columns.length - left)
         weights = self.grid.rows.window(row)[:, None] * self.grid.columns.window(column)[None, :width]
         self._sums[:, left : left + width] += tile[:, :width] * weights[:, :, None]
 
     def finish_row(self) -> tuple[slice, Floats]:
-        """Close the open row: return which rows of the picture are complete, and their values (h, W, C)."""
+        """Close the open row: return which rows of the picture are complete, and their values (h, W, C).
+
+        The values are the blender's own, the caller's to change until the next tile is added.
+        """
         rows = self.grid.rows
         top = self._row * rows.stride
         last = self._row == rows.count - 1
         height = rows.length - top if last else rows.stride
-        done = self._sums[:height].copy()
-        if not last:
-            self._sums[: rows.overlap] = self._sums[rows.stride :]
-            self._sums[rows.overlap :] = 0
         self._row += 1
-        return slice(top, top + height), done
+        self._closed = not last
+        return slice(top, top + height), self._sums[:height]
+
+    def _open_row(self) -> None:
+        """Keep what the next row of tiles adds to."""
+        rows = self.grid.rows
+        self._sums[: rows.overlap] = self._sums[rows.stride :]
+        self._sums[rows.overlap :] = 0
+        self._closed = False
 
 
 def places(grid: Grid, batch: int) -> Iterator[list[tuple[int, int]]]:

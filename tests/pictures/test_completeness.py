@@ -11,7 +11,8 @@ from picture_files import chunk, pattern, png
 from PIL import Image
 
 from cyclerdm_cli.errors import PictureError
-from cyclerdm_cli.pictures.reading import read_picture, read_size
+from cyclerdm_cli.pictures.footprint import Extent
+from cyclerdm_cli.pictures.reading import read_extent, read_picture
 
 
 def saying(data: bytes, height: int) -> bytes:
@@ -103,8 +104,8 @@ def test_a_webp_canvas_beyond_its_format():
 
 def test_sizes_are_read_from_headers_alone():
     data = png(pattern(20, 31, 3, np.uint16))
-    assert read_size(data[:60]) == (20, 31)
+    assert read_extent(data[:60]) == Extent(20, 31, 16, "png")
     with pytest.raises(PictureError, match="more than the limit"):
-        read_size(data, limit_pixels=600)
+        read_extent(data, limit_pixels=600)
     with pytest.raises(PictureError, match="not a picture"):
-        read_size(b"words")
+        read_extent(b"words")

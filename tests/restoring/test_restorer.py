@@ -178,3 +178,40 @@ def test_a_result_that_is_never_finite_is_refused(photograph: np.ndarray) -> Non
 def test_weights_that_do_not_know_the_task_say_so(photograph: np.ndarray) -> None:
     with pytest.raises(WeightsError, match="colourise"):
         restorer().restore(photograph, "colourise")
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_result_may_take_its_pictures_place(photograph: np.ndarray, masked: bool) -> None:
+    picture = np.tile(photograph, (4, 3, 1))
+    mask = np.zeros(picture.shape[:2], bool) if masked else None
+    if mask is not None:
+        mask[50:250, 30:360] = True
+    task = "inpaint" if masked else "low-light"
+    beside = restorer(tile=128, overlap=32, strength=0.7).restore(picture, task, mask)
+    own = picture.copy()
+    result = restorer(tile=128, overlap=32, strength=0.7).restore(own, task, mask, in_place=True)
+    assert result is own
+    np.testing.assert_array_equal(result, beside)
+
+
+class RunsOutLater(CompactNetwork):
+    """A network for which memory runs out after some calls."""
+
+    def __init__(self, calls: int) -> None:
+        network = tiny_network()
+        super().__init__(network.config)
+        self.load_state_dict(network.state_dict())
+        self.eval().requires_grad_(False)
+        self.calls = calls
+
+    def forward(self, stage: int, estimate: Tensor, *others: Tensor) -> Tensor:
+        self.calls -= 1
+        if self.calls < 0:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().forward(stage, estimate, *others)
+
+
+def test_in_place_memory_that_runs_out_half_way_is_one_fault(photograph: np.ndarray) -> None:
+    picture = np.tile(photograph, (4, 1, 1))
+    with pytest.raises(DeviceError, match=r"after \d+ rows"):
+        restorer(RunsOutLater(9), tile=128, overlap=32).restore(picture, "denoise", in_place=True)

@@ -1,0 +1,37 @@
+"""How much memory a picture takes, told from its header: as it is held, and while it is decoded and encoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+COPIES = 4
+"""Of three channels, while a picture is decoded or encoded: the decoder's, ours, and what the file holds."""
+HUNGRY = {"avif": 15, "heic": 15, "webp": 6}
+"""The same for formats whose encoders make many copies of their own."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What a file's header says of its size, not turned upright."""
+
+    height: int
+    width: int
+    depth: int
+    """Bits a channel of the decoded picture: 8 or 16."""
+    format: str
+    """A name of `formats.FORMATS`."""
+
+    @property
+    def held(self) -> int:
+        """Bytes of the decoded picture."""
+        return 3 * self.height * self.width * self.depth // 8
+
+    def coding(self, target: str, compared: bool) -> int:
+        """Return the bytes at most while it is decoded, or encoded in a format, the picture included.
+
+        Args:
+            target: a name of `formats.FORMATS`, or "keep".
+            compared: whether before and after are written beside each other, too.
+        """
+        copies = HUNGRY.get(self.format if target == "keep" else target, COPIES)
+        return self.held * (copies + (2 + 2 * copies if compared else 0))

@@ -1,0 +1,137 @@
+"""What restoring takes of memory, so that a limit can be kept: by smaller tiles, and by fewer pictures at once."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
+
+from cyclerdm_cli.cycle.cycle import THUMBNAIL, Network, cycle
+from cyclerdm_cli.restoring.tiling import Grid
+
+PROGRAM = 315 << 20
+"""Bytes that Python, torch and the other libraries hold, whatever the picture."""
+SCRATCH = 2.0
+"""Measured memory over that of the tensors: copies in orders that suit the processor, and freed memory kept."""
+BLENDING = 40
+"""Bytes a pixel of a tile on its way into the picture: its float32 result, the same weighted, the weights."""
+FLOATS = 12
+"""Bytes a pixel of the row of tiles that is being blended: three channels in float32."""
+
+
+@dataclass(frozen=True)
+class MemoryModel:
+    """The memory that one network takes for its work."""
+
+    fixed: int
+    """Bytes that are there whatever the picture: the program and the weights."""
+    a_pixel: float
+    """Bytes a pixel of a tile while the network works on it."""
+    together: bool
+    """Whether tiles and pictures share one memory: all but graphics cards of their own."""
+
+    def tiles(self, grid: Grid, batch: int) -> int:
+        """Return the bytes that restoring with such tiles takes beside the picture."""
+        tile = grid.rows.tile * grid.columns.tile
+        work = int(self.a_pixel * tile * batch)
+        if not self.together:
+            return work
+        return work + BLENDING * tile * batch + FLOATS * grid.rows.tile * grid.columns.length
+
+    def whole(self, grid: Grid, batch: int, held: int, coding: int) -> int:
+        """Return the peak in bytes from reading one picture to writing it.
+
+        Args:
+            held: bytes of the decoded picture.
+            coding: bytes while it is decoded or encoded, the picture included.
+        """
+        if not self.together:
+            return self.fixed + self.tiles(grid, batch)
+        return self.fixed + max(coding, held + self.tiles(grid, batch))
+
+
+def model_of(network: nn.Module, device: torch.device, precision: torch.dtype) -> MemoryModel:
+    """Measure what a network takes, on two small tiles: beyond what is fixed, it grows with their area."""
+    task = getattr(network.config, "tasks", ("",))[
+        0
+    ]  # all cost the same; the authors' networks know no tasks
+    numbers = sum(parameter.numel() for parameter in network.parameters())
+    separate = device.type == "cuda"
+    fixed = (0 if separate else PROGRAM) + 8 * numbers  # float32, and a copy on the way or in half precision
+    multiple: int = network.multiple  # type: ignore[assignment]
+    small, large = (_peak(network, task, sides * multiple, device, precision) for sides in (2, 4))  # type: ignore[arg-type]
+    area = (4 * multiple) ** 2 - (2 * multiple) ** 2
+    return MemoryModel(fixed, SCRATCH * (large - small) / area, not separate)
+
+
+def _peak(network: Network, task: str, side: int, device: torch.device, precision: torch.dtype) -> int:
+    """Return the most bytes that tensors take at once while the cycle restores one square."""
+    with (
+        torch.inference_mode(),
+        torch.autocast(device.type, precision, enabled=precision != torch.float32),
+        _LiveTensors() as living,
+    ):
+        picture = torch.zeros(1, 3, side, side, device=device)
+        thumbnail = torch.zeros(1, 3, THUMBNAIL, THUMBNAIL, device=device)
+        stages = network.bind(task, thumbnail, torch.zeros_like(picture[:, :1]), 1, torch.Generator())
+        cycle(stages, picture)
+    return living.peak
+
+
+class _LiveTensors(TorchFunctionMode):
+    """Adds up the memory of all tensors that were made and are still there.
+
+    By torch's functions: below them, by its operations, torch imports 100 MB for the first.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.peak = 0
+        self._sizes: MutableMapping[Any, int] = WeakIdKeyDictionary()
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Call a function, and count what it made."""
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor):
+                storage = tensor.untyped_storage()
+                self._sizes[storage] = storage.nbytes()
+        self.peak = max(self.peak, sum(self._sizes.values()))
+        return result
+
+
+def in_words(bytes_: int) -> str:
+    """Return an amount of memory as people write it, rounded up: 512MB, 2.1GB."""
+    if bytes_ < 1_000_000_000:
+        return f"{math.ceil(bytes_ / 1e6)}MB"
+    return f"{math.ceil(bytes_ / 1e8) / 10:g}GB"
+
+
+class Room:
+    """The pictures in memory at once, in their order: a further one comes in where there is room, or alone."""
+
+    def __init__(self, bytes_: int | None) -> None:
+        """Take the bytes that there are for pictures; None: without limit."""
+        self._bytes = bytes_
+        self._taken: deque[int] = deque()
+
+    def take(self, bytes_: int) -> bool:
+        """Let a picture of so many bytes in, or say no."""
+        if self._taken and self._bytes is not None and sum(self._taken) + bytes_ > self._bytes:
+            return False
+        self._taken.append(bytes_)
+        return True
+
+    def leave(self) -> None:
+        """Let the first go."""
+        self._taken.popleft()

@@ -1,0 +1,144 @@
+"""Memory: what is foreseen grows as what is used; a limit makes tiles smaller, and refuses what cannot fit."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import tiny_network
+from PIL import Image
+from typer.testing import CliRunner
+
+from cyclerdm_cli.app import app
+from cyclerdm_cli.commands.machine_options import read_memory
+from cyclerdm_cli.errors import PictureError, UsageError
+from cyclerdm_cli.pictures.footprint import Extent
+from cyclerdm_cli.restoring.device import Engine
+from cyclerdm_cli.restoring.memory import PROGRAM, MemoryModel, Room, in_words, model_of
+from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
+from cyclerdm_cli.restoring.tiling import plan_grid
+
+CPU = torch.device("cpu")
+MB = 1_000_000
+
+
+def limited(memory: int, **options: object) -> Restorer:
+    engine = Engine(CPU, torch.float32, "for the test")
+    return Restorer(tiny_network(), engine, RestoreOptions(memory=memory, **options))  # type: ignore[arg-type]
+
+
+def test_half_the_bits_take_less() -> None:
+    whole, half = (model_of(tiny_network(), CPU, dtype) for dtype in (torch.float32, torch.bfloat16))
+    assert 40 < half.a_pixel < whole.a_pixel < 2000
+
+
+def test_a_limit_makes_tiles_smaller_and_the_same_for_every_file() -> None:
+    size = (3000, 4000)
+    free = limited(10**10).plan(size)
+    assert free == Restorer(tiny_network(), limited(10**10).engine, RestoreOptions()).plan(size)
+    sides = [limited(limit * MB).plan(size).rows.tile for limit in (430, 445, 470, 600)]
+    assert sides == sorted(sides)
+    assert sides[0] < sides[-1] == free.rows.tile
+
+
+def test_what_a_plan_takes_stays_within_the_limit() -> None:
+    for limit in (420, 450, 500):
+        one = limited(limit * MB)
+        needed = one.needs((2000, 3000), held=18 * MB, coding=20 * MB)
+        assert 0 < needed + one._model.fixed <= limit * MB  # type: ignore[union-attr]
+
+
+def test_too_low_a_limit_and_too_large_a_picture_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"--memory 300MB: too little for any picture \(\d+MB or more"):
+        limited(300 * MB)
+    picture = Extent(8000, 9000, 8, "jpg")
+    with pytest.raises(
+        PictureError, match=r"9000 x 8000 pixels need 1\.\dGB of memory, more than --memory 500MB"
+    ):
+        limited(500 * MB).needs((8000, 9000), picture.held, picture.coding("keep", compared=False))
+    with pytest.raises(PictureError, match="smaller --tile"):
+        limited(400 * MB, tile=2048).needs((2048, 2048), 12 * MB, 40 * MB)
+
+
+def test_a_graphics_card_holds_tiles_and_no_pictures() -> None:
+    grid = plan_grid((4000, 6000), 512, 64, 32)
+    area = grid.rows.tile * grid.columns.tile
+    card, shared = MemoryModel(7, 10.0, together=False), MemoryModel(7, 10.0, together=True)
+    assert card.whole(grid, 3, held=10**9, coding=10**9) == 7 + 30 * area
+    assert shared.whole(grid, 3, held=10**9, coding=0) > 10**9 + 30 * area
+
+
+def test_pictures_come_in_where_there_is_room_or_alone() -> None:
+    room = Room(100)
+    assert room.take(150)
+    assert not room.take(1)
+    room.leave()
+    assert room.take(60)
+    assert not room.take(60)
+    assert room.take(40)
+    assert all(Room(None).take(10**12) for _ in range(3))
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes_"), [("2GB", 2 * 10**9), ("500mb", 500 * MB), ("1.5 GiB", 3 << 29), ("3g", 3 * 10**9)]
+)
+def test_amounts_are_read(text: str, bytes_: int) -> None:
+    assert read_memory(text) == bytes_
+
+
+@pytest.mark.parametrize("text", ["", "2", "much", "-1GB", "2TBs"])
+def test_no_amounts_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="500MB, 2GB"):
+        read_memory(text)
+
+
+def test_amounts_are_written_so_that_they_suffice_when_given_back() -> None:
+    for bytes_ in (1, 399_000_001, 1_000_000_000, 1_234_567_890):
+        assert (read_memory(in_words(bytes_)) or 0) >= bytes_
+
+
+def test_a_batch_under_a_limit_is_done_and_what_cannot_fit_is_named(
+    tiny_weights: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        Image.fromarray(rng.integers(0, 255, (300, 400, 3), np.uint8)).save(tmp_path / f"{number}.png")
+    Image.new("RGB", (9000, 8000)).save(tmp_path / "large.png")
+    words = ["restore", str(tmp_path), "-o", f"{tmp_path}/out/", "--task", "denoise", "--memory", "400MB"]
+    ended = CliRunner().invoke(app, [*words, "--weights", str(tiny_weights), "--device", "cpu"])
+    assert ended.exit_code == 3
+    assert len(ended.stdout.splitlines()) == 4
+    assert re.search(
+        r"large.png: 9000 x 8000 pixels need \S+ of memory, more than --memory 400MB", ended.stderr
+    )
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from Linux's /proc")
+def test_a_process_stays_within_its_limit(tiny_weights: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "photo.jpg"
+    Image.effect_noise((3000, 2500), 40).convert("RGB").save(picture)
+    script = (
+        "import re, sys\nfrom cyclerdm_cli.app import app\n"
+        "try:\n    app(sys.argv[1:])\n"
+        "finally:\n    print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
+    )
+    words = [
+        "restore",
+        str(picture),
+        "--task",
+        "denoise",
+        "--memory",
+        "460MB",
+        "--weights",
+        str(tiny_weights),
+    ]
+    ended = subprocess.run(
+        [sys.executable, "-c", script, *words], capture_output=True, text=True, check=True, timeout=300
+    )
+    peak = 1024 * int(ended.stdout.split()[-1])
+    assert PROGRAM / 2 < peak <= 460 * MB
