@@ -47,7 +47,7 @@ class Processes:
         if self.world == 1:
             return
         parts = torch.tensor([parameter.grad is not None for parameter in parameters])
-        for parameter, part in zip(parameters, self.any_of(parts.to(parameters[0].device)), strict=True):
+        for parameter, part in zip(parameters, self.each_anywhere(parts.to(parameters[0].device)), strict=True):
             if part and parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
@@ -58,7 +58,7 @@ class Processes:
         for gradient, piece in zip(gradients, pieces, strict=True):
             gradient.copy_(piece.view_as(gradient))
 
-    def any_of(self, flags: Tensor) -> list[bool]:
+    def each_anywhere(self, flags: Tensor) -> list[bool]:
         """Return, for each of a row of flags, whether it is set in any process."""
         if self.world > 1:
             flags = flags.int()

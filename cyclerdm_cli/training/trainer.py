@@ -148,7 +148,7 @@ def train(
         processes.average_gradients([*steering, *details])
         for parameters in (steering, details):
             nn.utils.clip_grad_norm_(parameters, config.gradient_norm)
-        optimizer.step(rate, processes.any_of(batch.mixture.amax(0) > 0))
+        optimizer.step(rate, processes.each_anywhere(batch.mixture.amax(0) > 0))
         average.update(network, progress.iteration)
         losses.setdefault(f"stage{stage}", []).append(processes.mean(loss.detach()))
         progress.iteration += 1
