@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +15,10 @@ from PIL import Image
 from cyclerdm_cli.cycle.compact import CompactConfig, CompactNetwork
 from cyclerdm_cli.tasks.catalogue import TASKS
 from cyclerdm_cli.weights.file import Header, write_weights
+
+if TYPE_CHECKING:
+    from cyclerdm_cli.training.recogniser import Recogniser
+
 
 TINY = CompactConfig(
     tasks=tuple(task.name for task in TASKS),
@@ -81,4 +86,41 @@ def photograph_file(tmp_path: Path, photograph: np.ndarray) -> Path:
     """Return a PNG file of `photograph`."""
     path = tmp_path / "photo.png"
     Image.fromarray(photograph).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_recogniser() -> Recogniser:
+    """Return a recogniser of random numbers, of open_clip's own classes, that has seen noise for pictures."""
+    pytest.importorskip("open_clip")
+    from cyclerdm_cli.training import recogniser as training
+    from cyclerdm_cli.training.sightings import Sightings
+    from cyclerdm_cli.words.windows import SIDE
+    from cyclerdm_cli.words.wordings import NAMES
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(training.VISION, "width", 32)
+        patch.setitem(training.VISION, "layers", 2)
+        made = training.Recogniser(
+            training.RecogniserConfig(iterations=1, precision="fp32"), torch.device("cpu")
+        )
+        memory = training.Memory(400)
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn((32, 3, SIDE, SIDE), generator=generator)
+        memory.keep(Sightings(noise, torch.eye(len(NAMES))[torch.arange(32) % 11]))
+        made.scale = memory.scale()
+        made.model.eval()
+        return made
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tiny_recogniser: Recogniser, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file of it."""
+    from cyclerdm_cli.training import recogniser as training
+
+    path = tmp_path_factory.mktemp("clip") / "clip.safetensors"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(training.VISION, "width", 32)
+        patch.setitem(training.VISION, "layers", 2)
+        tiny_recogniser.write(path, "Apache-2.0", "none: random numbers")
     return path

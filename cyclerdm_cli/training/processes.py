@@ -47,7 +47,9 @@ class Processes:
         if self.world == 1:
             return
         parts = torch.tensor([parameter.grad is not None for parameter in parameters])
-        for parameter, part in zip(parameters, self.each_anywhere(parts.to(parameters[0].device)), strict=True):
+        for parameter, part in zip(
+            parameters, self.each_anywhere(parts.to(parameters[0].device)), strict=True
+        ):
             if part and parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]

@@ -42,9 +42,9 @@ VISION: dict[str, Any] = {
 TEXT: dict[str, Any] = {"context_length": 24, "width": 64, "heads": 2, "layers": 2}
 SCALE, BIAS = 10.0, -3.0
 """What cosines are multiplied with and moved by before the sigmoid, at the start; both are learned."""
-BATCH = 128
+BATCH = 96
 """Descriptions an optimiser step."""
-SENTENCES = 96
+SENTENCES = 64
 """Sentences a step; the first BATCH at most are of the pictures."""
 FIRST_MEMORY = 384
 """Descriptions that are waited for before the first step; their spread sets the scale for good."""
@@ -63,7 +63,7 @@ class RecogniserConfig:
     """Optimiser steps; 0 leaves the end to `minutes`."""
     minutes: float = 0.0
     """Wall-clock time; 0 leaves the end to `iterations`."""
-    steps_per_handful: int = 4
+    steps_per_handful: int = 2
     """Optimiser steps for each handful of new scenes: how often a description is seen."""
     memory: int = 40_000
     """Descriptions kept; each takes 14 kB."""

@@ -168,7 +168,6 @@ def _tones(seen: Tensor) -> Tensor:
 
 
 def _whole(pixels: Pixels) -> Tensor:
-    """Describe the picture as a whole: its mean colour, and how large it is."""
+    """Describe the picture as a whole by its mean colour."""
     small = cv2.resize(pixels, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    mean = torch.from_numpy(small.mean((0, 1)))
-    return torch.cat([mean, mean.new_tensor([np.log(max(pixels.shape[:2]) / 600)])])
+    return torch.from_numpy(small.mean((0, 1)))
