@@ -104,7 +104,7 @@ class _Entry(Generic[Item]):
     """Workers that were lost over it."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Worker(Generic[Item]):
     actor: Any
     opening: Any
@@ -293,7 +293,7 @@ class _Round(Generic[Item, Result]):
         for one in ready:
             if one in openings:
                 self.pool._opened(openings[one], self.pool.about)
-            else:
+            elif streams[one] in workers:  # it may be lost by now, with all its streams
                 self._hear(streams[one], one)
 
     def _hear(self, worker: _Worker[Item], stream: Any) -> None:
