@@ -67,8 +67,8 @@ def add_to(app: typer.Typer, command: Command) -> None:
                 "--task",
                 rich_help_panel=WORK,
                 autocompletion=complete_task,
-                help="The damage; a+b undoes one after the other; auto looks at each picture and says what it saw."
-                + (" Default: auto." if command == "restore" else ""),
+                help="The damage; a+b undoes one after the other; auto looks at each picture and says what it saw,"
+                " as `restore` does without --task.",
             ),
         ] = None,
         prompt: Annotated[

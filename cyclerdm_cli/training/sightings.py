@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,13 +12,14 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task
 from cyclerdm_cli.tasks.degradation import degradation_of
-from cyclerdm_cli.tasks.draw import uniform
+from cyclerdm_cli.tasks.draw import normal, uniform
 from cyclerdm_cli.training.data import Photographs
 from cyclerdm_cli.words.windows import described
 from cyclerdm_cli.words.wordings import NAMES
@@ -31,13 +33,15 @@ MIXTURES: tuple[tuple[str, str], ...] = (
     ("denoise", "underwater"),
 )
 """Damages that come together, each as it is undone: what happened last, first."""
-CLEAN_SHARE, PAIR_SHARE, KNOWN_PAIRS = 0.17, 0.3, 0.6
-TWICE = ("derain", "desnow", "raindrop", "deblur", "backlight")
+CLEAN_SHARE, PAIR_SHARE, KNOWN_PAIRS = 0.25, 0.28, 0.6
+TWICE = ("derain", "raindrop", "deblur", "backlight")
 """Tasks that come up twice as often alone: what they look like is learned last."""
 LEAST_SEVERITY = 0.2
 """Fainter damage is left out: it is called neither damaged nor clean."""
-SCENES = (192, 256, 352)
+SCENES = (192, 256, 320, 384)
 """Sides in pixels of the scenes that are degraded."""
+FINEST_GRAIN = 1.6 / 255
+"""Standard deviation of noise that a clean photograph may have."""
 SHRUNK, COMPRESSED = 0.3, 0.3
 """Shares of the scenes that are shrunk after the damage, and compressed, as pictures on the way to people are."""
 
@@ -102,7 +106,7 @@ class SightingSource(Dataset[Sightings]):
         for _ in range(self.scenes):
             side = random.choice(list(self._fitting))
             photograph = self._fitting[side][random.randrange(len(self._fitting[side]))]
-            clean = _toned(self.photographs.cut(photograph[None], side, generator), generator)
+            clean = _varied(self.photographs.cut(photograph[None], side, generator), random, generator)
             for _ in range(self.kinds):
                 names = self._names_for(int(photograph), random)
                 descriptions.append(described(_sent(_damaged(clean, names, generator), random)))
@@ -138,13 +142,19 @@ def drawn_names(random: Random) -> tuple[str, ...]:
     return (one.name, other.name)
 
 
-def _toned(clean: Tensor, generator: torch.Generator) -> Tensor:
-    """Vary the light of a third of the photographs a little: not every dark or tinted one is damaged."""
-    batch = len(clean)
-    gamma = torch.exp(uniform(-0.25, 0.25, (batch, 1, 1, 1), generator))
-    tint = uniform(0.94, 1.06, (batch, 3, 1, 1), generator)
-    varied = uniform(0, 1, (batch, 1, 1, 1), generator) < 1 / 3
-    return torch.where(varied, (clean**gamma * tint).clamp(0, 1), clean)
+def _varied(clean: Tensor, random: Random, generator: torch.Generator) -> Tensor:
+    """Vary light, scale and grain of a photograph a little: not every dark, tinted or grainy one is damaged."""
+    if random.random() < 1 / 3:
+        clean = (
+            clean ** math.exp(random.uniform(-0.25, 0.25)) * uniform(0.94, 1.06, (1, 3, 1, 1), generator)
+        ).clamp(0, 1)
+    if random.random() < 1 / 2:
+        side = round(clean.shape[-1] * random.uniform(0.6, 0.99))
+        clean = F.interpolate(clean, (side, side), mode="bilinear", antialias=True, align_corners=False)
+    if random.random() < 1 / 3:
+        grain = random.uniform(0, FINEST_GRAIN) * normal(tuple(clean.shape), generator)
+        clean = (clean + grain).clamp(0, 1)
+    return clean
 
 
 def _sent(pixels: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:

@@ -17,7 +17,6 @@ from cyclerdm_cli.words.wordings import NAMES
 @pytest.fixture(scope="session")
 def tiny_recogniser() -> Recogniser:
     """Return a recogniser of random numbers that has seen noise for pictures."""
-    pytest.importorskip("torch")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(training.VISION, "width", 32)
         patch.setitem(training.VISION, "layers", 2)
