@@ -56,7 +56,7 @@ class Sight:
 
 def judged(clip: Clip, pixels: Pixels) -> Judgement:
     """Judge a picture as `restore --task auto` does."""
-    return judge(clip.see(pixels), missing=mask_of(Picture(pixels)) is not None)
+    return judge(clip.see(pixels).tolist(), missing=mask_of(Picture(pixels)) is not None)
 
 
 def whole(photographs: Photographs, index: int) -> Pixels:

@@ -36,7 +36,7 @@ def chooser(clip: Clip, known: Collection[str]) -> Callable[[Picture], Choice]:
 
     def choose(picture: Picture) -> Choice:
         likely = clip.see(to_depth(picture.pixels, 8))
-        found = judge(likely, missing=mask_of(picture) is not None)
+        found = judge(likely.tolist(), missing=mask_of(picture) is not None)
         unknown = [name for name in found.tasks if name not in known]
         doubt = ""
         if not found.sure:

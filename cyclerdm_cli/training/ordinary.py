@@ -55,7 +55,7 @@ def ordinary_reader(wanted: str) -> OrdinaryReader:
     meanings: list[tuple[str, ...]] = [*((name,) for name in NAMES), ()]
     drawn = [wordings().draw(meaning, random) for meaning in meanings for _ in range(EXAMPLES)]
     with torch.inference_mode():
-        examples = _embedded(model, tokenizer, drawn).unflatten(0, (len(meanings), EXAMPLES))
+        examples = _embedded(model, tokenizer, drawn).view(len(meanings), EXAMPLES, -1)
     return OrdinaryReader(model, tokenizer, examples)
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -44,7 +45,7 @@ SCALE, BIAS = 10.0, -3.0
 """What cosines are multiplied with and moved by before the sigmoid, at the start; both are learned."""
 BATCH = 96
 """Descriptions an optimiser step."""
-SENTENCES = 64
+SENTENCES = 128
 """Sentences a step; the first BATCH at most are of the pictures."""
 FIRST_MEMORY = 384
 """Descriptions that are waited for before the first step; their spread sets the scale for good."""
@@ -137,9 +138,7 @@ class Memory:
 
     def scale(self) -> Scale:
         """Return mean and spread of every number of a description over all windows kept."""
-        patches = (
-            self.descriptions[: len(self)].float().unflatten(3, (GRID, PATCH)).unflatten(2, (GRID, PATCH))
-        )
+        patches = self.descriptions[: len(self)].float().view(-1, 3, GRID, PATCH, GRID, PATCH)
         patches = patches.permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
         std = patches.std(0)
         return Scale(patches.mean(0), torch.where(std > 1e-6, std, 1.0))
@@ -309,13 +308,9 @@ def learn(
 def _handfuls(source: SightingSource, first: int, workers: int) -> Iterator[Sightings]:
     """Yield handfuls without end, drawn ahead in other processes, in order."""
 
-    def numbers() -> Iterator[int]:
-        number = first
-        while True:
-            yield number
-            number += 1
-
-    yield from DataLoader(source, batch_size=None, sampler=numbers(), num_workers=workers, prefetch_factor=4)  # type: ignore[arg-type]
+    yield from DataLoader(
+        source, batch_size=None, sampler=count(first), num_workers=workers, prefetch_factor=4
+    )
 
 
 def _log(progress: Progress, sums: dict[str, float], folder: Path, say: Callable[[str], None]) -> None:

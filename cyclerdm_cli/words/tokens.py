@@ -15,10 +15,10 @@ from functools import cached_property
 
 PADDING, UNKNOWN = 0, 1
 RESERVED = 2
-ENDINGS = ("ness", "ing", "ers", "est", "ish", "ed", "er", "en", "es", "ly", "s", "y", "e")
+ENDINGS = ("ness", "ing", "ers", "est", "ish", "ed", "er", "en", "es", "ly", "s", "y", "e", "i")
 """What a word may end with beyond its stem, the longest first."""
 SHORTEST_STEM = 3
-TYPO = 0.84
+TYPO = 0.82
 """How like a known word an unknown one must be to be taken for a slip of the finger."""
 LEAST_LETTERS = 6
 """Shorter words are not corrected: too many of them are words of their own."""

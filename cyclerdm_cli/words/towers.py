@@ -63,8 +63,9 @@ def _transformed(
     """Run (B, places, C) through the blocks of a transformer."""
     for block in (f"{name}.resblocks.{layer}" for layer in range(layers)):
         mixed = _linear(_normalised(x, numbers, f"{block}.ln_1"), numbers, f"{block}.attn.in_proj_", "")
-        split = [part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in mixed.chunk(3, -1)]
-        attended = F.scaled_dot_product_attention(*split, is_causal=causal).transpose(1, 2).flatten(2)
+        query, key, value = mixed.view(*mixed.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
+        attended = attended.transpose(1, 2).flatten(2)
         x = x + _linear(attended, numbers, f"{block}.attn.out_proj")
         wide = F.gelu(_linear(_normalised(x, numbers, f"{block}.ln_2"), numbers, f"{block}.mlp.c_fc"))
         x = x + _linear(wide, numbers, f"{block}.mlp.c_proj")

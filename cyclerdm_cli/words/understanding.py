@@ -12,7 +12,7 @@ from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.words.judging import in_order
 from cyclerdm_cli.words.wordings import NAMES
 
-MEANT = 0.5
+MEANT = 0.4
 """From this probability on a task is taken to be meant."""
 MOST_MEANT = 3
 """Tasks that one sentence may ask for."""

@@ -57,7 +57,8 @@ def _windows(pixels: Pixels) -> Pixels:
     sources = [pixels, pixels]
     if longer > LARGE:
         height, width = (max(1, round(side * REDUCED / longer)) for side in pixels.shape[:2])
-        sources[1] = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[call-overload]
+        reduced = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+        sources[1] = np.asarray(reduced, np.uint8)
     short = [[(0, max(WINDOW - side, 0)) for side in source.shape[:2]] for source in sources]
     sources = [
         np.pad(source, (*lacking, (0, 0)), mode="symmetric") if any(after for _, after in lacking) else source
@@ -77,7 +78,7 @@ def _windows(pixels: Pixels) -> Pixels:
 
 def _details(seen: Tensor) -> Tensor:
     """Describe detail at each scale: strength, lopsidedness, direction, likeness to its neighbours."""
-    red, green, blue = seen.split(1, 1)
+    red, green, blue = seen[:, :1], seen[:, 1:2], seen[:, 2:]
     luma = (0.299 * red).add_(green, alpha=0.587).add_(blue, alpha=0.114)
     numbers, smooth = [], luma
     for level in range(LEVELS):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,21 +18,14 @@ from cyclerdm_cli.errors import UsageError, WeightsError
 from cyclerdm_cli.tasks.catalogue import find_task
 from cyclerdm_cli.training.configuration import TrainingConfig
 from cyclerdm_cli.training.data import BatchSource, pictures_in, read_photographs
+from cyclerdm_cli.training.openclip import import_open_clip
+from cyclerdm_cli.training.ordinary import ordinary_reader
 from cyclerdm_cli.training.prompts import PromptLoss, learn_prompts, load_clip
+from cyclerdm_cli.words.wordings import NAMES
 
-if find_spec("torchvision") and not hasattr(torch.ops.torchvision, "nms"):
-    # A torchvision built for CUDA beside a torch for the CPU cannot load its operators; open_clip needs none of
-    # them, but importing torchvision fails where two of them are not even declared.
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError:
-        declared = torch.library.Library("torchvision", "DEF")
-        for operator in ("nms", "qnms"):
-            declared.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-            del sys.modules[name]
-
-open_clip = pytest.importorskip("open_clip")
+if find_spec("open_clip") is None:
+    pytest.skip("open_clip is not installed", allow_module_level=True)
+open_clip = import_open_clip()
 CPU = torch.device("cpu")
 CONFIG = {
     "embed_dim": 32,
@@ -116,3 +109,15 @@ def test_a_model_that_is_not_there_is_one_clear_line(clip: str, folder: Path, tm
     result = CliRunner().invoke(app, [str(word) for word in words])
     assert result.exit_code == 2
     assert "weights.prompts needs a model" in result.stderr
+
+
+def test_an_ordinary_clip_reads_prompts(clip: str) -> None:
+    reader = ordinary_reader(clip)
+    read = reader.read(["remove the rain", "a dark photograph"])
+    assert read.shape == (2, len(NAMES))
+    assert ((read >= 0) & (read <= 1)).all()
+    # Of random numbers little is to be hoped; but a sentence is most like itself.
+    examples = reader.examples.clone()
+    own = reader.model.encode_text(reader.tokenizer(["remove the rain"]))
+    examples[1] = torch.nn.functional.normalize(own, dim=-1)
+    assert replace(reader, examples=examples).read(["remove the rain"])[0].argmax() == 1
