@@ -9,6 +9,7 @@ import typer
 
 from cyclerdm_cli.commands import bench_auto, bench_compare, bench_datasets
 from cyclerdm_cli.commands.bench_run import Asked, names_in
+from cyclerdm_cli.commands.bench_speed import SIZES, THREADS, SpeedAsked
 from cyclerdm_cli.commands.machine_options import (
     Actors,
     Batch,
@@ -20,8 +21,10 @@ from cyclerdm_cli.commands.machine_options import (
     read_tile,
 )
 from cyclerdm_cli.commands.reporting import faults_in_one_line
+from cyclerdm_cli.errors import UsageError
 
 PICTURES, COMPARED, OUTPUT = "Which pictures", "What to compare", "What to write"
+SPEED = "Time and memory"
 HELP = """Measure restorations on test sets of the field, on your own pairs, or on the built-in pictures.
 
 PSNR and SSIM in RGB and on Y, each labelled, the input's own numbers beside; the gain with an interval of 95 %.
@@ -29,6 +32,8 @@ PSNR and SSIM in RGB and on Y, each labelled, the input's own numbers beside; th
 Example: [bold]cyclerdm bench --dataset builtin --report report.html[/]
 
 Example: [bold]cyclerdm bench --lq rain/lq --gt rain/gt --task derain --outputs PReNet=DIR --report r.html[/]
+
+Example: [bold]cyclerdm bench --speed --sizes 1,12,100[/]
 
 [bold]cyclerdm bench datasets[/] lists the sets; [bold]cyclerdm bench compare A.json B.json[/] compares two runs;
 [bold]cyclerdm bench auto[/] measures what --task auto sees."""
@@ -118,6 +123,23 @@ def _add_measuring(bench: typer.Typer) -> None:
                 help="A name in the registry, or a file. May be repeated.",
             ),
         ] = None,
+        speed: Annotated[
+            bool,
+            typer.Option(
+                "--speed",
+                rich_help_panel=SPEED,
+                help="Measure time and memory instead: start, sizes, threads, precisions, stages, and the authors'"
+                " network beside.",
+            ),
+        ] = False,
+        sizes: Annotated[
+            str,
+            typer.Option("--sizes", rich_help_panel=SPEED, help="Megapixels with commas between, up to 500."),
+        ] = SIZES,
+        threads: Annotated[
+            str,
+            typer.Option("--threads", rich_help_panel=SPEED, help="Of the processor, with commas between."),
+        ] = THREADS,
         device: Annotated[
             list[str] | None,
             typer.Option(
@@ -192,6 +214,15 @@ def _add_measuring(bench: typer.Typer) -> None:
         ] = False,
     ) -> None:
         if context.invoked_subcommand is not None:
+            return
+        if speed:
+            if dataset or lq or gt or outputs or csv or report or save or resume:
+                raise UsageError(
+                    "--speed goes without pictures and reports", hint="--sizes, --threads, --json"
+                )
+            SpeedAsked(
+                sizes, threads, weights or [], device or ["auto"], precision or [], offline, json, quiet
+            ).carry_out()
             return
         asked = Asked(
             datasets=names_in(dataset or []), data_root=data_root, lq=lq or [], gt=gt or [], tasks=task or [],

@@ -228,7 +228,7 @@ class Asked:
         for group in grouped(results):
             testset = by_name[group[0].dataset, group[0].task]
             table = self._table(group, testset.dataset)
-            _print_table(table)
+            print_table(table)
             chosen = shots(bench, testset, group) if self.report else ()
             sections.append(Section(tuple(group), table, chosen))
         files: list[tuple[Path | None, Callable[[], str]]] = [
@@ -270,7 +270,7 @@ def _listed(facts: Mapping[str, object]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
 
 
-def _print_table(table: Table) -> None:
+def print_table(table: Table) -> None:
     """Write a table and its notes to standard output, as text in columns."""
     rows = [("", *table.columns), *((row.what, *row.cells) for row in table.rows)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

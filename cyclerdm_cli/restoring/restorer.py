@@ -302,19 +302,53 @@ class Restorer:
         )
         summary = _filled_up(thumbnails.expand(count, -1, -1, -1), room)
         start = generator.get_state()
-        for precision in dict.fromkeys((self.engine.precision, torch.float32)):
+        for place, precision in self._attempts():
             generator.set_state(start)
-            with (
-                torch.inference_mode(),
-                torch.autocast(device.type, precision, enabled=precision != torch.float32),
-            ):
-                stages = self._bound.bind(task, summary, missing, self.options.steps, generator)
-                restored = cycle(stages, degraded).restored[:count].float()
+            inputs = [tensor.to(place) for tensor in (degraded, summary, missing)]
+            try:
+                restored = self._cycled(place, precision, inputs, task, generator)[:count].float()
+            except NotImplementedError as fault:  # a device, or a precision there, that lacks an operation
+                if (place.type, precision) == ("cpu", torch.float32):
+                    raise
+                reason = str(fault).partition("\n")[0]
+                warnings.warn(f"a tile cannot be computed on {place} in {precision}: {reason}", stacklevel=2)
+                continue
             if bool(torch.isfinite(restored).all()):
                 return restored.permute(0, 2, 3, 1).contiguous().cpu().numpy()
             if precision != torch.float32:
                 warnings.warn(f"a tile broke down in {precision}: repeated in float32", stacklevel=2)
         raise PictureError("the result is not finite, even in float32: the weights do not suit this picture")
+
+    def _attempts(self) -> dict[tuple[torch.device, torch.dtype], None]:
+        """Return where and how a tile is tried, one after the other: as chosen, in float32, on the processor."""
+        chosen, processor = self.engine.device, torch.device("cpu")
+        return dict.fromkeys(
+            ((chosen, self.engine.precision), (chosen, torch.float32), (processor, torch.float32))
+        )
+
+    def _cycled(
+        self,
+        place: torch.device,
+        precision: torch.dtype,
+        inputs: Sequence[Tensor],
+        task: str,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Run the cycle; where that is not the network's own device, it goes there and comes back."""
+        degraded, summary, missing = inputs
+        own = self.engine.device
+        if place != own:
+            self.network.to(place)
+        try:
+            with (
+                torch.inference_mode(),
+                torch.autocast(place.type, precision, enabled=precision != torch.float32),
+            ):
+                stages = self._bound.bind(task, summary, missing, self.options.steps, generator)
+                return cycle(stages, degraded).restored
+        finally:
+            if place != own:
+                self.network.to(own)
 
     def _finished(
         self, values: NDArray[np.float32], pixels: Pixels, mask: NDArray[np.bool_] | None, peak: float

@@ -168,6 +168,35 @@ def test_a_tile_that_breaks_in_half_precision_is_repeated_in_float32(photograph:
     np.testing.assert_array_equal(result, restorer().restore(photograph, "denoise"))
 
 
+class LacksHalf(BreaksIn):
+    """A network with an operation that its device has in float32 alone, or nowhere."""
+
+    def __init__(self, nowhere: bool = False) -> None:
+        super().__init__(None, 0)
+        self.nowhere = nowhere
+
+    def forward(self, stage: int, estimate: Tensor, *others: Tensor) -> Tensor:
+        if self.nowhere or torch.is_autocast_enabled("cpu"):
+            raise NotImplementedError("the operator is not currently implemented for this device")
+        return super().forward(stage, estimate, *others)
+
+
+def test_a_tile_falls_back_where_an_operation_is_missing(photograph: np.ndarray) -> None:
+    half = Engine(torch.device("cpu"), torch.bfloat16, "for the test")
+    with pytest.warns(UserWarning, match="not currently implemented"):
+        result = restorer(LacksHalf(), half).restore(photograph, "denoise")
+    np.testing.assert_array_equal(result, restorer().restore(photograph, "denoise"))
+    with pytest.raises(NotImplementedError):
+        restorer(LacksHalf(nowhere=True)).restore(photograph, "denoise")
+
+
+def test_a_gpu_gives_a_tile_to_the_processor_at_last() -> None:
+    gpu = restorer()
+    gpu.engine = Engine(torch.device("mps"), torch.float16, "as if it were there")
+    tried = [(place.type, precision) for place, precision in gpu._attempts()]
+    assert tried == [("mps", torch.float16), ("mps", torch.float32), ("cpu", torch.float32)]
+
+
 def test_a_result_that_is_never_finite_is_refused(photograph: np.ndarray) -> None:
     network = tiny_network()
     network.tails[0].bias.fill_(float("nan"))

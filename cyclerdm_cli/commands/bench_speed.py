@@ -1,0 +1,76 @@
+"""`cyclerdm bench --speed`: how fast, and in how much memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cyclerdm_cli.commands.bench_run import names_in, print_table
+from cyclerdm_cli.commands.reporting import words
+from cyclerdm_cli.errors import UsageError
+
+SIZES = "0.06,1,4,12"
+THREADS = "1,2"
+LARGEST, MOST_THREADS = 500, 1024
+
+
+@dataclass(frozen=True)
+class SpeedAsked:
+    """One call of the command."""
+
+    sizes: str
+    threads: str
+    weights: list[str]
+    devices: list[str]
+    precisions: list[str]
+    offline: bool
+    json: Path | None
+    quiet: bool
+
+    def carry_out(self) -> None:
+        """Measure, print the tables, write the file that was asked for."""
+        sizes = _numbers(self.sizes, "--sizes", LARGEST)
+        threads = [int(one) for one in _numbers(self.threads, "--threads", MOST_THREADS)]
+        if len(self.weights) > 1 or len(self.devices) > 1:
+            raise UsageError("--speed measures one --weights on one --device", hint="run it once for each")
+
+        from cyclerdm_cli.benchmark.records import to_json
+        from cyclerdm_cli.benchmark.speed import SpeedPlan, measure_speed, tables
+        from cyclerdm_cli.commands.downloads import find_weights
+        from cyclerdm_cli.pictures.atomic import write_atomically
+        from cyclerdm_cli.restoring.device import PRECISIONS, choose_engine
+
+        console = words()
+        choice = find_weights(next(iter(self.weights), None), console, offline=self.offline, quiet=self.quiet)
+        engine = choose_engine(self.devices[0], "auto", choice.precisions)
+        best = next(name for name, dtype in PRECISIONS.items() if dtype == engine.precision)
+        device = str(engine.device)
+        # Half precision on a processor is emulated: a minute for what takes a second.
+        good = [
+            one for one in choice.precisions if one == best or one == "fp32" or engine.device.type != "cpu"
+        ]
+        precisions = [best if one == "auto" else one for one in names_in(self.precisions)] or good
+        plan = SpeedPlan(
+            choice.path, choice.tasks()[0], sizes, sorted(set(threads)), precisions, best, device
+        )
+
+        def say(line: str) -> None:
+            if not self.quiet:
+                console.print(f"measuring: {line}", markup=False)
+
+        measured = measure_speed(plan, say)
+        for table in tables(measured):
+            print_table(table)
+        if self.json is not None:
+            write_atomically(self.json, to_json([], {"speed": [one.record() for one in measured]}).encode())
+
+
+def _numbers(text: str, option: str, most: float) -> list[float]:
+    """Return the numbers above 0 in words with commas between. Raises UsageError."""
+    try:
+        found = [float(word) for word in names_in([text])]
+    except ValueError:
+        found = []
+    if not found or not all(0 < number <= most for number in found):
+        raise UsageError(f"{option} {text!r}", hint=f"numbers up to {most:g} with commas between")
+    return found
