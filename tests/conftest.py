@@ -11,26 +11,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny import TINY, tiny_network
 
-from cyclerdm_cli.cycle.compact import CompactConfig, CompactNetwork
-from cyclerdm_cli.tasks.catalogue import TASKS
 from cyclerdm_cli.weights.file import Header, write_weights
 
 if TYPE_CHECKING:
     from cyclerdm_cli.training.recogniser import Recogniser
-
-
-TINY = CompactConfig(
-    tasks=tuple(task.name for task in TASKS),
-    tone_tasks=tuple(task.name for task in TASKS if task.tone),
-    widths=(8, 12, 16),
-    encoder_blocks=(1, 1),
-    middle_blocks=1,
-    decoder_blocks=(1, 1),
-    condition=16,
-    gain_width=8,
-)
-
 
 # Where a script runs the tests in its background, they begin with Ctrl-C ignored, as would what they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -39,18 +25,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture(autouse=True)
 def _two_threads() -> None:
     torch.set_num_threads(min(2, int(os.environ.get("OMP_NUM_THREADS", "2"))))
-
-
-def tiny_network(seed: int = 0) -> CompactNetwork:
-    """Return a small network that changes pictures: no layer is left at its zero start."""
-    torch.manual_seed(seed)
-    network = CompactNetwork(TINY)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            if not bool(parameter.any()):
-                parameter.copy_(0.02 * torch.randn(parameter.shape, generator=generator))
-    return network.eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import TINY, tiny_network
+from tiny import TINY, tiny_network
 from torch.nn import functional as F
 
 from cyclerdm_cli.cycle.compact import CompactNetwork, TaskConvolution, thumbnail_of

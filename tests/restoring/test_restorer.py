@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import tiny_network
+from tiny import tiny_network
 from torch import Tensor
 
 from cyclerdm_cli.cycle.compact import CompactNetwork

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from conftest import TINY
+from tiny import TINY
 
 from cyclerdm_cli.cycle.compact import CompactNetwork, TaskConvolution
 from cyclerdm_cli.training.configuration import TrainingConfig

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY
 from PIL import Image
+from tiny import TINY
 from typer.testing import CliRunner
 
 from cyclerdm_cli.app import app

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY, tiny_network
 from safetensors.torch import save_file
+from tiny import TINY, tiny_network
 
 from cyclerdm_cli.errors import WeightsError
 from cyclerdm_cli.weights import registry

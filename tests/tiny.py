@@ -1,0 +1,31 @@
+"""A network of the default architecture, small enough for tests."""
+
+from __future__ import annotations
+
+import torch
+
+from cyclerdm_cli.cycle.compact import CompactConfig, CompactNetwork
+from cyclerdm_cli.tasks.catalogue import TASKS
+
+TINY = CompactConfig(
+    tasks=tuple(task.name for task in TASKS),
+    tone_tasks=tuple(task.name for task in TASKS if task.tone),
+    widths=(8, 12, 16),
+    encoder_blocks=(1, 1),
+    middle_blocks=1,
+    decoder_blocks=(1, 1),
+    condition=16,
+    gain_width=8,
+)
+
+
+def tiny_network(seed: int = 0) -> CompactNetwork:
+    """Return a small network that changes pictures: no layer is left at its zero start."""
+    torch.manual_seed(seed)
+    network = CompactNetwork(TINY)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if not bool(parameter.any()):
+                parameter.copy_(0.02 * torch.randn(parameter.shape, generator=generator))
+    return network.eval().requires_grad_(False)
