@@ -81,7 +81,7 @@ def test_gains_compare_every_way(folder: Path) -> None:
     }
     noisy = scores["denoise", "low-light"]
     assert noisy.pictures == 2
-    assert noisy.best == noisy.one_pass == noisy.auto > 0.5
+    assert noisy.best == noisy.one_pass == noisy.auto > 0.2
     assert scores["derain", "dehaze"].auto == 0  # taken for clean, so nothing is gained
 
 
