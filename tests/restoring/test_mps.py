@@ -20,7 +20,8 @@ from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
 KERNELS = [  # of torch's MPS backend, 2.6 and later
     "_local_scalar_dense", "add", "all", "amax", "any", "arange", "avg_pool2d", "cat", "clamp", "clamp_min",
     "copy_", "cos", "div", "div_", "exp", "eye", "full", "leaky_relu", "lerp", "mean", "mul", "mul_", "ones", "pow",
-    "relu", "rsub", "silu", "sin", "std", "sub", "sum", "upsample_nearest2d", "zeros", "zeros_like",
+    "relu", "repeat_interleave",
+    "rsub", "silu", "sin", "std", "sub", "sum", "upsample_nearest2d", "zeros", "zeros_like",
 ]
 MADE_OF_THEM = [  # and of convolution, bmm, addmm, reflection and replication padding, native norms, abs, eq
     "conv2d", "einsum", "group_norm", "isfinite", "layer_norm", "linear", "matmul", "pad", "pixel_shuffle",
@@ -28,7 +29,8 @@ MADE_OF_THEM = [  # and of convolution, bmm, addmm, reflection and replication p
 ]
 VIEWS = [
     "_to_copy", "alias", "chunk", "contiguous", "detach", "detach_", "expand", "flatten", "is_nonzero", "item",
-    "lift_fresh", "permute", "select", "slice", "squeeze", "to", "transpose", "unbind", "unflatten", "unsqueeze",
+    "lift_fresh", "permute", "select", "slice", "split", "squeeze",
+    "to", "transpose", "unbind", "unflatten", "unsqueeze",
     "view",
 ]
 ON_THE_PROCESSOR = ["randint", "randn"]  # so that a seed means one result, whatever the device

@@ -50,5 +50,5 @@ def test_slips_of_the_finger_are_corrected_and_other_words_are_not() -> None:
     vocabulary = Vocabulary.of(wordings().every_word())
     assert vocabulary.number_of("brigthen") == vocabulary.number_of("brighten")
     assert vocabulary.number_of("snowflkes") == vocabulary.number_of("snowflakes")
-    for word in ("Regen", "entferne", "pluie", "brouillard", "niebla", "xyzzy"):
+    for word in ("Regen", "entferne", "neige", "brouillard", "niebla", "xyzzy"):
         assert vocabulary.number_of(word.lower()) == UNKNOWN
