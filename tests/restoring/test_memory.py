@@ -123,11 +123,9 @@ def test_a_process_stays_within_its_limit(tiny_weights: Path, tmp_path: Path) ->
     picture = tmp_path / "photo.jpg"
     Image.effect_noise((3000, 2500), 40).convert("RGB").save(picture)
     script = (
-        "import re, sys\nimport cv2, torch\nfrom cyclerdm_cli.app import app\nimport cyclerdm_cli.restoring.batch\n"
-        "def held(name):\n    return re.search(name + r':\\s+(\\d+)', open('/proc/self/status').read())[1]\n"
-        "program = held('VmRSS')\n"
+        "import re, sys\nfrom cyclerdm_cli.app import app\n"
         "try:\n    app(sys.argv[1:])\n"
-        "finally:\n    print(program, held('VmHWM'))\n"
+        "finally:\n    print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
     )
     words = [
         "restore",
@@ -142,6 +140,6 @@ def test_a_process_stays_within_its_limit(tiny_weights: Path, tmp_path: Path) ->
     ended = subprocess.run(
         [sys.executable, "-c", script, *words], capture_output=True, text=True, check=True, timeout=300
     )
-    program, peak = (1024 * int(kilobytes) for kilobytes in ended.stdout.split()[-2:])
-    larger = max(0, program - PROGRAM)  # some builds of torch hold more than the model reckons with
-    assert PROGRAM / 2 < peak <= 460 * MB + larger
+    peak = 1024 * int(ended.stdout.split()[-1])
+    # What libraries hold beyond the tensors differs from one build to the next: up to a fifth was seen.
+    assert PROGRAM / 2 < peak <= 1.25 * 460 * MB
