@@ -110,8 +110,10 @@ class TaskConvolution(nn.Module):
         super().__init__()
         self.shape = (tasks, made, given, 3, 3)
         # All begin alike, so that a blend of two is a network as good as either.
-        weight = torch.randn(made, given, 3, 3) / (9 * given) ** 0.5
-        self.weight = nn.Parameter(weight.repeat(tasks, 1, 1, 1))
+        alike = torch.randn(made, given, 3, 3) / (9 * given) ** 0.5
+        self.weight = nn.Parameter(torch.empty(tasks * made, given, 3, 3))
+        with torch.no_grad():
+            self.weight.view(self.shape).copy_(alike)
         self.bias = nn.Parameter(torch.zeros(tasks, made)) if bias else None
 
     def forward(self, x: Tensor, mixture: Tensor) -> Tensor:

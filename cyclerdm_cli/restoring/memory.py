@@ -17,7 +17,9 @@ from torch.utils.weak import WeakIdKeyDictionary
 from cyclerdm_cli.cycle.cycle import THUMBNAIL, Network, cycle
 from cyclerdm_cli.restoring.tiling import Grid
 
-PROGRAM = 315 << 20
+MAPPED = 115 << 20
+"""Bytes of the libraries' files that are in memory; some systems keep twice as many, and take them back at need."""
+PROGRAM = (200 << 20) + MAPPED
 """Bytes that Python, torch and the other libraries hold, whatever the picture."""
 SCRATCH = 2.0
 """Measured memory over that of the tensors: copies in orders that suit the processor, and freed memory kept."""
@@ -60,9 +62,7 @@ class MemoryModel:
 
 def model_of(network: nn.Module, device: torch.device, precision: torch.dtype) -> MemoryModel:
     """Measure what a network takes, on two small tiles: beyond what is fixed, it grows with their area."""
-    task = getattr(network.config, "tasks", ("",))[
-        0
-    ]  # all cost the same; the authors' networks know no tasks
+    task = getattr(network.config, "tasks", ("",))[0]  # all cost the same; the authors' network knows none
     numbers = sum(parameter.numel() for parameter in network.parameters())
     separate = device.type == "cuda"
     fixed = (0 if separate else PROGRAM) + 8 * numbers  # float32, and a copy on the way or in half precision

@@ -19,7 +19,7 @@ from cyclerdm_cli.commands.machine_options import read_memory
 from cyclerdm_cli.errors import PictureError, UsageError
 from cyclerdm_cli.pictures.footprint import Extent
 from cyclerdm_cli.restoring.device import Engine
-from cyclerdm_cli.restoring.memory import PROGRAM, MemoryModel, Room, in_words, model_of
+from cyclerdm_cli.restoring.memory import MAPPED, PROGRAM, MemoryModel, Room, in_words, model_of
 from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
 from cyclerdm_cli.restoring.tiling import plan_grid
 
@@ -125,7 +125,8 @@ def test_a_process_stays_within_its_limit(tiny_weights: Path, tmp_path: Path) ->
     script = (
         "import re, sys\nfrom cyclerdm_cli.app import app\n"
         "try:\n    app(sys.argv[1:])\n"
-        "finally:\n    print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
+        "finally:\n    status = open('/proc/self/status').read()\n"
+        "    print(*(re.search(name + r':\\s+(\\d+)', status)[1] for name in ('VmHWM', 'RssFile')))\n"
     )
     words = [
         "restore",
@@ -140,6 +141,6 @@ def test_a_process_stays_within_its_limit(tiny_weights: Path, tmp_path: Path) ->
     ended = subprocess.run(
         [sys.executable, "-c", script, *words], capture_output=True, text=True, check=True, timeout=300
     )
-    peak = 1024 * int(ended.stdout.split()[-1])
-    # What libraries hold beyond the tensors differs from one build to the next: up to a fifth was seen.
-    assert PROGRAM / 2 < peak <= 1.25 * 460 * MB
+    peak, mapped = (1024 * int(kilobytes) for kilobytes in ended.stdout.split()[-2:])
+    # How many pages of the libraries' files are in memory is up to the system, which can take them back.
+    assert PROGRAM / 2 < peak - max(0, mapped - MAPPED) <= 460 * MB
