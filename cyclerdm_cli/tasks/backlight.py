@@ -16,12 +16,12 @@ from cyclerdm_cli.tasks.camera import gaussian_blur, per_picture, sensor_noise, 
 from cyclerdm_cli.tasks.degradation import Degraded
 from cyclerdm_cli.tasks.draw import chance, integer, log_uniform, smooth_field, uniform
 
-LEAST_SHADOW, DEEPEST_SHADOW = 0.35, 0.025
+LEAST_SHADOW, DEEPEST_SHADOW = 0.35, 0.012
 """Share of its linear light that the subject keeps at severity 0 and 1."""
 
 
 def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degraded:
-    """Leave the subject in shadow: a third of its light at severity 0, a fortieth at severity 1."""
+    """Leave the subject in shadow: a third of its light at severity 0, an eightieth at severity 1."""
     batch = clean.shape[0]
     lit = surround_of(clean, generator)
     light = to_linear(clean)
@@ -46,7 +46,7 @@ def surround_of(clean: Tensor, generator: torch.Generator) -> Tensor:
     radius = max(2, min(height, width) // integer(10, 24, generator))
     tone = guided(guide, guide, radius, uniform(0.002, 0.02, (batch, 1, 1, 1), generator))
     dark, bright = parted_tones(tone)
-    parting = torch.lerp(dark, bright, uniform(0.45, 0.85, (batch, 1, 1, 1), generator))
+    parting = torch.lerp(dark, bright, uniform(0.3, 0.85, (batch, 1, 1, 1), generator))
     spread = tone.std((2, 3), keepdim=True).clamp_min(0.03)
     height_in_frame = torch.linspace(0.5, -0.5, height, device=clean.device).view(1, 1, -1, 1)
     by_place = uniform(0, 0.9, (batch, 1, 1, 1), generator) * height_in_frame

@@ -58,7 +58,7 @@ TASKS: tuple[Task, ...] = (
         "dark subject, bright surround",
         "a photograph taken against the light",
         tone=True,
-        min_luma=0.25,
+        min_luma=0.32,
     ),
 )
 """What happens near the sensor first, what happens far from it, and to the light, last."""

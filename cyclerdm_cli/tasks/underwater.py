@@ -33,6 +33,11 @@ WATERS = tuple(tuple(-math.log(left) for left in row) for row in _LEFT_AFTER_A_M
 """Attenuation of red, green and blue a metre by Jerlov water type, clear ocean (I) to murky coast (9C)."""
 _MURKIEST = 7.2
 """Murkiest water drawn, as a place in the list: beyond it, where blue goes first, few pictures are taken."""
+MOST_VIVID = 3.5
+"""Casts are raised to a power up to this: where the white balance fails, cameras make them more vivid yet."""
+YELLOWEST = 0.9
+"""Dissolved organic matter adds up to this share to the attenuation of blue (Bricaud et al., Limnology and
+Oceanography 1981)."""
 NEAREST, FARTHEST = 0.5, 15.0
 """Distances between camera and scene, in metres."""
 
@@ -64,10 +69,15 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
 def drawn_waters(batch: int, generator: torch.Generator) -> Tensor:
     """Draw waters between the Jerlov types: attenuation a metre, (B, 3, 1, 1)."""
     waters = torch.tensor(WATERS, device=generator.device)
-    place = uniform(0, _MURKIEST, (batch,), generator)
+    place = (
+        _MURKIEST * uniform(0, 1, (batch,), generator) ** 0.7
+    )  # coasts more often: that is where people dive
     first = place.long()
     mixed = torch.lerp(waters[first], waters[first + 1], (place - first).unsqueeze(1))[:, :, None, None]
-    return mixed * uniform(0.92, 1.08, (batch, 3, 1, 1), generator)
+    # What plants leave behind swallows blue, however clear the water is otherwise: deep greens.
+    yellow = torch.ones_like(mixed)
+    yellow[:, 2:] += YELLOWEST * uniform(0, 1, (batch, 1, 1, 1), generator) ** 2
+    return mixed * yellow * uniform(0.92, 1.08, (batch, 3, 1, 1), generator)
 
 
 def drawn_distances(
@@ -99,7 +109,7 @@ def fallen_light(severity: Tensor, attenuation: Tensor, generator: torch.Generat
     lost = per_picture(0.15 + 2.6 * severity) * uniform(0.2, 1.2, (batch, 1, 1, 1), generator)
     left = torch.exp(-attenuation / attenuation[:, :1] * lost)
     left = left / left.amax(1, keepdim=True)
-    return left ** uniform(0.5, 1.6, (batch, 1, 1, 1), generator)
+    return left ** log_uniform(0.5, MOST_VIVID, (batch, 1, 1, 1), generator)
 
 
 def water_colour(attenuation: Tensor, sunlight: Tensor, generator: torch.Generator) -> Tensor:

@@ -94,7 +94,7 @@ class Batch(NamedTuple):
     thumbnail: Tensor
     """(B, 3, T, T): the whole degraded scene, of which the patch is a part."""
     mixture: Tensor
-    """(G, K): how much of each task trained is in the damage, of sum 1; a row for each turn of B / G patches."""
+    """(G, K): how much of each task of the network is in the damage, of sum 1; a row a turn of B / G patches."""
     time: Tensor
     """(B,) in (0, 1]: where between the clean picture (0) and the stage's start (1) the estimate lies."""
 
@@ -235,6 +235,7 @@ class BatchSource:
     """
 
     tasks: tuple[Task, ...]
+    """Those that have turns."""
     config: TrainingConfig
     photographs: Photographs | None = None
     """Clean ones, for the tasks that have a degradation."""
@@ -244,6 +245,13 @@ class BatchSource:
     rank: int = 0
     """Which of `world` processes this one is."""
     world: int = 1
+    known: tuple[str, ...] = ()
+    """Names of the tasks that the network knows; empty where they are those of `tasks`."""
+
+    @property
+    def table(self) -> tuple[str, ...]:
+        """Names of the tasks in the order of the network's task table."""
+        return self.known or tuple(task.name for task in self.tasks)
 
     def draw(self, iteration: int, share: float) -> Batch:
         """Cut, degrade and cut again: one batch of scenes * patches_per_scene patches.
@@ -299,8 +307,8 @@ class BatchSource:
         """Return clean and degraded scenes, (S, 3, side, side), their mask, (S, 1, ...), and mixture, (1, K)."""
         config, chance = self.config, torch.rand(2, generator=generator, device=self.device).tolist()
         count = config.scenes // config.turns
-        mixture = torch.zeros((1, len(self.tasks)), device=self.device)
-        mixture[0, self.tasks.index(task)] = 1
+        mixture = torch.zeros((1, len(self.table)), device=self.device)
+        mixture[0, self.table.index(task.name)] = 1
         folders = self.pairs.get(task.name, ())
         if folders and (self.photographs is None or not task.degrades or chance[0] < config.pair_share):
             pick = torch.randint(len(folders), (1,), generator=generator, device=self.device)
@@ -315,10 +323,10 @@ class BatchSource:
         second = self._second_of(task, generator) if chance[1] < config.mixture_share else None
         if second is not None:
             mixture = mixture / 2
-            mixture[0, self.tasks.index(second)] = 0.5
+            mixture[0, self.table.index(second.name)] = 0.5
         # Later ones in the catalogue happen farther from the sensor: haze before rain, rain before noise.
         for damage in sorted({task, second or task}, key=self.tasks.index, reverse=True):
-            severity = uniform(0, 1, (count,), generator)
+            severity = uniform(0, 1, (count,), generator) ** config.severity_power
             degraded, mask = degradation_of(damage)(degraded, severity, generator)
         return clean, degraded, torch.zeros_like(clean[:, :1]) if mask is None else mask, mixture
 

@@ -19,10 +19,27 @@ class Part(NamedTuple):
     """The rows of a parameter that belong to one task."""
 
     task: int
-    parameter: nn.Parameter
+    parameter: Tensor
     rows: slice
     values: Tensor
     """A view of those rows, which the optimiser changes in place."""
+
+
+class Parts(NamedTuple):
+    """A network's parameters, parted."""
+
+    own: list[Part]
+    shared: list[nn.Parameter]
+
+
+def parts_of(network: CompactNetwork) -> Parts:
+    """Part a network's parameters: each task's own are its convolutions and its row of the task table."""
+    owners = [module for module in network.modules() if isinstance(module, TaskConvolution)]
+    owned = [network.task_table.weight, *(value for module in owners for value in module.parameters())]
+    known = {id(parameter) for parameter in owned}
+    tasks = len(network.config.tasks)
+    own = [part for parameter in owned for part in _parts(parameter, tasks)]
+    return Parts(own, [value for value in network.parameters() if id(value) not in known])
 
 
 class TaskwiseAdamW:
@@ -32,12 +49,7 @@ class TaskwiseAdamW:
     """
 
     def __init__(self, network: CompactNetwork, config: TrainingConfig) -> None:
-        owners = [module for module in network.modules() if isinstance(module, TaskConvolution)]
-        owned = [parameter for module in owners for parameter in module.parameters()]
-        known = {id(parameter) for parameter in owned}
-        tasks = len(network.config.tasks)
-        self.parts = [part for parameter in owned for part in _parts(parameter, tasks)]
-        self.shared = [value for value in network.parameters() if id(value) not in known]
+        self.parts, self.shared = parts_of(network)
         groups = [
             {"params": [part.values for part in self.parts], "pace": 1.0},
             {"params": self.shared, "pace": config.shared_pace},
@@ -67,7 +79,7 @@ class TaskwiseAdamW:
         self.adam.load_state_dict(state)
 
 
-def _parts(parameter: nn.Parameter, tasks: int) -> list[Part]:
+def _parts(parameter: Tensor, tasks: int) -> list[Part]:
     size = len(parameter) // tasks
     rows = [slice(task * size, (task + 1) * size) for task in range(tasks)]
     return [Part(task, parameter, mine, parameter.detach()[mine]) for task, mine in enumerate(rows)]

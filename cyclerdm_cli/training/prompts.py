@@ -124,7 +124,7 @@ def learn_prompts(
         The prompts, frozen, and the share of pictures that they told right in the last fifth of the iterations.
     """
     torch.manual_seed(config.seed)
-    prompts = Prompts(model, name, len(source.tasks))
+    prompts = Prompts(model, name, len(source.table))
     optimizer = torch.optim.Adam([prompts.vectors], lr=5e-3)
     right: list[float] = []
     for iteration in range(config.prompt_iterations):
@@ -159,7 +159,7 @@ def prompt_loss(config: TrainingConfig, source: BatchSource, folder: Path) -> tu
     name = Path(config.clip.rpartition(":")[0]).name.removesuffix(".json")
     kept = folder / "prompts.pt"
     if kept.is_file():
-        prompts = Prompts(model, name, len(source.tasks))
+        prompts = Prompts(model, name, len(source.table))
         state = torch.load(kept, map_location=source.device, weights_only=True)
         if state["vectors"].shape == prompts.vectors.shape:
             prompts.vectors.data = state["vectors"]

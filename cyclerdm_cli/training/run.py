@@ -26,6 +26,7 @@ from cyclerdm_cli.training.data import (
     read_photographs,
 )
 from cyclerdm_cli.training.objective import Objective
+from cyclerdm_cli.training.optimizer import parts_of
 from cyclerdm_cli.training.processes import Processes
 from cyclerdm_cli.training.prompts import prompt_loss
 from cyclerdm_cli.training.records import RunLog, Sheet, draw_curves
@@ -154,7 +155,7 @@ def _perform(
     going_on = processes.leads and again and _has_own_checkpoint(run.out)
     resume = run.resume or processes.any_of(going_on, engine.device)
     network = start_network(run).to(engine.device)
-    source = read_source(run, found, engine.device, processes)
+    source = read_source(run, network.config.tasks, found, engine.device, processes)
     held = read_held(run, found, engine.device)
     if processes.leads:
         say(f"{found}; {engine}")
@@ -195,7 +196,7 @@ def _perform(
         resume=resume, stopped=stopped, report=write_down, examine=examine,
     )  # fmt: skip
     header = Header(
-        architecture="compact", config=network.config.to_json(), tasks=run.recipe.tasks, licence=run.licence,
+        architecture="compact", config=network.config.to_json(), tasks=network.config.tasks, licence=run.licence,
         training_data=run.data_note or str(found), created=datetime.now(UTC).date().isoformat(),
         training=asdict(run.recipe),
     )  # fmt: skip
@@ -216,7 +217,13 @@ def _has_own_checkpoint(out: Path) -> bool:
 
 
 def start_network(run: Run) -> CompactNetwork:
-    """Build the network, new or from `run.init`. Raises WeightsError where that is of other tasks or kind."""
+    """Build the network, new or from `run.init`.
+
+    Weights that know more tasks than are to be trained keep them, as they are: what all tasks share rests.
+
+    Raises:
+        WeightsError: the weights do not know a task, or are of another kind.
+    """
     torch.manual_seed(run.recipe.seed)
     config = CompactConfig(run.recipe.tasks, tuple(task.name for task in run.tasks if task.tone))
     if run.init is None:
@@ -226,15 +233,21 @@ def start_network(run: Run) -> CompactNetwork:
     if header.architecture != "compact":
         raise WeightsError(f"{path}: --init needs compact weights, these are {header.architecture}")
     config = CompactConfig.from_json(header.config)
-    if config.tasks != run.recipe.tasks:
-        raise WeightsError(f"{path}: made for {', '.join(config.tasks)}", hint="train the same tasks")
+    for name in run.recipe.tasks:
+        if name not in config.tasks:
+            raise WeightsError(f"{path}: does not know {name}", hint=f"it knows {', '.join(config.tasks)}")
     network = CompactNetwork(config)
     fill(network, path)
+    if set(run.recipe.tasks) < set(config.tasks):
+        for shared in parts_of(network).shared:
+            shared.requires_grad_(False)
     return network
 
 
-def read_source(run: Run, found: DataFound, device: torch.device, processes: Processes) -> BatchSource:
-    """Decode what is learned from."""
+def read_source(
+    run: Run, table: tuple[str, ...], found: DataFound, device: torch.device, processes: Processes
+) -> BatchSource:
+    """Decode what is learned from; `table` names the tasks of the network."""
     scene = run.recipe.scene
     return BatchSource(
         run.tasks,
@@ -244,6 +257,7 @@ def read_source(run: Run, found: DataFound, device: torch.device, processes: Pro
         device,
         processes.rank,
         processes.world,
+        table,
     )
 
 
@@ -266,8 +280,8 @@ def estimate(run: Run, found: DataFound) -> dict[str, Any]:
     few = DataFound(
         found.photographs[:8], {task: (rows[0][:4],) for task, rows in found.pairs.items()}, (), {}
     )
-    source = read_source(run, few, engine.device, Processes())
     network, objective = start_network(run).to(engine.device), Objective(run.recipe.weights)
+    source = read_source(run, network.config.tasks, few, engine.device, Processes())
     times, patches = [], 0
     for iteration in range(3):
         begun = time.monotonic()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from cyclerdm_cli.tasks.camera import gaussian_blur
 from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task
 from cyclerdm_cli.tasks.degradation import degradation_of
 from cyclerdm_cli.tasks.draw import normal, uniform
@@ -36,12 +37,15 @@ MIXTURES: tuple[tuple[str, str], ...] = (
 CLEAN_SHARE, PAIR_SHARE, KNOWN_PAIRS = 0.25, 0.28, 0.6
 TWICE = ("derain", "raindrop", "deblur", "backlight")
 """Tasks that come up twice as often alone: what they look like is learned last."""
-LEAST_SEVERITY = 0.2
+LEAST_SEVERITY = {"denoise": 0.05, "underwater": 0.12, "low-light": 0.12}
+LEAST_OF_OTHERS = 0.2
 """Fainter damage is left out: it is called neither damaged nor clean."""
 SCENES = (192, 256, 320, 384)
 """Sides in pixels of the scenes that are degraded."""
 FINEST_GRAIN = 1.6 / 255
 """Standard deviation of noise that a clean photograph may have."""
+SOFTEST = 0.8
+"""Sigma in pixels of the softness that a clean photograph may have: lenses and cameras differ."""
 SHRUNK, COMPRESSED = 0.3, 0.3
 """Shares of the scenes that are shrunk after the damage, and compressed, as pictures on the way to people are."""
 
@@ -124,7 +128,9 @@ class SightingSource(Dataset[Sightings]):
 def _damaged(clean: Tensor, names: Sequence[str], generator: torch.Generator) -> NDArray[np.uint8]:
     """Degrade one scene, (1, 3, H, W) in [0, 1], by all that is named: (H, W, 3)."""
     tasks = [find_task(name) for name in names if name != "clean"]
-    severity = uniform(LEAST_SEVERITY, 1, (len(tasks), 1), generator)
+    least = torch.tensor([LEAST_SEVERITY.get(task.name, LEAST_OF_OTHERS) for task in tasks]).view(-1, 1)
+    # Towards the faint end: what is strong is seen at once, and pictures that people take are damaged a little.
+    severity = least + (1 - least) * uniform(0, 1, (len(tasks), 1), generator) ** 1.5
     degraded = damage(clean, tasks, severity, generator)[0]
     return (degraded.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
 
@@ -143,7 +149,7 @@ def drawn_names(random: Random) -> tuple[str, ...]:
 
 
 def _varied(clean: Tensor, random: Random, generator: torch.Generator) -> Tensor:
-    """Vary light, scale and grain of a photograph a little: not every dark, tinted or grainy one is damaged."""
+    """Vary light, scale, softness and grain of a photograph a little: not each dark or soft one is damaged."""
     if random.random() < 1 / 3:
         clean = (
             clean ** math.exp(random.uniform(-0.25, 0.25)) * uniform(0.94, 1.06, (1, 3, 1, 1), generator)
@@ -151,6 +157,8 @@ def _varied(clean: Tensor, random: Random, generator: torch.Generator) -> Tensor
     if random.random() < 1 / 2:
         side = round(clean.shape[-1] * random.uniform(0.6, 0.99))
         clean = F.interpolate(clean, (side, side), mode="bilinear", antialias=True, align_corners=False)
+    if random.random() < 1 / 3:
+        clean = gaussian_blur(clean, torch.tensor([random.uniform(0.2, SOFTEST)]))
     if random.random() < 1 / 3:
         grain = random.uniform(0, FINEST_GRAIN) * normal(tuple(clean.shape), generator)
         clean = (clean + grain).clamp(0, 1)

@@ -6,6 +6,7 @@ import copy
 
 import torch
 from tiny import TINY
+from torch import nn
 
 from cyclerdm_cli.cycle.compact import CompactNetwork, TaskConvolution
 from cyclerdm_cli.training.configuration import TrainingConfig
@@ -28,15 +29,15 @@ def stepped(present: list[bool], steps: int = 1, **recipe: float) -> tuple[Compa
 
 
 def moved_tasks(before: CompactNetwork, after: CompactNetwork) -> set[tuple[bool, ...]]:
-    """Return, for each of the networks' own convolutions, of which tasks it moved."""
-    pairs = zip(before.modules(), after.modules(), strict=True)
+    """Return, for each of the networks' own parts, of which tasks it moved."""
+    owners = [(before.task_table, after.task_table), *zip(before.modules(), after.modules(), strict=True)]
     return {
         tuple(
             not torch.equal(a, b)
             for a, b in zip(old.weight.chunk(TASKS), new.weight.chunk(TASKS), strict=True)
         )
-        for old, new in pairs
-        if isinstance(old, TaskConvolution) and isinstance(new, TaskConvolution)
+        for old, new in owners
+        if isinstance(old, TaskConvolution | nn.Embedding) and len(old.weight) >= TASKS
     }
 
 
@@ -53,10 +54,10 @@ def test_a_task_learned_for_the_first_time_moves_by_the_learning_rate() -> None:
 
 def test_what_all_tasks_share_moves_at_its_own_pace() -> None:
     before, after = stepped([True] * TASKS, shared_pace=0.25, weight_decay=0.0)
-    old, new = (network.task_table.weight for network in (before, after))
+    old, new = (network.stage_table.weight for network in (before, after))
     torch.testing.assert_close((new - old).abs(), torch.full_like(old, 2.5e-3), atol=1e-4, rtol=0)
     before, after = stepped([True] * TASKS, shared_pace=0.0)
-    assert torch.equal(before.task_table.weight, after.task_table.weight)
+    assert torch.equal(before.stage_table.weight, after.stage_table.weight)
 
 
 def test_a_checkpoint_brings_back_the_averages() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import TINY
+from tiny import TINY, tiny_network
 from typer.testing import CliRunner
 
 from cyclerdm_cli.app import app
@@ -22,7 +23,8 @@ from cyclerdm_cli.training.configuration import TrainingConfig
 from cyclerdm_cli.training.data import BatchSource, Photographs, pictures_in, read_photographs
 from cyclerdm_cli.training.trainer import train
 from cyclerdm_cli.training.validation import Held, psnr, validate
-from cyclerdm_cli.weights.file import read_header
+from cyclerdm_cli.weights.file import Header, read_header, write_weights
+from cyclerdm_cli.weights.loading import fill
 
 CPU = torch.device("cpu")
 SMALL = TrainingConfig(
@@ -180,6 +182,53 @@ def test_the_command_makes_weights_that_restore_takes(folder: Path, tmp_path: Pa
     result = CliRunner().invoke(app, [str(word) for word in restore])
     assert result.exit_code == 0, result.stderr
     assert Image.open(tmp_path / "out.png").size == (170, 150)
+
+
+def test_weights_that_know_more_keep_it_where_one_task_is_trained(folder: Path, tmp_path: Path) -> None:
+    before = tiny_network()
+    header = Header("compact", TINY.to_json(), TINY.tasks, "CC0-1.0", "nothing", "2026-01-01", {})
+    write_weights(tmp_path / "first.safetensors", before.state_dict(), header)
+    words = ["train", "--data", folder, "--task", "deblur", "--init", tmp_path / "first.safetensors", "--scene", 64,
+             "--iterations", 3, "--warm-up", 1, "--patches", 32, "--out", tmp_path / "run",
+             "--device", "cpu"]  # fmt: skip
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == 0, result.stderr
+    weights = Path(result.stdout.strip())
+    assert read_header(weights).tasks == TINY.tasks
+    after = tiny_network(1)
+    fill(after, weights)
+    old, new = (network.state_dict() for network in (before, after))
+    deblur, moved = TINY.tasks.index("deblur"), set()
+    for name, value in old.items():
+        rows = value.half().float() != new[name]
+        if rows.any():
+            moved.add(name)
+            assert len(rows) % len(TINY.tasks) == 0, name  # each task's own, and deblur's alone
+            assert [bool(part.any()) for part in rows.chunk(len(TINY.tasks))].index(True) == deblur
+            assert sum(bool(part.any()) for part in rows.chunk(len(TINY.tasks))) == 1
+    assert {"task_table.weight", "heads.0.weight", "tails.0.weight"} <= moved
+
+    words[words.index("deblur")] = "moire"
+    words[2] = f"moire={pairs_below(tmp_path, folder)}"
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == 4
+    assert "does not know moire" in result.stderr
+
+
+def pairs_below(place: Path, folder: Path) -> Path:
+    """Return a folder of pairs, each picture with itself."""
+    for side in ("lq", "gt"):
+        shutil.copytree(folder, place / "pairs" / side)
+    return place / "pairs"
+
+
+def test_a_power_above_one_makes_damage_milder(photographs: Photographs) -> None:
+    recipe = dataclasses.replace(SMALL, tasks=("denoise",), scenes=16, clean_share=0.0)
+    strong, mild = (
+        source(photographs, dataclasses.replace(recipe, severity_power=power)).draw(0, 0.0)
+        for power in (0.5, 4)
+    )
+    assert (mild.degraded - mild.clean).square().mean() < (strong.degraded - strong.clean).square().mean() / 2
 
 
 def test_an_unknown_key_in_a_recipe_is_named(folder: Path, tmp_path: Path) -> None:
