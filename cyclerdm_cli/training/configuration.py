@@ -74,9 +74,6 @@ class TrainingConfig:
     """Share of scenes that stay clean."""
     mixture_share: float = 0.03
     """Share of turns with two damages, one upon the other, to be undone at once."""
-    severity_power: float = 1.0
-    """Severities are uniform in [0, 1] to this power. Above 1 mild damage comes more often, of which a network that
-    can do little yet learns more."""
     pair_share: float = 0.5
     """Share of a task's turns that are from pairs, where there are pairs and a degradation."""
     learning_rate: float = 1.5e-3
@@ -128,7 +125,6 @@ class TrainingConfig:
             ("patches_per_scene", self.patches_per_scene, self.patches_per_scene >= 1, "1 or more"),
             ("tasks_per_batch", self.tasks_per_batch, self.tasks_per_batch >= 1, "1 or more"),
             ("mixture_share", self.mixture_share, 0 <= self.mixture_share <= 1, "0 to 1"),
-            ("severity_power", self.severity_power, 0 < self.severity_power <= 8, "above 0, up to 8"),
             ("pair_share", self.pair_share, 0 <= self.pair_share <= 1, "0 to 1"),
             ("clean_share", self.clean_share, 0 <= self.clean_share < 1, "0 up to 1"),
             ("learning_rate", self.learning_rate, 0 < self.learning_rate < 1, "above 0, below 1"),

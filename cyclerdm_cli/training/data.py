@@ -326,7 +326,7 @@ class BatchSource:
             mixture[0, self.table.index(second.name)] = 0.5
         # Later ones in the catalogue happen farther from the sensor: haze before rain, rain before noise.
         for damage in sorted({task, second or task}, key=self.tasks.index, reverse=True):
-            severity = uniform(0, 1, (count,), generator) ** config.severity_power
+            severity = uniform(0, 1, (count,), generator)
             degraded, mask = degradation_of(damage)(degraded, severity, generator)
         return clean, degraded, torch.zeros_like(clean[:, :1]) if mask is None else mask, mixture
 

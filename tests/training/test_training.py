@@ -222,15 +222,6 @@ def pairs_below(place: Path, folder: Path) -> Path:
     return place / "pairs"
 
 
-def test_a_power_above_one_makes_damage_milder(photographs: Photographs) -> None:
-    recipe = dataclasses.replace(SMALL, tasks=("denoise",), scenes=16, clean_share=0.0)
-    strong, mild = (
-        source(photographs, dataclasses.replace(recipe, severity_power=power)).draw(0, 0.0)
-        for power in (0.5, 4)
-    )
-    assert (mild.degraded - mild.clean).square().mean() < (strong.degraded - strong.clean).square().mean() / 2
-
-
 def test_an_unknown_key_in_a_recipe_is_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text("learning_rat = 1e-3\n")
     result = CliRunner().invoke(
