@@ -285,7 +285,7 @@ def learn(
     memory, source = Memory(config.memory), SightingSource(photographs, seed=config.seed)
     last = saved = time.monotonic()
     sums: dict[str, float] = {}
-    for seen in _handfuls(source, progress.handfuls, config.workers):
+    for seen in _handfuls(source, progress.handfuls, config.workers, stopped):
         memory.keep(seen)
         progress.handfuls += 1
         for _ in range(config.steps_per_handful if len(memory) >= FIRST_MEMORY else 0):
@@ -303,14 +303,19 @@ def learn(
         if now - saved > CHECKPOINT_EVERY:
             _save(recogniser, folder)
             saved = now
+    _save(recogniser, folder)
 
 
-def _handfuls(source: SightingSource, first: int, workers: int) -> Iterator[Sightings]:
-    """Yield handfuls without end, drawn ahead in other processes, in order."""
-
-    yield from DataLoader(
-        source, batch_size=None, sampler=count(first), num_workers=workers, prefetch_factor=4
-    )
+def _handfuls(
+    source: SightingSource, first: int, workers: int, stopped: Callable[[], bool]
+) -> Iterator[Sightings]:
+    """Yield handfuls without end, drawn ahead in other processes, in order. They end where it was stopped."""
+    loader = DataLoader(source, batch_size=None, sampler=count(first), num_workers=workers, prefetch_factor=4)
+    try:
+        yield from loader
+    except RuntimeError:
+        if not stopped():  # who stops a group of processes stops those as well
+            raise
 
 
 def _log(progress: Progress, sums: dict[str, float], folder: Path, say: Callable[[str], None]) -> None:

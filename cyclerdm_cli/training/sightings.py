@@ -37,14 +37,14 @@ MIXTURES: tuple[tuple[str, str], ...] = (
 CLEAN_SHARE, PAIR_SHARE, KNOWN_PAIRS = 0.25, 0.28, 0.6
 TWICE = ("derain", "raindrop", "deblur", "backlight")
 """Tasks that come up twice as often alone: what they look like is learned last."""
-LEAST_SEVERITY = {"denoise": 0.05, "underwater": 0.12, "low-light": 0.12}
+LEAST_SEVERITY = {"denoise": 0.05, "deblur": 0.3, "low-light": 0.12, "underwater": 0.16}
 LEAST_OF_OTHERS = 0.2
 """Fainter damage is left out: it is called neither damaged nor clean."""
 SCENES = (192, 256, 320, 384)
 """Sides in pixels of the scenes that are degraded."""
 FINEST_GRAIN = 1.6 / 255
 """Standard deviation of noise that a clean photograph may have."""
-SOFTEST = 0.8
+SOFTEST = 1.0
 """Sigma in pixels of the softness that a clean photograph may have: lenses and cameras differ."""
 SHRUNK, COMPRESSED = 0.3, 0.3
 """Shares of the scenes that are shrunk after the damage, and compressed, as pictures on the way to people are."""
@@ -95,10 +95,12 @@ class SightingSource(Dataset[Sightings]):
 
     @cached_property
     def _suitable(self) -> dict[str, Tensor]:
-        """For each task, which photographs can teach it: (P,) bool."""
+        """For each of NAMES, which photographs can teach it: (P,) bool."""
         found = {task.name: torch.zeros(len(self.photographs.sides), dtype=torch.bool) for task in TASKS}
         for task in TASKS:
             found[task.name][self.photographs.suitable(task)] = True
+        # Nobody can tell a night from a picture too dark, or mist from haze: neither is an example of a clean one.
+        found["clean"] = found["low-light"] & found["dehaze"]
         return found
 
     def __getitem__(self, number: int) -> Sightings:
@@ -121,7 +123,7 @@ class SightingSource(Dataset[Sightings]):
         """Draw damages that the photograph can teach: a dark one, say, is no example of a bright one darkened."""
         while True:
             names = drawn_names(random)
-            if all(bool(self._suitable[name][photograph]) for name in names if name != "clean"):
+            if all(bool(self._suitable[name][photograph]) for name in names):
                 return names
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import Dataset
 from typer.testing import CliRunner
 
 from cyclerdm_cli.app import app
@@ -99,6 +103,33 @@ def test_a_run_writes_a_file_that_loads_and_resumes(
     assert resumed.exit_code == 0, resumed.stderr
     kept = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
     assert kept["progress"]["iteration"] == 3
+
+
+class Stopped(Dataset[int]):
+    """Gives one number, then its process is stopped from outside."""
+
+    def __getitem__(self, number: int) -> int:
+        if number:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return number
+
+
+def test_a_helper_that_is_stopped_with_the_run_is_no_fault() -> None:
+    source: Any = Stopped()
+    assert list(training._handfuls(source, 0, 1, lambda: True)) in ([0], [])
+    with pytest.raises(RuntimeError, match="worker"):
+        list(training._handfuls(source, 0, 1, lambda: False))
+
+
+def test_neither_night_nor_mist_is_an_example_of_a_clean_picture(tmp_path: Path) -> None:
+    for name, grey, spread in (("day", 120, 100), ("night", 25, 20), ("mist", 200, 20)):
+        noise = np.random.default_rng(0).normal(grey, spread, (220, 220, 1)).clip(0, 255)
+        Image.fromarray(noise.astype(np.uint8).repeat(3, 2)).save(tmp_path / f"{name}.png")
+    photographs = read_photographs(pictures_in(tmp_path), 192, CPU)
+    clean = SightingSource(photographs)._suitable["clean"]
+    assert dict(zip(("day", "mist", "night"), clean.tolist(), strict=True)) == {
+        "day": True, "mist": False, "night": False,
+    }  # fmt: skip
 
 
 def test_a_dry_run_says_what_it_would_do_and_other_fields_are_refused(folder: Path, tmp_path: Path) -> None:
