@@ -152,5 +152,5 @@ def _in_turn(restore: Restore, pixels: Pixels, names: Sequence[str]) -> Pixels:
 
 def order_of(answers: Iterable[str]) -> list[str]:
     """Sort answers as the catalogue does: tasks, clean, unsure."""
-    every = [*(task.name for task in TASKS), "clean", UNSURE]
-    return [name for name in every if name in set(answers)]
+    given = set(answers)
+    return [name for name in (*(task.name for task in TASKS), "clean", UNSURE) if name in given]

@@ -31,11 +31,13 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
     white = clean + per_picture(severity * HEAVIEST_SIGMA) * normal(tuple(clean.shape), generator)
     kind = uniform(0, 1, (batch, 1, 1, 1), generator)
     noisy = torch.where(
-        kind < 0.55,
+        kind < 0.5,
         white,
-        torch.where(kind < 0.8, _sensor(clean, severity, generator), _correlated(clean, severity, generator)),
+        torch.where(
+            kind < 0.75, _sensor(clean, severity, generator), _correlated(clean, severity, generator)
+        ),
     )
-    return Degraded(torch.where(kind < 0.55, quantise(noisy), stored(noisy, 50, 0.4, generator)))
+    return Degraded(torch.where(kind < 0.5, quantise(noisy), stored(noisy, 50, 0.4, generator)))
 
 
 def _sensor(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Tensor:
@@ -47,14 +49,27 @@ def _sensor(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Tens
 
 
 def _correlated(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Tensor:
-    """Blotches: noise smoothed by demosaicing and resizing, with colour channels that move together."""
+    """Grain and blotches: what demosaicing, a camera's own denoiser and resizing leave of noise.
+
+    Grain of about a pixel and blotches of several, whose colour channels move together, as cameras of many
+    makers were measured to leave them; faint as often as strong.
+    """
     batch = clean.shape[0]
-    noise = normal(tuple(clean.shape), generator)
-    grey = normal((batch, 1, *clean.shape[2:]), generator)
-    shared = uniform(0, 1, (batch, 1, 1, 1), generator)
-    noise = shared.sqrt() * grey + (1 - shared).sqrt() * noise
-    noise = gaussian_blur(noise, uniform(0.4, 1.6, (batch,), generator))
-    noise = noise / noise.std((1, 2, 3), keepdim=True)
+    grain = _grain(clean, uniform(0.4, 1.4, (batch,), generator), generator)
+    blotches = _grain(clean, log_uniform(1.5, 6, (batch,), generator), generator)
+    coarse = uniform(0, 0.5, (batch, 1, 1, 1), generator)
+    noise = (1 - coarse).sqrt() * grain + coarse.sqrt() * blotches
     # After the tone curve noise is stronger in the darker half of the scale.
     shadows = 1 - uniform(0, 0.7, (batch, 1, 1, 1), generator) * clean.mean(1, keepdim=True)
-    return clean + per_picture(severity * HEAVIEST_SIGMA * 0.6) * shadows * noise
+    strength = severity * HEAVIEST_SIGMA * log_uniform(0.06, 0.6, (batch,), generator)
+    return clean + per_picture(strength) * shadows * noise
+
+
+def _grain(clean: Tensor, size: Tensor, generator: torch.Generator) -> Tensor:
+    """Noise of variance 1, blurred by a Gaussian of `size` (B,) pixels, its channels alike by chance."""
+    batch = clean.shape[0]
+    grey = normal((batch, 1, *clean.shape[2:]), generator)
+    shared = uniform(0, 1, (batch, 1, 1, 1), generator)
+    noise = shared.sqrt() * grey + (1 - shared).sqrt() * normal(tuple(clean.shape), generator)
+    noise = gaussian_blur(noise, size)
+    return noise / noise.std((1, 2, 3), keepdim=True)

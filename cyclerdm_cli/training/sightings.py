@@ -35,9 +35,9 @@ MIXTURES: tuple[tuple[str, str], ...] = (
 )
 """Damages that come together, each as it is undone: what happened last, first."""
 CLEAN_SHARE, PAIR_SHARE, KNOWN_PAIRS = 0.25, 0.28, 0.6
-TWICE = ("derain", "raindrop", "deblur", "backlight")
+TWICE = ("denoise", "derain", "desnow", "raindrop", "deblur", "low-light", "backlight")
 """Tasks that come up twice as often alone: what they look like is learned last."""
-LEAST_SEVERITY = {"denoise": 0.05, "deblur": 0.3, "low-light": 0.12, "underwater": 0.16}
+LEAST_SEVERITY = {"denoise": 0.05, "deblur": 0.3, "underwater": 0.16}
 LEAST_OF_OTHERS = 0.2
 """Fainter damage is left out: it is called neither damaged nor clean."""
 SCENES = (192, 256, 320, 384)
