@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Protocol
 
 from cyclerdm_cli.benchmark.cost import PeakMemory, gmac, machine, parameters
 from cyclerdm_cli.benchmark.testsets import Case, Loaded, Pixels, TestSet, read_pixels
+from cyclerdm_cli.cycle.cycle import STAGES
 from cyclerdm_cli.errors import DataError, PictureError, UsageError
 from cyclerdm_cli.pictures.formats import BY_EXTENSION
 from cyclerdm_cli.pictures.reading import read_bytes
@@ -76,10 +77,11 @@ class NetworkCandidate:
         facts: dict[str, str | int | float] = {
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "parameters": parameters(network),
-            "gmac": round(gmac(network, header.tasks[0], options.steps), DECIMALS),
+            "gmac": round(gmac(network, header.tasks[0], options.steps, options.stages), DECIMALS),
         }
         chosen = {
             "steps": options.steps or None,
+            "stages": options.stages if options.stages < STAGES else None,
             "tile": options.tile,
             "overlap": options.overlap,
             "seed": options.seed,
@@ -93,7 +95,7 @@ class NetworkCandidate:
 
     def identity(self, testset: TestSet, case: Case) -> str:
         """Name weights and settings."""
-        setting, keep = self.setting, ("sha256", "steps", "tile", "overlap", "seed")
+        setting, keep = self.setting, ("sha256", "steps", "stages", "tile", "overlap", "seed")
         return " ".join(
             [setting.device, setting.precision, *(f"{key}={setting.facts.get(key)}" for key in keep)]
         )
@@ -175,6 +177,7 @@ class Choice:
     devices: Sequence[str] = ("auto",)
     precisions: Sequence[str] = ("auto",)
     steps: Sequence[int] = (0,)
+    stages: Sequence[int] = (STAGES,)
     options: RestoreOptions = field(default_factory=RestoreOptions)
     outputs: Sequence[str] = ()
     """Folders of results, each FOLDER or NAME=FOLDER."""
@@ -189,8 +192,8 @@ def networks(choice: Choice) -> list[NetworkCandidate]:
     found = []
     names = [weights.name for weights in choice.weights]
     several = {name for name in names if names.count(name) > 1}
-    for weights, device, precision, steps in product(
-        choice.weights, choice.devices, choice.precisions, choice.steps
+    for weights, device, precision, steps, stages in product(
+        choice.weights, choice.devices, choice.precisions, choice.steps, choice.stages
     ):
         name, path = weights.name, weights.path
         engine = choose_engine(device, precision, weights.precisions)
@@ -199,10 +202,9 @@ def networks(choice: Choice) -> list[NetworkCandidate]:
             str(engine.device) if len(choice.devices) > 1 else "",
             precision if len(choice.precisions) > 1 else "",
             f"{steps or 'own'} steps" if len(choice.steps) > 1 else "",
+            f"{stages} of {STAGES} stages" if len(choice.stages) > 1 else "",
         ]
-        options = RestoreOptions(
-            choice.options.tile, choice.options.overlap, choice.options.batch, steps, seed=choice.options.seed
-        )
+        options = replace(choice.options, steps=steps, stages=stages)
         found.append(NetworkCandidate(" ".join(filter(None, words)), name, path, engine, options))
     settings = [candidate.setting.name for candidate in found]
     if len(set(settings)) < len(settings):

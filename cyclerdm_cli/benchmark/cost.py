@@ -14,7 +14,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cyclerdm_cli.cycle.cycle import THUMBNAIL, cycle
+from cyclerdm_cli.cycle.cycle import STAGES, THUMBNAIL, cycle
+from cyclerdm_cli.cycle.shorter import first
 
 SIDE = 256
 """Pixels a side of the square for which the field counts arithmetic."""
@@ -27,25 +28,26 @@ def parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def gmac(network: nn.Module, task: str, steps: int) -> float:
-    """Return the multiply-accumulates of the whole cycle on 256 x 256 pixels, in units of 10^9.
+def gmac(network: nn.Module, task: str, steps: int, stages: int = STAGES) -> float:
+    """Return the multiply-accumulates of the cycle on 256 x 256 pixels, in units of 10^9.
 
-    Counted by torch in convolutions, matrix products and attention, all evaluations of all stages included; by
-    shapes alone where the network lets us, since the authors' takes a minute for one such square on a CPU.
+    Counted by torch in convolutions, matrix products and attention, all evaluations of the first `stages` stages
+    included; by shapes alone where the network lets us, since the authors' takes a minute for one such square on a
+    CPU.
     """
     try:
-        return _count(copy.deepcopy(network).to("meta"), task, steps)
+        return _count(copy.deepcopy(network).to("meta"), task, steps, stages)
     except (RuntimeError, NotImplementedError):  # it looks at values on its way
-        return _count(network, task, steps)
+        return _count(network, task, steps, stages)
 
 
-def _count(network: nn.Module, task: str, steps: int) -> float:
+def _count(network: nn.Module, task: str, steps: int, count: int) -> float:
     device = next(network.parameters()).device
     picture = torch.zeros(1, 3, SIDE, SIDE, device=device)
     thumbnail = torch.zeros(1, 3, THUMBNAIL, THUMBNAIL, device=device)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         stages = network.bind(task, thumbnail, torch.zeros_like(picture[:, :1]), steps, torch.Generator())  # type: ignore[operator]
-        cycle(stages, picture)
+        cycle(first(stages, count), picture)
     return counter.get_total_flops() / 2 / 1e9
 
 

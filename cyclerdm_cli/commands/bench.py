@@ -162,6 +162,16 @@ def _add_measuring(bench: typer.Typer) -> None:
                 help="Network evaluations a stage; 0: the weights' own number. May be repeated.",
             ),
         ] = None,
+        stages: Annotated[
+            list[int] | None,
+            typer.Option(
+                "--stages",
+                min=1,
+                max=3,
+                rich_help_panel=COMPARED,
+                help="How many of the three stages to run. May be repeated.",
+            ),
+        ] = None,
         outputs: Annotated[
             list[str] | None,
             typer.Option(
@@ -227,7 +237,8 @@ def _add_measuring(bench: typer.Typer) -> None:
         asked = Asked(
             datasets=names_in(dataset or []), data_root=data_root, lq=lq or [], gt=gt or [], tasks=task or [],
             limit=limit, crop=crop, metrics=metrics, weights=weights or [], devices=device or ["auto"],
-            precisions=precision or ["auto"], steps=steps or [0], outputs=outputs or [], reference=reference,
+            precisions=precision or ["auto"], steps=steps or [0], stages=stages or [3],
+            outputs=outputs or [], reference=reference,
             no_weights=no_weights, tile=read_tile(tile), overlap=overlap, batch=batch, seed=seed,
             cluster=cluster, actors=actors, offline=offline, json=json, csv=csv, report=report, save=save,
             resume=resume, quiet=quiet,

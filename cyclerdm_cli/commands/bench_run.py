@@ -48,6 +48,7 @@ class Asked:
     devices: list[str]
     precisions: list[str]
     steps: list[int]
+    stages: list[int]
     outputs: list[str]
     reference: bool
     no_weights: bool
@@ -197,7 +198,7 @@ class Asked:
         elif all(testset.measured == "none" for testset in sets) and not judges.without_reference:
             say(f"nothing can be measured without reference pictures: {judges.absent['niqe']}")
         choice = Choice(
-            [] if self.no_weights else self._located(), self.devices, self.precisions, self.steps,
+            [] if self.no_weights else self._located(), self.devices, self.precisions, self.steps, self.stages,
             RestoreOptions(self.tile, self.overlap, self.batch, seed=self.seed), self.outputs,
         )  # fmt: skip
         if self.cluster is None:

@@ -131,6 +131,16 @@ def add_to(app: typer.Typer, command: Command) -> None:
                 help="Network evaluations a stage; 0: the weights' own number.",
             ),
         ] = 0,
+        stages: Annotated[
+            int,
+            typer.Option(
+                "--stages",
+                min=1,
+                max=3,
+                rich_help_panel=WORK,
+                help="How many of the three stages to run; the first takes less than half of the time.",
+            ),
+        ] = 3,
         seed: Seed = 0,
         weights: Annotated[
             str | None,
@@ -266,7 +276,7 @@ def add_to(app: typer.Typer, command: Command) -> None:
             mask=mask, overwrite=overwrite, skip_existing=skip_existing, compare=compare, frame=frame,
             limit_pixels=limit_pixels, jobs=jobs, piped=sys.stdin.buffer.read() if piped else b"",
         )  # fmt: skip
-        options = RestoreOptions(read_tile(tile), overlap, batch, steps, strength, seed, limit)
+        options = RestoreOptions(read_tile(tile), overlap, batch, steps, strength, seed, limit, stages)
         if dry_run:
             run.describe(files, options)
         else:

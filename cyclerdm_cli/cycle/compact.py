@@ -21,12 +21,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclerdm_cli.cycle.configuration import configuration_from_json
-from cyclerdm_cli.cycle.cycle import THUMBNAIL
+from cyclerdm_cli.cycle.cycle import STAGES, THUMBNAIL
 from cyclerdm_cli.cycle.sampler import restoring_steps
 from cyclerdm_cli.cycle.wavelet import Wavelet
 from cyclerdm_cli.errors import WeightsError
 
-STAGES = 3
 LEAK = 0.1
 """Slope of the rectifier below 0."""
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cyclerdm_cli.cycle.wavelet import Wavelet
 
+STAGES = 3
 THUMBNAIL = 32
 """Side of the thumbnail that stands for a whole picture."""
 

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cyclerdm_cli.cycle.cycle import THUMBNAIL, Network, cycle
+from cyclerdm_cli.cycle.cycle import STAGES, THUMBNAIL, Network, cycle
+from cyclerdm_cli.cycle.shorter import first
 from cyclerdm_cli.errors import DeviceError, PictureError, UsageError
 from cyclerdm_cli.restoring.device import Engine
 from cyclerdm_cli.restoring.memory import MemoryModel, Room, in_words, model_of
@@ -44,6 +45,8 @@ class RestoreOptions:
     seed: int = 0
     memory: int | None = None
     """Bytes to stay within: the process's, or those of a graphics card with memory of its own."""
+    stages: int = STAGES
+    """How many of the three stages are run."""
 
 
 class Restorer:
@@ -345,7 +348,7 @@ class Restorer:
                 torch.autocast(place.type, precision, enabled=precision != torch.float32),
             ):
                 stages = self._bound.bind(task, summary, missing, self.options.steps, generator)
-                return cycle(stages, degraded).restored
+                return cycle(first(stages, self.options.stages), degraded).restored
         finally:
             if place != own:
                 self.network.to(own)

@@ -22,6 +22,9 @@ def test_a_small_network_is_counted_too_and_more_steps_cost_more() -> None:
     network = tiny_network()
     once, twice = gmac(network, "derain", 1), gmac(network, "derain", 2)
     assert 0.01 < once < twice < 2 * once  # the gain module runs once
+    first, second = (gmac(network, "derain", 1, stages) for stages in (1, 2))
+    assert second == pytest.approx(2 * first)
+    assert 2 * first < once < 3 * first  # stage 3 works at half of the size
 
 
 def test_parameters_are_counted_once() -> None:

@@ -119,6 +119,16 @@ def test_candidates_stand_side_by_side_over_the_same_pictures(
     assert set(found[1]["against"]["tiny fp32 1 steps"]) == {"psnr", "ssim", "psnr_y", "ssim_y"}
 
 
+def test_fewer_stages_cost_less_and_stand_beside(bench: list[str | Path], tmp_path: Path) -> None:
+    assert call(*bench, "--stages", "1", "--stages", "3", "--json", tmp_path / "r.json")[0] == 0
+    one, three = results(tmp_path / "r.json")
+    assert [one["name"], three["name"]] == ["tiny 1 of 3 stages", "tiny 3 of 3 stages"]
+    assert one["settings"]["gmac"] < three["settings"]["gmac"] / 2
+    assert one["settings"]["stages"] == 1
+    assert one["output"] != three["output"]
+    assert call(*bench, "--stages", "4")[0] == 2
+
+
 def test_what_cannot_be_measured_is_named_and_the_rest_scored(
     bench: list[str | Path], pairs: Path, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import torch
 
 from cyclerdm_cli.cycle.cycle import cycle
 from cyclerdm_cli.cycle.padding import padded
+from cyclerdm_cli.cycle.shorter import first
 from cyclerdm_cli.cycle.wavelet import Wavelet
 
 
@@ -73,3 +74,13 @@ def test_the_result_holds_every_stage_for_training() -> None:
     torch.testing.assert_close(result.normal, degraded + 0.75)
     torch.testing.assert_close(result.calibrated_low, low + 1)
     torch.testing.assert_close(result.gained_high, high / 2)
+
+
+@pytest.mark.parametrize("multiple", [1, 32])
+def test_the_first_stages_leave_what_the_others_would_change(multiple: int) -> None:
+    degraded = picture_of(17, 40)
+    noted = NotingStages({1: 0.1, 2: 0.2, 3: 0.4}, multiple, gain=0.5)
+    for count, added in ((1, 0.1), (2, 0.3)):
+        torch.testing.assert_close(cycle(first(noted, count), degraded).restored, degraded + added)
+    torch.testing.assert_close(cycle(first(noted, 3), degraded).restored, cycle(noted, degraded).restored)
+    assert [stage for stage, *_ in noted.given] == [1, 1, 2, 1, 2, 3, 1, 2, 3]

@@ -40,6 +40,16 @@ def test_a_network_that_changes_nothing_gives_the_same_bytes(photograph: np.ndar
     np.testing.assert_array_equal(result, photograph)
 
 
+def test_stages_that_are_not_run_change_nothing(photograph: np.ndarray) -> None:
+    network = tiny_network()
+    whole, one = restorer(network), restorer(network, stages=1)
+    assert (whole.restore(photograph, "derain") != one.restore(photograph, "derain")).any()
+    for layer in (*network.tails[1:], network.gain.layers[-1]):
+        layer.weight.zero_()
+        layer.bias.zero_()
+    np.testing.assert_array_equal(whole.restore(photograph, "derain"), one.restore(photograph, "derain"))
+
+
 def test_sixteen_bits_and_eight_bits_agree(photograph: np.ndarray) -> None:
     eight = restorer().restore(photograph, "dehaze")
     sixteen = restorer().restore(photograph.astype(np.uint16) * 257, "dehaze")
