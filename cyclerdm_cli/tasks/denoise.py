@@ -26,18 +26,18 @@ HEAVIEST_SIGMA = 75 / 255
 
 
 def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degraded:
-    """Add noise: white Gaussian (half of the pictures), of a sensor, or correlated; some compressed after."""
+    """Add noise: white Gaussian (two of five pictures), of a sensor, or correlated; some compressed after."""
     batch = clean.shape[0]
     white = clean + per_picture(severity * HEAVIEST_SIGMA) * normal(tuple(clean.shape), generator)
     kind = uniform(0, 1, (batch, 1, 1, 1), generator)
     noisy = torch.where(
-        kind < 0.5,
+        kind < 0.4,
         white,
         torch.where(
-            kind < 0.75, _sensor(clean, severity, generator), _correlated(clean, severity, generator)
+            kind < 0.7, _sensor(clean, severity, generator), _correlated(clean, severity, generator)
         ),
     )
-    return Degraded(torch.where(kind < 0.5, quantise(noisy), stored(noisy, 50, 0.4, generator)))
+    return Degraded(torch.where(kind < 0.4, quantise(noisy), stored(noisy, 50, 0.4, generator)))
 
 
 def _sensor(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Tensor:

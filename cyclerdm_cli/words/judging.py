@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from cyclerdm_cli.tasks.catalogue import TASKS
 from cyclerdm_cli.words.wordings import NAMES
 
-PRESENT = 0.4
-"""From this probability on a damage is taken to be there."""
-DOUBTED = 0.3
+PRESENT = 0.3
+"""By so much a damage must be likelier than that the picture is clean, to be taken to be there."""
+DOUBTED = 0.25
 """A picture whose likeliest damage lies between this and PRESENT is neither clean nor clear."""
 TOGETHER = 2
 """Damages undone in one picture at most: nothing was ever taught with more."""
@@ -47,9 +47,10 @@ def judge(likely: Sequence[float], *, missing: bool) -> Judgement:
         for task in TASKS:
             if task.masked:
                 values[task.name] = 0.0
-    damage = sorted((task.name for task in TASKS), key=lambda name: -values[name])
-    there = [name for name in damage if values[name] >= PRESENT][:TOGETHER]
-    sure = bool(there) or values[damage[0]] < DOUBTED
+    lead = {task.name: values[task.name] - values["clean"] for task in TASKS}
+    damage = sorted(lead, key=lambda name: -lead[name])
+    there = [name for name in damage if lead[name] >= PRESENT][:TOGETHER]
+    sure = bool(there) or lead[damage[0]] < DOUBTED
     return Judgement(values, in_order(there), sure)
 
 

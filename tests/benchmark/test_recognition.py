@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def test_an_answer_is_the_likeliest_damage_clean_or_unsure() -> None:
     seen = [
         sight(("derain",), derain=0.9, dehaze=0.8),
         sight(("derain",)),
-        sight(("derain",), derain=0.35),
+        sight(("derain",), derain=0.275),
         sight(("derain", "dehaze"), derain=0.9, dehaze=0.8),
         sight(("derain", "dehaze"), derain=0.9),
     ]
@@ -90,7 +91,7 @@ def test_the_command_prints_tables(folder: Path, tiny_weights: Path, monkeypatch
     words = ["bench", "auto", "--data", folder, "--limit", "1", "--mixtures", "--weights", tiny_weights]
     result = CliRunner().invoke(app, [*map(str, words), "--real", f"clean={folder}"])
     assert result.exit_code == 0, result.output
-    assert "| one damage |" in result.stdout
+    assert re.search(r"\| one damage \| (.+ \| )?low-light \| (.+ \| )?clean \| right \|", result.stdout)
     assert "2 of 2 right: 100.0%" in result.stdout
     assert "| denoise + low-light | 1 |" in result.stdout
     assert CliRunner().invoke(app, [*map(str, words), "--real", "clean=/none"]).exit_code == 2

@@ -27,8 +27,10 @@ def test_two_damages_are_undone_in_order() -> None:
 def test_a_clean_picture_is_left_alone_and_a_doubtful_one_is_asked_about() -> None:
     clean = judge(likely(clean=0.9, denoise=DOUBTED - 0.05), missing=False)
     assert (clean.tasks, clean.sure) == ((), True)
-    doubtful = judge(likely(denoise=(DOUBTED + PRESENT) / 2), missing=False)
+    doubtful = judge(likely(clean=0.1, denoise=0.1 + (DOUBTED + PRESENT) / 2), missing=False)
     assert (doubtful.tasks, doubtful.sure) == ((), False)
+    faint = judge(likely(clean=0.5, denoise=0.7), missing=False)
+    assert (faint.tasks, faint.sure) == ((), True)
 
 
 @pytest.mark.parametrize(("missing", "tasks"), [(True, ("inpaint",)), (False, ())])
