@@ -238,6 +238,7 @@ class Restorer:
         generator = torch.Generator().manual_seed(self.options.seed)
         blender = Blender(grid, 3)
         batch = self._batch(grid)
+        finished: list[tuple[slice, Pixels]] = []
         for group in places(grid, batch):
             tiles = np.stack([cut(source, grid, *place) for place in group])
             masks = None if mask is None else np.stack([cut(mask, grid, *place) for place in group])
@@ -248,7 +249,9 @@ class Restorer:
             if group[-1][1] == grid.columns.count - 1:
                 rows, values = blender.finish_row()
                 missing = None if mask is None else mask[rows]
-                yield rows, self._finished(values, pixels[rows], missing, peak)
+                yield from finished  # not before: the last tiles see rows of the strip above theirs
+                finished = [(rows, self._finished(values, pixels[rows], missing, peak))]
+        yield from finished
 
     def _restore_single_tiles(
         self,

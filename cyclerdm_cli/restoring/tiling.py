@@ -18,27 +18,39 @@ Floats = NDArray[np.float32]
 class Axis:
     """How one side of a picture is covered: `count` tiles of `tile` pixels, one every `stride`.
 
-    The last tile may reach beyond the picture; what is there is reflected. Every tile starts at a multiple
-    of the network's grid, so that a pixel falls on the same place of the grid whatever the tile.
+    The last tile ends where the picture does, on the network's grid, and sees more of its neighbour instead of what
+    is beyond; so the picture's end looks to the network as it does without tiles. The pixels up to the grid are
+    reflected. Every tile starts at a multiple of the grid, so that a pixel falls on the same place of it whatever
+    the tile.
     """
 
     length: int
     tile: int
     stride: int
     count: int
+    last: int = 0
+    """Where the last tile starts."""
 
     @property
     def overlap(self) -> int:
         """Pixels that two neighbours share."""
         return self.tile - self.stride
 
+    def start(self, index: int) -> int:
+        """Return the first pixel that a tile sees."""
+        return self.last if index == self.count - 1 else index * self.stride
+
+    def unused(self, index: int) -> int:
+        """Return how many of a tile's first pixels are left to its neighbour alone."""
+        return index * self.stride - self.start(index)
+
     def window(self, index: int) -> Floats:
-        """Return the weights of one tile along this axis: (tile,) in [0, 1].
+        """Return the weights of the used pixels of one tile along this axis: (tile - unused,) in [0, 1].
 
         Neighbours' weights sum to 1. The outer quarter of an overlap counts nothing: there a tile sees least of
         its surroundings.
         """
-        weights = np.ones(self.tile, np.float32)
+        weights = np.ones(self.tile - self.unused(index), np.float32)
         margin = self.overlap // 4
         ramp = np.clip((np.arange(self.overlap) + 0.5 - margin) / max(self.overlap - 2 * margin, 1), 0, 1)
         smooth = (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
@@ -84,7 +96,8 @@ def plan_axis(length: int, tile: int, overlap: int, multiple: int) -> Axis:
         )
     count = math.ceil((length - overlap) / (tile - overlap))
     stride = math.ceil((length - overlap) / count / multiple) * multiple  # equal: none overlaps by nearly all
-    return Axis(length, stride + overlap, stride, math.ceil((length - overlap) / stride))
+    count = math.ceil((length - overlap) / stride)
+    return Axis(length, stride + overlap, stride, count, whole - stride - overlap)
 
 
 def plan_grid(size: tuple[int, int], tile: int, overlap: int, multiple: int) -> Grid:
@@ -94,7 +107,7 @@ def plan_grid(size: tuple[int, int], tile: int, overlap: int, multiple: int) -> 
 
 def cut(picture: NDArray[np.generic], grid: Grid, row: int, column: int) -> NDArray[np.generic]:
     """Return one tile of (H, W, ...), reflected where it reaches beyond the picture."""
-    top, left = row * grid.rows.stride, column * grid.columns.stride
+    top, left = grid.rows.start(row), grid.columns.start(column)
     tile = picture[top : top + grid.rows.tile, left : left + grid.columns.tile]
     beyond = ((0, grid.rows.tile - tile.shape[0]), (0, grid.columns.tile - tile.shape[1]))
     if not any(after for _, after in beyond):
@@ -121,10 +134,12 @@ class Blender:
             raise ValueError(f"a tile of row {row} while row {self._row} is open")
         if self._closed:
             self._open_row()
-        left = column * self.grid.columns.stride
-        width = min(self.grid.columns.tile, self.grid.columns.length - left)
-        weights = self.grid.rows.window(row)[:, None] * self.grid.columns.window(column)[None, :width]
-        self._sums[:, left : left + width] += tile[:, :width] * weights[:, :, None]
+        rows, columns = self.grid.rows, self.grid.columns
+        used = tile[rows.unused(row) :, columns.unused(column) :]
+        left = column * columns.stride
+        height, width = len(used), min(used.shape[1], columns.length - left)
+        weights = rows.window(row)[:, None] * columns.window(column)[None, :width]
+        self._sums[:height, left : left + width] += used[:, :width] * weights[:, :, None]
 
     def finish_row(self) -> tuple[slice, Floats]:
         """Close the open row: return which rows of the picture are complete, and their values (h, W, C).

@@ -33,9 +33,7 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
     noisy = torch.where(
         kind < 0.4,
         white,
-        torch.where(
-            kind < 0.7, _sensor(clean, severity, generator), _correlated(clean, severity, generator)
-        ),
+        torch.where(kind < 0.7, _sensor(clean, severity, generator), _correlated(clean, severity, generator)),
     )
     return Degraded(torch.where(kind < 0.4, quantise(noisy), stored(noisy, 50, 0.4, generator)))
 

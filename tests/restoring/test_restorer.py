@@ -253,4 +253,4 @@ class RunsOutLater(CompactNetwork):
 def test_in_place_memory_that_runs_out_half_way_is_one_fault(photograph: np.ndarray) -> None:
     picture = np.tile(photograph, (4, 1, 1))
     with pytest.raises(DeviceError, match=r"after \d+ rows"):
-        restorer(RunsOutLater(9), tile=128, overlap=32).restore(picture, "denoise", in_place=True)
+        restorer(RunsOutLater(14), tile=128, overlap=32).restore(picture, "denoise", in_place=True)

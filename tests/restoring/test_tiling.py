@@ -20,8 +20,11 @@ sides = st.integers(1, 900)
 )
 def test_an_axis_is_covered_by_tiles_on_the_grid(length: int, tile: int, overlap: int) -> None:
     axis = plan_axis(length, tile, overlap, 32)
-    assert (axis.count - 1) * axis.stride + axis.tile >= length
-    assert (axis.count - 1) * axis.stride < length, "the last tile lies outside"
+    last = axis.start(axis.count - 1)
+    assert length <= last + axis.tile < length + 32, "the last tile ends where the picture does"
+    assert last % 32 == 0
+    assert 0 <= axis.unused(axis.count - 1) < axis.stride
+    assert [axis.start(index) for index in range(axis.count - 1)] == list(range(0, last, axis.stride))
     assert axis.tile % 32 == 0
     assert axis.stride % 32 == 0
     if tile and axis.count > 1:
@@ -39,9 +42,11 @@ def test_no_two_tiles_overlap_by_nearly_all(length: int, tile: int) -> None:
 @given(length=st.integers(130, 3000))
 def test_windows_sum_to_one_everywhere(length: int) -> None:
     axis = plan_axis(length, 128, 48, 32)
-    total = np.zeros((axis.count - 1) * axis.stride + axis.tile)
+    total = np.zeros(axis.start(axis.count - 1) + axis.tile)
     for index in range(axis.count):
-        total[index * axis.stride :][: axis.tile] += axis.window(index)
+        window = axis.window(index)
+        assert len(window) == axis.tile - axis.unused(index)
+        total[index * axis.stride :][: len(window)] += window
     np.testing.assert_allclose(total, 1, atol=1e-6)
 
 
