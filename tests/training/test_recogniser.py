@@ -60,13 +60,14 @@ def test_what_is_drawn_covers_all_and_never_mixes_what_cannot_be() -> None:
 
 
 def test_damage_that_happens_last_is_done_last() -> None:
-    clean = torch.full((1, 3, 64, 64), 0.6)
+    clean = torch.full((8, 3, 64, 64), 0.6)
     tasks = [find_task("denoise"), find_task("low-light")]
-    severity = torch.tensor([[0.5], [0.9]])
+    severity = torch.tensor([[0.5], [0.9]]).expand(2, 8)
     found = [damage(clean, order, worst, torch.Generator().manual_seed(1)) for order, worst in
              ((tasks, severity), (tasks[::-1], severity.flip(0)))]  # fmt: skip
     assert torch.equal(*found)
-    assert found[0].std() > 0.05  # noise of the bright picture's strength upon the dark one
+    # Noise of the bright picture's strength upon the dark one; of some pictures it is faint.
+    assert found[0].std((1, 2, 3)).amax() > 0.05
 
 
 def test_a_model_learns_to_tell_two_kinds_apart() -> None:
