@@ -10,6 +10,7 @@ from torch import Tensor
 from cyclerdm_cli.cycle.wavelet import Wavelet
 
 STAGES = 3
+"""Of the whole cycle."""
 THUMBNAIL = 32
 """Side of the thumbnail that stands for a whole picture."""
 
