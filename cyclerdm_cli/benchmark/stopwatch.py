@@ -27,6 +27,7 @@ class Stopwatch(nn.Module):
         self._bound: Network = network  # type: ignore[assignment]
         self.multiple = self._bound.multiple
         self.draws_noise = self._bound.draws_noise
+        self.tile = self._bound.tile
         self.seconds: dict[str, float] = defaultdict(float)
 
     def bind(

@@ -193,7 +193,7 @@ def _add_measuring(bench: typer.Typer) -> None:
             bool, typer.Option("--no-weights", rich_help_panel=COMPARED, help="Only score --outputs.")
         ] = False,
         tile: Tile = "auto",
-        overlap: Overlap = 64,
+        overlap: Overlap = None,
         batch: Batch = None,
         seed: Seed = 0,
         cluster: Cluster = None,

@@ -53,7 +53,7 @@ class Asked:
     reference: bool
     no_weights: bool
     tile: int | None
-    overlap: int
+    overlap: int | None
     batch: int | None
     seed: int
     cluster: str | None

@@ -15,7 +15,13 @@ Tile = Annotated[
     str, typer.Option("--tile", rich_help_panel=MACHINE, help="auto, pixels a side, or 0 for no tiles.")
 ]
 Overlap = Annotated[
-    int, typer.Option("--overlap", min=0, rich_help_panel=MACHINE, help="Pixels that tiles share.")
+    int | None,
+    typer.Option(
+        "--overlap",
+        min=0,
+        rich_help_panel=MACHINE,
+        help="Pixels that tiles share; default: 128, half a tile at most.",
+    ),
 ]
 Batch = Annotated[
     int | None,

@@ -165,7 +165,7 @@ def add_to(app: typer.Typer, command: Command) -> None:
             ),
         ] = "auto",
         tile: Tile = "auto",
-        overlap: Overlap = 64,
+        overlap: Overlap = None,
         batch: Batch = None,
         memory: Memory = None,
         jobs: Annotated[

@@ -243,6 +243,7 @@ class CompactNetwork(nn.Module):
     """One U-Net for three stages and all tasks."""
 
     draws_noise = False
+    tile = 1024
 
     def __init__(self, config: CompactConfig) -> None:
         super().__init__()

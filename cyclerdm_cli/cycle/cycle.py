@@ -48,6 +48,8 @@ class Network(Protocol):
     """Sides of what the cycle is given must be multiples of this."""
     draws_noise: bool
     """Whether a tile's result depends on the generator, and so on the tiles before it."""
+    tile: int
+    """Side of the tiles, in pixels, that larger pictures are best cut into."""
 
     def bind(
         self, task: str, thumbnail: Tensor, mask: Tensor, steps: int, generator: torch.Generator

@@ -313,6 +313,7 @@ class PaperNetwork(nn.Module):
     """The authors' U-Net and feature gain module: 22.15 million numbers by 358 keys."""
 
     draws_noise = True
+    tile = 512  # attention costs the square of a tile's area
 
     def __init__(self, config: PaperConfig | None = None) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from cyclerdm_cli.restoring.memory import MemoryModel, Room, in_words, model_of
 from cyclerdm_cli.restoring.tiling import Blender, Grid, cut, places, plan_grid
 
 SMALLEST_TILE = 128
+OVERLAP = 128
+"""Pixels that tiles share where nothing else is asked for, half a tile at most: with less, heavy haze shows them."""
 TOGETHER_PIXELS = 1 << 20
 """Pixels that a GPU computes at once where nothing else is asked for: enough to keep it busy."""
 MOST_TOGETHER = 16
@@ -33,9 +36,9 @@ class RestoreOptions:
     """How a picture is restored; the same options give the same bytes."""
 
     tile: int | None = None
-    """Side of a tile in pixels; None: by the device; 0: the whole picture at once."""
-    overlap: int = 64
-    """Pixels that neighbouring tiles share."""
+    """Side of a tile in pixels; None: the network's own; 0: the whole picture at once."""
+    overlap: int | None = None
+    """Pixels that neighbouring tiles share; None: OVERLAP, or half a tile where that is less."""
     batch: int | None = None
     """Tiles that are restored together on a GPU; None: by their size."""
     steps: int = 0
@@ -80,18 +83,26 @@ class Restorer:
         tile = self.options.tile
         if tile is not None:
             return self._grid(size, tile)
-        grid = self._grid(size, 1024 if self.engine.device.type == "cuda" else 512)
+        grid = self._grid(size, self._bound.tile)
         while (smaller := self._smaller(grid)) and not self._fits(grid):
             grid = self._grid(size, smaller)
         return grid
 
     def _grid(self, size: tuple[int, int], tile: int) -> Grid:
-        return plan_grid(size, tile, self.options.overlap, self._bound.multiple)
+        return plan_grid(size, tile, self._overlap(tile), self._bound.multiple)
+
+    def _overlap(self, tile: int) -> int:
+        """Return what tiles of such a side share, a multiple of the network's."""
+        multiple = self._bound.multiple
+        if self.options.overlap is not None:
+            return math.ceil(self.options.overlap / multiple) * multiple
+        return min(OVERLAP, tile // 2 // multiple * multiple)
 
     def _smaller(self, grid: Grid) -> int | None:
         """Return the next smaller side of a tile, None where there is none."""
         side = max(grid.rows.tile, grid.columns.tile) - self._bound.multiple
-        return side if side >= max(SMALLEST_TILE, 2 * self.options.overlap + self._bound.multiple) else None
+        least = max(SMALLEST_TILE, 2 * self._overlap(SMALLEST_TILE))
+        return side if side >= least else None
 
     def _fits(self, grid: Grid) -> bool:
         if self._model is None or self.options.memory is None:
@@ -220,7 +231,7 @@ class Restorer:
             if self.engine.device.type == "cuda":
                 torch.cuda.empty_cache()
             warnings.warn(f"out of memory: going on with tiles of {tile} pixels", stacklevel=2)
-            overlap = min(self.options.overlap, tile // 2)
+            overlap = min(self._overlap(tile), tile // 2)
             grid = plan_grid(pixels.shape[:2], tile, overlap, self._bound.multiple)
 
     def _strips(

@@ -41,7 +41,7 @@ def test_a_limit_makes_tiles_smaller_and_the_same_for_every_file() -> None:
     size = (3000, 4000)
     free = limited(10**10).plan(size)
     assert free == Restorer(tiny_network(), limited(10**10).engine, RestoreOptions()).plan(size)
-    sides = [limited(limit * MB).plan(size).rows.tile for limit in (430, 445, 470, 600)]
+    sides = [limited(limit * MB).plan(size).rows.tile for limit in (430, 450, 500, 900)]
     assert sides == sorted(sides)
     assert sides[0] < sides[-1] == free.rows.tile
 

@@ -254,3 +254,12 @@ def test_in_place_memory_that_runs_out_half_way_is_one_fault(photograph: np.ndar
     picture = np.tile(photograph, (4, 1, 1))
     with pytest.raises(DeviceError, match=r"after \d+ rows"):
         restorer(RunsOutLater(14), tile=128, overlap=32).restore(picture, "denoise", in_place=True)
+
+
+def test_tiles_share_half_of_small_ones_and_no_more_than_what_is_enough_of_large_ones() -> None:
+    size = (2000, 3000)
+    shared = [restorer(tile=tile).plan(size).columns.overlap for tile in (96, 128, 256, 1024)]
+    multiple = tiny_network().multiple
+    assert shared == [48 // multiple * multiple, 64, 128, 128]
+    assert restorer().plan(size) == restorer(tile=1024).plan(size)
+    assert restorer(overlap=32).plan(size).columns.overlap == 32
