@@ -23,7 +23,7 @@ from cyclerdm_cli.restoring.tiling import Blender, Grid, cut, places, plan_grid
 
 SMALLEST_TILE = 128
 OVERLAP = 128
-"""Pixels that tiles share where nothing else is asked for, half a tile at most: with less, heavy haze shows them."""
+"""Pixels that tiles share where nothing else is asked for, half a tile at most; with less, heavy haze shows."""
 TOGETHER_PIXELS = 1 << 20
 """Pixels that a GPU computes at once where nothing else is asked for: enough to keep it busy."""
 MOST_TOGETHER = 16
