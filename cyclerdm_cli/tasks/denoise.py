@@ -22,13 +22,15 @@ from cyclerdm_cli.tasks.camera import (
 from cyclerdm_cli.tasks.degradation import Degraded
 from cyclerdm_cli.tasks.draw import log_uniform, normal, uniform
 
-HEAVIEST_SIGMA = 75 / 255
+FAINTEST_SIGMA, HEAVIEST_SIGMA = 1.5 / 255, 75 / 255
+"""Of the noise at severity 0 and 1: fainter noise is lost in the rounding to 8 bits."""
 
 
 def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degraded:
     """Add noise: white Gaussian (two of five pictures), of a sensor, or correlated; some compressed after."""
     batch = clean.shape[0]
-    white = clean + per_picture(severity * HEAVIEST_SIGMA) * normal(tuple(clean.shape), generator)
+    sigma = FAINTEST_SIGMA + severity * (HEAVIEST_SIGMA - FAINTEST_SIGMA)
+    white = clean + per_picture(sigma) * normal(tuple(clean.shape), generator)
     kind = uniform(0, 1, (batch, 1, 1, 1), generator)
     noisy = torch.where(
         kind < 0.4,
@@ -42,7 +44,7 @@ def _sensor(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Tens
     """Noise that grows with the light, added in linear light as a sensor does."""
     batch = clean.shape[0]
     shot = severity**2 * log_uniform(0.003, 0.06, (batch,), generator)
-    read = severity * log_uniform(0.002, 0.04, (batch,), generator)
+    read = 0.002 + severity * log_uniform(0.002, 0.04, (batch,), generator)
     return to_srgb(sensor_noise(to_linear(clean), shot, read, generator))
 
 
@@ -59,7 +61,7 @@ def _correlated(clean: Tensor, severity: Tensor, generator: torch.Generator) -> 
     noise = (1 - coarse).sqrt() * grain + coarse.sqrt() * blotches
     # After the tone curve noise is stronger in the darker half of the scale.
     shadows = 1 - uniform(0, 0.7, (batch, 1, 1, 1), generator) * clean.mean(1, keepdim=True)
-    strength = severity * HEAVIEST_SIGMA * log_uniform(0.06, 0.6, (batch,), generator)
+    strength = FAINTEST_SIGMA + severity * HEAVIEST_SIGMA * log_uniform(0.06, 0.6, (batch,), generator)
     return clean + per_picture(strength) * shadows * noise
 
 

@@ -81,7 +81,7 @@ class TrainingConfig:
     shared_pace: float = 1.0
     """Share of the learning rate at which what all tasks share moves. Going on from weights, 0.1 keeps the tasks
     from pulling it to and fro while each learns at the full rate what is its own."""
-    warm_up: int = 100
+    warm_up: int = 30
     """Iterations."""
     weight_decay: float = 1e-4
     gradient_norm: float = 1.0

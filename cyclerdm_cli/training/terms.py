@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cyclerdm_cli.cycle.wavelet import Wavelet
 
-EASE = 0.03
+EASE = 0.01
 """Added to the error before, so that damage too faint to see does not decide."""
 
 

@@ -19,7 +19,7 @@ from cyclerdm_cli.errors import CycleRDMError
 from cyclerdm_cli.training.configuration import TrainingConfig
 from cyclerdm_cli.training.data import BatchSource
 from cyclerdm_cli.training.objective import Objective
-from cyclerdm_cli.training.optimizer import TaskwiseAdamW
+from cyclerdm_cli.training.optimizer import TaskwiseAdam
 from cyclerdm_cli.training.processes import ALONE, Processes
 
 CHECKPOINT = "checkpoint.pt"
@@ -117,7 +117,7 @@ def train(
     """
     device = next(network.parameters()).device
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = TaskwiseAdamW(network, config)
+    optimizer = TaskwiseAdam(network, config)
     # Clipped apart: a tone far off has a gradient many times that of all details.
     steering = [value for name, value in network.named_parameters() if not name.startswith(DETAIL)]
     details = [value for name, value in network.named_parameters() if name.startswith(DETAIL)]
@@ -192,7 +192,7 @@ def _means(losses: dict[str, list[Tensor]], progress: Progress, checkpoint: Path
 
 
 def _save(
-    path: Path, network: nn.Module, optimizer: TaskwiseAdamW, average: Average, progress: Progress,
+    path: Path, network: nn.Module, optimizer: TaskwiseAdam, average: Average, progress: Progress,
     config: TrainingConfig,
 ) -> None:  # fmt: skip
     """Write a checkpoint whole, or leave the one before it."""
@@ -215,7 +215,7 @@ def _save(
 
 
 def _load(
-    path: Path, network: nn.Module, optimizer: TaskwiseAdamW, average: Average, device: torch.device
+    path: Path, network: nn.Module, optimizer: TaskwiseAdam, average: Average, device: torch.device
 ) -> Progress:
     """Bring back what `_save` kept. Raises CycleRDMError where it is missing or of another network."""
     try:
