@@ -27,7 +27,7 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
     batch, _, height, width = clean.shape
     exposure = per_picture(0.5 * (DARKEST_EXPOSURE / 0.5) ** severity)
     # At night the scene's own contrast is high: a share of the darkness spares what is bright.
-    spared = uniform(0, 0.6, (batch, 1, 1, 1), generator) * chance(0.4, batch, generator)
+    spared = uniform(0, 0.9, (batch, 1, 1, 1), generator) * chance(0.5, batch, generator)
     contrast = 1 + spared * exposure.log() / math.log(MIDDLE_GREY)
     cast = uniform(0.8, 1.2, (batch, 3, 1, 1), generator)
     lamp = 1 - uniform(0, 0.9, (batch, 1, 1, 1), generator) * smooth_field(batch, height, width, 2, generator)

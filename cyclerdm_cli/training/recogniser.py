@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from cyclerdm_cli.errors import UsageError
+from cyclerdm_cli.training.average import Average
 from cyclerdm_cli.training.configuration import check_kinds
 from cyclerdm_cli.training.data import Photographs
 from cyclerdm_cli.training.openclip import import_open_clip
@@ -71,6 +72,8 @@ class RecogniserConfig:
     learning_rate: float = 1e-3
     """Peak, reached after WARM_UP steps; falls along a cosine to nothing."""
     weight_decay: float = 0.05
+    ema: float = 0.999
+    """Decay of the averaged numbers, which are the ones kept."""
     precision: str = "bf16"
     workers: int = 1
     """Processes that damage and describe photographs."""
@@ -86,6 +89,7 @@ class RecogniserConfig:
             ("memory", self.memory >= FIRST_MEMORY, f"{FIRST_MEMORY} or more"),
             ("learning_rate", 0 < self.learning_rate < 1, "above 0, below 1"),
             ("weight_decay", self.weight_decay >= 0, "0 or more"),
+            ("ema", 0 <= self.ema < 1, "0 up to 1"),
             ("precision", self.precision in ("bf16", "fp32"), "bf16 or fp32"),
             ("workers", self.workers >= 1, "1 or more"),
         )
@@ -171,6 +175,7 @@ class Recogniser:
             ],
             betas=(0.9, 0.98),
         )
+        self.average = Average.start(config.ema, self.model)
         self.anchors = self._tokens(anchors())
         self.scale: Scale | None = None
         self.progress = Progress()
@@ -209,6 +214,7 @@ class Recogniser:
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
+        self.average.update(self.model, self.progress.iteration)
         self.progress.iteration += 1
         return {name: float(value.detach()) for name, value in terms.items()}
 
@@ -233,6 +239,7 @@ class Recogniser:
         scale = None if self.scale is None else [self.scale.mean, self.scale.std]
         return {
             "model": self.model.state_dict(),
+            "average": self.average.values,
             "optimizer": self.optimizer.state_dict(),
             "progress": asdict(self.progress),
             "scale": scale,
@@ -246,6 +253,7 @@ class Recogniser:
                 "the checkpoint was made with other wordings", hint="start anew, in another --out"
             )
         self.model.load_state_dict(kept["model"])
+        self.average.values = kept["average"]
         self.optimizer.load_state_dict(kept["optimizer"])
         self.scale = None if kept["scale"] is None else Scale(*kept["scale"])
         self.progress = Progress(**kept["progress"])
@@ -266,7 +274,7 @@ class Recogniser:
             ARCHITECTURE, config, NAMES[:-1], licence, training_data, datetime.now(UTC).date().isoformat(),
             {**asdict(self.config), **asdict(self.progress)},
         )  # fmt: skip
-        write_weights(path, self.model.state_dict(), header)
+        write_weights(path, self.average.values, header)
 
 
 def learn(

@@ -37,14 +37,14 @@ MIXTURES: tuple[tuple[str, str], ...] = (
 CLEAN_SHARE, PAIR_SHARE, KNOWN_PAIRS = 0.25, 0.28, 0.6
 TWICE = ("denoise", "derain", "desnow", "raindrop", "deblur", "low-light", "backlight")
 """Tasks that come up twice as often alone: what they look like is learned last."""
-LEAST_SEVERITY = {"denoise": 0.05, "deblur": 0.3, "underwater": 0.16}
+LEAST_SEVERITY = {"denoise": 0.06, "deblur": 0.33, "underwater": 0.16}
 LEAST_OF_OTHERS = 0.2
 """Fainter damage is left out: it is called neither damaged nor clean."""
 SCENES = (192, 256, 320, 384)
 """Sides in pixels of the scenes that are degraded."""
-FINEST_GRAIN = 1.6 / 255
+FINEST_GRAIN = 1.2 / 255
 """Standard deviation of noise that a clean photograph may have."""
-SOFTEST = 1.0
+SOFTEST = 1.2
 """Sigma in pixels of the softness that a clean photograph may have: lenses and cameras differ."""
 SHRUNK, COMPRESSED = 0.3, 0.3
 """Shares of the scenes that are shrunk after the damage, and compressed, as pictures on the way to people are."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import random
 import time
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from cyclerdm_cli.cycle.compact import CompactNetwork
 from cyclerdm_cli.errors import CycleRDMError
+from cyclerdm_cli.training.average import Average
 from cyclerdm_cli.training.configuration import TrainingConfig
 from cyclerdm_cli.training.data import BatchSource
 from cyclerdm_cli.training.objective import Objective
@@ -40,29 +40,6 @@ class Progress:
         by_iterations = self.iteration / config.iterations if config.iterations else 0.0
         by_minutes = self.seconds / 60 / config.minutes if config.minutes else 0.0
         return min(1.0, max(by_iterations, by_minutes))
-
-
-@dataclass
-class Average:
-    """Exponential moving average of the weights (the paper: 0.999); follows faster at the start."""
-
-    decay: float
-    values: dict[str, Tensor]
-
-    def of(self, network: nn.Module) -> nn.Module:
-        """Return a copy of the network with the averaged weights."""
-        averaged = copy.deepcopy(network)
-        averaged.load_state_dict(self.values)
-        return averaged.eval().requires_grad_(False)
-
-    @torch.no_grad()
-    def update(self, network: nn.Module, iteration: int) -> None:
-        """Move towards the network's present weights."""
-        decay = min(self.decay, (1 + iteration) / (10 + iteration))
-        now = network.state_dict()
-        torch._foreach_lerp_(
-            list(self.values.values()), [now[name].float() for name in self.values], 1 - decay
-        )
 
 
 def learning_rate(config: TrainingConfig, iteration: int, share: float) -> float:
@@ -121,9 +98,7 @@ def train(
     # Clipped apart: a tone far off has a gradient many times that of all details.
     steering = [value for name, value in network.named_parameters() if not name.startswith(DETAIL)]
     details = [value for name, value in network.named_parameters() if name.startswith(DETAIL)]
-    average = Average(
-        config.ema, {name: value.detach().float().clone() for name, value in network.state_dict().items()}
-    )
+    average = Average.start(config.ema, network)
     progress, checkpoint = Progress(), folder / CHECKPOINT
     if resume:
         progress = _load(checkpoint, network, optimizer, average, device)

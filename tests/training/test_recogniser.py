@@ -104,6 +104,9 @@ def test_a_run_writes_a_file_that_loads_and_resumes(
     assert resumed.exit_code == 0, resumed.stderr
     kept = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
     assert kept["progress"]["iteration"] == 3
+    for name, value in load_clip(file).numbers.items():
+        torch.testing.assert_close(value, kept["average"][name], atol=1e-3, rtol=1e-3)
+    assert not torch.equal(kept["average"]["visual.proj"], kept["model"]["visual.proj"])
 
 
 class Stopped(Dataset[int]):
