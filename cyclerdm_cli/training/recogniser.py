@@ -12,6 +12,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -22,7 +23,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.training.average import Average
@@ -293,37 +294,46 @@ def learn(
     memory, source = Memory(config.memory), SightingSource(photographs, seed=config.seed)
     last = saved = time.monotonic()
     sums: dict[str, float] = {}
-    for seen in _handfuls(source, progress.handfuls, config.workers, stopped):
-        memory.keep(seen)
-        progress.handfuls += 1
-        for _ in range(config.steps_per_handful if len(memory) >= FIRST_MEMORY else 0):
-            if progress.share(config) >= 1 or stopped():
+    with _helpers_may_be_stopped(stopped):
+        for seen in _handfuls(source, progress.handfuls, config.workers):
+            memory.keep(seen)
+            progress.handfuls += 1
+            for _ in range(config.steps_per_handful if len(memory) >= FIRST_MEMORY else 0):
+                if progress.share(config) >= 1 or stopped():
+                    _save(recogniser, folder)
+                    return
+                for name, value in recogniser.step(memory).items():
+                    sums[name] = sums.get(name, 0.0) + value / LOG_EVERY
+                if progress.iteration % LOG_EVERY == 0:
+                    _log(progress, sums, folder, say)
+                    sums = {}
+            now = time.monotonic()
+            progress.minutes += (now - last) / 60
+            last = now
+            if now - saved > CHECKPOINT_EVERY:
                 _save(recogniser, folder)
-                return
-            for name, value in recogniser.step(memory).items():
-                sums[name] = sums.get(name, 0.0) + value / LOG_EVERY
-            if progress.iteration % LOG_EVERY == 0:
-                _log(progress, sums, folder, say)
-                sums = {}
-        now = time.monotonic()
-        progress.minutes += (now - last) / 60
-        last = now
-        if now - saved > CHECKPOINT_EVERY:
-            _save(recogniser, folder)
-            saved = now
+                saved = now
     _save(recogniser, folder)
 
 
-def _handfuls(
-    source: SightingSource, first: int, workers: int, stopped: Callable[[], bool]
-) -> Iterator[Sightings]:
-    """Yield handfuls without end, drawn ahead in other processes, in order. They end where it was stopped."""
-    loader = DataLoader(source, batch_size=None, sampler=count(first), num_workers=workers, prefetch_factor=4)
+@contextmanager
+def _helpers_may_be_stopped(stopped: Callable[[], bool]) -> Iterator[None]:
+    """Take it for the end where a helper died and the run was stopped: who stops a group stops those as well.
+
+    torch raises it from a signal, wherever the program is.
+    """
     try:
-        yield from loader
+        yield
     except RuntimeError:
-        if not stopped():  # who stops a group of processes stops those as well
+        if not stopped():
             raise
+
+
+def _handfuls(source: Dataset[Sightings], first: int, workers: int) -> Iterator[Sightings]:
+    """Yield handfuls without end, drawn ahead in other processes, in order."""
+    yield from DataLoader(
+        source, batch_size=None, sampler=count(first), num_workers=workers, prefetch_factor=4
+    )
 
 
 def _log(progress: Progress, sums: dict[str, float], folder: Path, say: Callable[[str], None]) -> None:

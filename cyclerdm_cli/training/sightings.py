@@ -37,14 +37,14 @@ MIXTURES: tuple[tuple[str, str], ...] = (
 CLEAN_SHARE, PAIR_SHARE, KNOWN_PAIRS = 0.25, 0.28, 0.6
 TWICE = ("denoise", "derain", "desnow", "raindrop", "deblur", "low-light", "backlight")
 """Tasks that come up twice as often alone: what they look like is learned last."""
-LEAST_SEVERITY = {"denoise": 0.06, "deblur": 0.33, "underwater": 0.16}
+LEAST_SEVERITY = {"denoise": 0.06, "deblur": 0.3, "underwater": 0.16}
 LEAST_OF_OTHERS = 0.2
 """Fainter damage is left out: it is called neither damaged nor clean."""
 SCENES = (192, 256, 320, 384)
 """Sides in pixels of the scenes that are degraded."""
 FINEST_GRAIN = 1.2 / 255
 """Standard deviation of noise that a clean photograph may have."""
-SOFTEST = 1.2
+SOFTEST = 1.0
 """Sigma in pixels of the softness that a clean photograph may have: lenses and cameras differ."""
 SHRUNK, COMPRESSED = 0.3, 0.3
 """Shares of the scenes that are shrunk after the damage, and compressed, as pictures on the way to people are."""
@@ -132,7 +132,7 @@ def _damaged(clean: Tensor, names: Sequence[str], generator: torch.Generator) ->
     tasks = [find_task(name) for name in names if name != "clean"]
     least = torch.tensor([LEAST_SEVERITY.get(task.name, LEAST_OF_OTHERS) for task in tasks]).view(-1, 1)
     # Towards the faint end: what is strong is seen at once, and pictures that people take are damaged a little.
-    severity = least + (1 - least) * uniform(0, 1, (len(tasks), 1), generator) ** 1.5
+    severity = least + (1 - least) * uniform(0, 1, (len(tasks), 1), generator) ** 1.2
     degraded = damage(clean, tasks, severity, generator)[0]
     return (degraded.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
 
