@@ -17,14 +17,14 @@ from cyclerdm_cli.tasks.catalogue import TASKS
 from cyclerdm_cli.weights.loading import load_network
 from cyclerdm_cli.weights.registry import choose
 
-TILE, OVERLAP = 192, 64
+TILE = 192
 NAMES = [task.name for task in TASKS]
 
 
 @cache
 def restorer(tile: int) -> Restorer:
     network, _ = load_network(choose("compact").path)
-    return Restorer(network, Engine(torch.device("cpu"), torch.float32, ""), RestoreOptions(tile, OVERLAP))
+    return Restorer(network, Engine(torch.device("cpu"), torch.float32, ""), RestoreOptions(tile))
 
 
 def restored(pixels: np.ndarray, task: str, tile: int = TILE) -> np.ndarray:
