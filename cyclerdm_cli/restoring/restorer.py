@@ -23,7 +23,7 @@ from cyclerdm_cli.restoring.tiling import Blender, Grid, cut, places, plan_grid
 
 SMALLEST_TILE = 128
 OVERLAP = 128
-"""Pixels that tiles share where nothing else is asked for, half a tile at most; with less, heavy haze shows."""
+"""Pixels that tiles share where nothing else is asked for, half a tile at most; less shows in heavy haze."""
 TOGETHER_PIXELS = 1 << 20
 """Pixels that a GPU computes at once where nothing else is asked for: enough to keep it busy."""
 MOST_TOGETHER = 16
@@ -93,10 +93,12 @@ class Restorer:
 
     def _overlap(self, tile: int) -> int:
         """Return what tiles of such a side share, a multiple of the network's."""
-        multiple = self._bound.multiple
-        if self.options.overlap is not None:
-            return math.ceil(self.options.overlap / multiple) * multiple
-        return min(OVERLAP, tile // 2 // multiple * multiple)
+        if self.options.overlap is None:
+            return min(OVERLAP, self._half(tile))
+        return math.ceil(self.options.overlap / self._bound.multiple) * self._bound.multiple
+
+    def _half(self, tile: int) -> int:
+        return tile // 2 // self._bound.multiple * self._bound.multiple
 
     def _smaller(self, grid: Grid) -> int | None:
         """Return the next smaller side of a tile, None where there is none."""
@@ -231,7 +233,7 @@ class Restorer:
             if self.engine.device.type == "cuda":
                 torch.cuda.empty_cache()
             warnings.warn(f"out of memory: going on with tiles of {tile} pixels", stacklevel=2)
-            overlap = min(self._overlap(tile), tile // 2)
+            overlap = min(self._overlap(tile), self._half(tile))
             grid = plan_grid(pixels.shape[:2], tile, overlap, self._bound.multiple)
 
     def _strips(

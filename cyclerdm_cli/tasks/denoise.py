@@ -23,7 +23,7 @@ from cyclerdm_cli.tasks.degradation import Degraded
 from cyclerdm_cli.tasks.draw import log_uniform, normal, uniform
 
 FAINTEST_SIGMA, HEAVIEST_SIGMA = 1.5 / 255, 75 / 255
-"""Of the noise at severity 0 and 1: fainter noise is lost in the rounding to 8 bits."""
+"""Of the noise at severity 0 and 1: what is much fainter is lost in the rounding to 8 bits."""
 
 
 def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degraded:
