@@ -224,6 +224,8 @@ class _Queue:
         began = time.perf_counter()
         try:
             results = self._restored(group)
+        except BrokenPipeError:  # between two tiles others' outcomes are told, and who listened has gone
+            raise
         except Exception as fault:
             if len(group) > 1:  # whose fault it is, each finds out alone
                 for one in group:

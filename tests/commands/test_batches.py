@@ -210,6 +210,27 @@ def test_a_fault_of_the_program_over_one_picture_is_that_ones(
     assert "unexpected RuntimeError: for the test" in err
 
 
+def test_a_reader_that_goes_away_ends_the_batch_and_is_no_fault_of_a_picture(
+    denoise: list[str], tmp_path: Path
+) -> None:
+    """As with `| head -1`: what another picture has come to is told between two tiles."""
+    (tmp_path / "in").mkdir()
+    for number in range(6):
+        (tmp_path / "in" / f"{number}.png").write_bytes(saved(scene(200, 200), "PNG"))
+    words = [*denoise, tmp_path / "in", "-o", tmp_path / "out", "--tile", "64", "--overlap", "16"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "cyclerdm_cli", *map(str, words)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 128 + signal.SIGPIPE
+    assert not list((tmp_path / "out").glob(".*"))
+
+
 def test_a_dry_run_says_the_plan_and_writes_nothing(denoise: list[str], tmp_path: Path) -> None:
     (tmp_path / "small.png").write_bytes(saved(scene(20, 20), "PNG"))
     (tmp_path / "large.jpg").write_bytes(saved(scene(700, 880), "JPEG"))
