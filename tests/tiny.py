@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from cyclerdm_cli.cycle.compact import CompactConfig, CompactNetwork
@@ -19,10 +21,14 @@ TINY = CompactConfig(
 )
 
 
-def tiny_network(seed: int = 0) -> CompactNetwork:
+LOOKING = replace(TINY, blur_tasks=tuple(task.name for task in TASKS if task.blur))
+"""The same, which looks for the kernels of blur."""
+
+
+def tiny_network(seed: int = 0, config: CompactConfig = TINY) -> CompactNetwork:
     """Return a small network that changes pictures: no layer is left at its zero start."""
     torch.manual_seed(seed)
-    network = CompactNetwork(TINY)
+    network = CompactNetwork(config)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in network.parameters():

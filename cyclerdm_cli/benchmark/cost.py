@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cyclerdm_cli.cycle.cycle import STAGES, THUMBNAIL, cycle
+from cyclerdm_cli.cycle.cycle import STAGES, THUMBNAIL, WINDOW, cycle
 from cyclerdm_cli.cycle.shorter import first
 
 SIDE = 256
@@ -46,7 +46,8 @@ def _count(network: nn.Module, task: str, steps: int, count: int) -> float:
     picture = torch.zeros(1, 3, SIDE, SIDE, device=device)
     thumbnail = torch.zeros(1, 3, THUMBNAIL, THUMBNAIL, device=device)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        stages = network.bind(task, thumbnail, torch.zeros_like(picture[:, :1]), steps, torch.Generator())  # type: ignore[operator]
+        whole = network.look(task, thumbnail, picture[:, None, :, :WINDOW, :WINDOW])  # type: ignore[operator]
+        stages = network.bind(task, whole, torch.zeros_like(picture[:, :1]), steps, torch.Generator())  # type: ignore[operator]
         cycle(first(stages, count), picture)
     return counter.get_total_flops() / 2 / 1e9
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cyclerdm_cli.cycle.cycle import Network, Stages
+from cyclerdm_cli.cycle.cycle import Network, Stages, Whole
 from cyclerdm_cli.cycle.wavelet import Wavelet
 
-STAGES = ("stage 1", "stage 2", "stage 3", "gain")
+LOOK = "look"
+STAGES = (LOOK, "stage 1", "stage 2", "stage 3", "gain")
 
 
 class Stopwatch(nn.Module):
@@ -30,11 +31,16 @@ class Stopwatch(nn.Module):
         self.tile = self._bound.tile
         self.seconds: dict[str, float] = defaultdict(float)
 
+    def look(self, task: str, thumbnail: Tensor, windows: Tensor) -> Whole:
+        """Let the network within look, timed; see `Network`."""
+        with timed(self.seconds, LOOK, windows.device):
+            return self._bound.look(task, thumbnail, windows)
+
     def bind(
-        self, task: str, thumbnail: Tensor, mask: Tensor, steps: int, generator: torch.Generator
+        self, task: str, whole: Whole, mask: Tensor, steps: int, generator: torch.Generator
     ) -> TimedStages:
         """Return the stages of the network within, timed; see `Network`."""
-        return TimedStages(self._bound.bind(task, thumbnail, mask, steps, generator), self.seconds)
+        return TimedStages(self._bound.bind(task, whole, mask, steps, generator), self.seconds)
 
 
 @dataclass(frozen=True)
@@ -51,21 +57,23 @@ class TimedStages:
 
     def restore(self, stage: int, estimate: Tensor, degraded: Tensor) -> Tensor:
         """Run a stage; see `Stages`."""
-        with self._timed(f"stage {stage}", estimate.device):
+        with timed(self.seconds, f"stage {stage}", estimate.device):
             return self.within.restore(stage, estimate, degraded)
 
     def gain(self, high: Tensor, degraded_high: Tensor) -> Tensor:
         """Remove the redundancy from the high bands; see `Stages`."""
-        with self._timed("gain", high.device):
+        with timed(self.seconds, "gain", high.device):
             return self.within.gain(high, degraded_high)
 
-    @contextmanager
-    def _timed(self, what: str, device: torch.device) -> Iterator[None]:
-        wait_for(device)
-        began = time.perf_counter()
-        yield
-        wait_for(device)
-        self.seconds[what] += time.perf_counter() - began
+
+@contextmanager
+def timed(seconds: dict[str, float], what: str, device: torch.device) -> Iterator[None]:
+    """Add what is done within to the seconds of one part."""
+    wait_for(device)
+    began = time.perf_counter()
+    yield
+    wait_for(device)
+    seconds[what] += time.perf_counter() - began
 
 
 def wait_for(device: torch.device) -> None:

@@ -59,7 +59,10 @@ def add_to(app: typer.Typer) -> None:
             Path | None, typer.Option("--config", help="A recipe in TOML; options given here go before it.")
         ] = None,
         init: Annotated[
-            str | None, typer.Option("--init", help="Weights to start from: a name or a file.")
+            str | None,
+            typer.Option(
+                "--init", help="Weights to start from: a name or a file; for prompts, builtin or a file."
+            ),
         ] = None,
         resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
         device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
@@ -80,7 +83,7 @@ def add_to(app: typer.Typer) -> None:
         from cyclerdm_cli.training.run import Run, data_folders, estimate, find_data, perform
 
         if model == "prompts":
-            request = train_prompts.Request(data, out, resume, device, licence, data_note, dry_run)
+            request = train_prompts.Request(data, out, init, resume, device, licence, data_note, dry_run)
             train_prompts.carry_out(request, recipe, config)
             return
         if model != "compact":

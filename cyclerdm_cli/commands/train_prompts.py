@@ -14,6 +14,8 @@ from cyclerdm_cli.commands.reporting import INTERRUPTED, put_line, words
 from cyclerdm_cli.errors import UsageError
 
 RESULT = "clip.safetensors"
+PACKAGED = "builtin"
+"""What `--init` calls the file in the package."""
 MINUTES = 60.0
 """How long a run lasts where nothing else is said."""
 
@@ -24,6 +26,7 @@ class Request:
 
     data: list[str]
     out: Path
+    init: str | None
     resume: bool
     device: str
     licence: str
@@ -39,6 +42,7 @@ def carry_out(request: Request, recipe: dict[str, Any], config: Path | None) -> 
     from cyclerdm_cli.training.data import pictures_in, read_photographs
     from cyclerdm_cli.training.recogniser import CHECKPOINT, Recogniser, RecogniserConfig, learn
     from cyclerdm_cli.training.sightings import SCENES
+    from cyclerdm_cli.words.clip import packaged
 
     known = {field.name for field in fields(RecogniserConfig)}
     for name in sorted(set(recipe) - known):
@@ -65,6 +69,8 @@ def carry_out(request: Request, recipe: dict[str, Any], config: Path | None) -> 
     if kept.exists() and not request.resume:
         raise UsageError(f"{request.out}: holds a run already", hint="--resume, or another --out")
     recogniser = Recogniser(resolved, engine.device)
+    if request.init is not None:
+        recogniser.start_from(packaged() if request.init == PACKAGED else Path(request.init))
     if kept.exists():
         recogniser.resume(torch.load(kept, map_location=engine.device, weights_only=True))
 

@@ -20,8 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cyclerdm_cli.cycle.blur import Blur, KernelReader, deblurred, find_blur
 from cyclerdm_cli.cycle.configuration import configuration_from_json
-from cyclerdm_cli.cycle.cycle import STAGES, THUMBNAIL
+from cyclerdm_cli.cycle.cycle import STAGES, THUMBNAIL, Whole
 from cyclerdm_cli.cycle.sampler import restoring_steps
 from cyclerdm_cli.cycle.wavelet import Wavelet
 from cyclerdm_cli.errors import WeightsError
@@ -38,6 +39,8 @@ class CompactConfig:
     """Names of the tasks, in the order of the rows of the task table."""
     tone_tasks: tuple[str, ...] = ()
     """Those of the tasks whose damage changes the tone of the whole picture; the others leave it exactly."""
+    blur_tasks: tuple[str, ...] = ()
+    """Those of the tasks whose damage is a blur, which is undone as far as its kernel is found before stage 1."""
     widths: tuple[int, ...] = (32, 64, 128, 192)
     """Channels at 1/2, 1/4, 1/8, ... of the picture's resolution."""
     encoder_blocks: tuple[int, ...] = (2, 2, 2)
@@ -258,6 +261,7 @@ class CompactNetwork(nn.Module):
         self.level_out = nn.LayerNorm(condition)
         self.tone = Tone(condition)
         self.gain = FeatureGain(config.gain_width)
+        self.reader = KernelReader() if config.blur_tasks else None
 
         # Every stage sees and changes the picture through convolutions of its own; between them all is shared.
         tasks = len(config.tasks)
@@ -296,8 +300,14 @@ class CompactNetwork(nn.Module):
         condition: Tensor = CALM * self.level_out(together + self.mixing(together))
         return condition
 
+    def look(self, task: str, thumbnail: Tensor, windows: Tensor) -> Whole:
+        """Find the kernel of pictures that are blurred; see `Network`."""
+        if self.reader is None or not set(task.split("+")) & set(self.config.blur_tasks):
+            return Whole(thumbnail, torch.zeros((len(thumbnail), 0), device=thumbnail.device))
+        return Whole(thumbnail, find_blur(self.reader, windows).packed())
+
     def bind(
-        self, task: str, thumbnail: Tensor, mask: Tensor, steps: int, generator: torch.Generator
+        self, task: str, whole: Whole, mask: Tensor, steps: int, generator: torch.Generator
     ) -> CompactStages:
         """Return the stages for a batch of tiles; see `Network`. Nothing is drawn: the generator stays unused."""
         mixture = torch.zeros((1, len(self.config.tasks)), device=mask.device)
@@ -308,7 +318,9 @@ class CompactNetwork(nn.Module):
                     f"these weights do not know {name}", hint=f"they know {', '.join(self.config.tasks)}"
                 )
             mixture[0, self.config.tasks.index(name)] = 1 / len(names)
-        return CompactStages(self, mixture, thumbnail, mask, Wavelet.named(self.config.wavelet), steps or 1)
+        blur = Blur.unpacked(whole.findings) if whole.findings.shape[1] else None
+        wavelet = Wavelet.named(self.config.wavelet)
+        return CompactStages(self, mixture, whole.thumbnail, mask, wavelet, steps or 1, blur)
 
     def forward(
         self,
@@ -365,23 +377,31 @@ class CompactStages:
     wavelet: Wavelet
     steps: int = 1
     """Network evaluations a stage."""
+    blur: Blur | None = None
+    """Of the whole pictures, where it was looked for."""
 
     def restore(self, stage: int, estimate: Tensor, degraded: Tensor) -> Tensor:
         """Run one stage to its end; see `Stages`."""
         return restoring_steps(self.start(stage, estimate), self.predictor(stage, degraded), self.steps)
 
     def start(self, stage: int, estimate: Tensor) -> Tensor:
-        """Return the estimate that a stage sets out from: in stage 1, the picture with its tone set right."""
+        """Return the estimate that a stage sets out from: in stage 1, the picture with blur and tone set right."""
         if stage > 1:
             return estimate
-        config = self.network.config
-        toned = torch.tensor([name in config.tone_tasks for name in config.tasks], device=estimate.device)
-        share = (self.mixture * toned).sum(1)
-        if not bool(share.any()):
+        if self.blur is not None:
+            blurred = self._share(self.network.config.blur_tasks, len(estimate))
+            estimate = torch.lerp(estimate, deblurred(estimate, self.blur), blurred)
+        toned = self._share(self.network.config.tone_tasks, len(estimate))
+        if not bool(toned.any()):
             return estimate
-        share = share.repeat_interleave(len(estimate) // len(share)).view(-1, 1, 1, 1)
-        start = torch.ones(len(estimate), device=estimate.device)
-        return torch.lerp(estimate, self.network.tone(estimate, self._condition(1, start)), share)
+        begun = torch.ones(len(estimate), device=estimate.device)
+        return torch.lerp(estimate, self.network.tone(estimate, self._condition(1, begun)), toned)
+
+    def _share(self, names: tuple[str, ...], batch: int) -> Tensor:
+        """Return how much of each picture's damage the tasks of those names are, (B, 1, 1, 1)."""
+        chosen = [name in names for name in self.network.config.tasks]
+        share = (self.mixture * torch.tensor(chosen, device=self.mixture.device)).sum(1)
+        return share.repeat_interleave(batch // len(share)).view(-1, 1, 1, 1)
 
     def predictor(self, stage: int, degraded: Tensor) -> Callable[[Tensor, float | Tensor], Tensor]:
         """Return the function (estimate, time) -> predicted clean picture of one stage.

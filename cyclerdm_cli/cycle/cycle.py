@@ -13,6 +13,8 @@ STAGES = 3
 """Of the whole cycle."""
 THUMBNAIL = 32
 """Side of the thumbnail that stands for a whole picture."""
+WINDOW = 256
+"""Side at most of the windows through which whole pictures are looked at, in pixels."""
 
 
 class Stages(Protocol):
@@ -41,6 +43,15 @@ class Stages(Protocol):
         ...
 
 
+class Whole(NamedTuple):
+    """What is known of the whole pictures that tiles are from."""
+
+    thumbnail: Tensor
+    """(B, 3, THUMBNAIL, THUMBNAIL) in [0, 1]."""
+    findings: Tensor
+    """(B, N) what the network itself found in them, in numbers of its own; N may be 0."""
+
+
 class Network(Protocol):
     """What restoring needs of an architecture."""
 
@@ -51,14 +62,22 @@ class Network(Protocol):
     tile: int
     """Side of the tiles, in pixels, that larger pictures are best cut into."""
 
-    def bind(
-        self, task: str, thumbnail: Tensor, mask: Tensor, steps: int, generator: torch.Generator
-    ) -> Stages:
+    def look(self, task: str, thumbnail: Tensor, windows: Tensor) -> Whole:
+        """Look at whole pictures before their tiles are restored.
+
+        Args:
+            task: name of the damage to undo.
+            thumbnail: (B, 3, THUMBNAIL, THUMBNAIL) in [0, 1] of the whole pictures.
+            windows: (B, n, 3, h, w) in [0, 1] from all over the pictures, h and w at most WINDOW.
+        """
+        ...
+
+    def bind(self, task: str, whole: Whole, mask: Tensor, steps: int, generator: torch.Generator) -> Stages:
         """Return the stages for one batch of tiles of a picture.
 
         Args:
             task: name of the damage to undo.
-            thumbnail: (B, 3, THUMBNAIL, THUMBNAIL) in [0, 1] of the whole pictures that the tiles are from.
+            whole: of each tile's picture, by `look`.
             mask: (B, 1, H, W), 1 where the picture is missing.
             steps: evaluations a stage; 0 for the architecture's own number.
             generator: on the CPU, for architectures that start from noise.

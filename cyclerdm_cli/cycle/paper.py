@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclerdm_cli.cycle.configuration import configuration_from_json
+from cyclerdm_cli.cycle.cycle import Whole
 from cyclerdm_cli.cycle.padding import padded
 from cyclerdm_cli.cycle.sampler import NoiseSchedule, ddim
 from cyclerdm_cli.cycle.wavelet import Wavelet
@@ -322,13 +323,17 @@ class PaperNetwork(nn.Module):
         self.Unet = UNet(self.config)
         self.high_enhance0 = FeatureGain(self.config.gain_width)
 
+    def look(self, task: str, thumbnail: Tensor, windows: Tensor) -> Whole:
+        """Find nothing; see `Network`."""
+        return Whole(thumbnail, torch.zeros((len(thumbnail), 0), device=thumbnail.device))
+
     def bind(
-        self, task: str, thumbnail: Tensor, mask: Tensor, steps: int, generator: torch.Generator
+        self, task: str, whole: Whole, mask: Tensor, steps: int, generator: torch.Generator
     ) -> PaperStages:
         """Return the stages for a batch of tiles; see `Network`.
 
-        The authors' weights are for one task each and look at nothing but the tile: task, thumbnail and mask
-        change nothing.
+        The authors' weights are for one task each and look at nothing but the tile: task, whole and mask change
+        nothing.
         """
         return PaperStages(self, noise_from(generator, len(mask)), steps or 10)
 

@@ -81,7 +81,8 @@ def _peak(network: Network, task: str, side: int, device: torch.device, precisio
     ):
         picture = torch.zeros(1, 3, side, side, device=device)
         thumbnail = torch.zeros(1, 3, THUMBNAIL, THUMBNAIL, device=device)
-        stages = network.bind(task, thumbnail, torch.zeros_like(picture[:, :1]), 1, torch.Generator())
+        whole = network.look(task, thumbnail, picture[:, None])
+        stages = network.bind(task, whole, torch.zeros_like(picture[:, :1]), 1, torch.Generator())
         cycle(stages, picture)
     return living.peak
 

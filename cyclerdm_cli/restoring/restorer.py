@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cyclerdm_cli.cycle.cycle import STAGES, THUMBNAIL, Network, cycle
+from cyclerdm_cli.cycle.cycle import STAGES, THUMBNAIL, WINDOW, Network, Whole, cycle
 from cyclerdm_cli.cycle.shorter import first
 from cyclerdm_cli.errors import DeviceError, PictureError, UsageError
 from cyclerdm_cli.restoring.device import Engine
@@ -247,7 +248,7 @@ class Restorer:
         """Yield the result from top to bottom: which rows, and their values. `pixels` are not read there again."""
         peak = float(np.iinfo(pixels.dtype).max)
         source = _blanked(pixels, mask)
-        thumbnail = self._thumbnail(source, peak)
+        whole = self._whole([source], peak, task)
         generator = torch.Generator().manual_seed(self.options.seed)
         blender = Blender(grid, 3)
         batch = self._batch(grid)
@@ -255,7 +256,7 @@ class Restorer:
         for group in places(grid, batch):
             tiles = np.stack([cut(source, grid, *place) for place in group])
             masks = None if mask is None else np.stack([cut(mask, grid, *place) for place in group])
-            restored = self._restore_tiles(tiles, peak, masks, thumbnail, task, generator, batch)
+            restored = self._restore_tiles(tiles, peak, masks, whole, task, generator, batch)
             for place, tile in zip(group, restored, strict=True):
                 blender.add(*place, tile)
                 tile_done()
@@ -280,28 +281,39 @@ class Restorer:
         sources = [_blanked(pixels, mask) for pixels, mask in zip(pictures, missing, strict=True)]
         tiles = np.stack([cut(source, grid, 0, 0) for source in sources])
         mask_tiles = None if masks is None else np.stack([cut(mask, grid, 0, 0) for mask in masks])
-        thumbnails = torch.cat([self._thumbnail(source, peak) for source in sources])
+        whole = self._whole(sources, peak, task)
         generator = torch.Generator().manual_seed(self.options.seed)
-        restored = self._restore_tiles(
-            tiles, peak, mask_tiles, thumbnails, task, generator, self._batch(grid)
-        )
+        restored = self._restore_tiles(tiles, peak, mask_tiles, whole, task, generator, self._batch(grid))
         results = []
         for values, pixels, mask in zip(restored, pictures, missing, strict=True):
             results.append(self._finished(values[:height, :width], pixels, mask, peak))
             tile_done()
         return results
 
-    def _thumbnail(self, source: Pixels, peak: float) -> Tensor:
-        """Average the whole picture down to (1, 3, THUMBNAIL, THUMBNAIL) in [0, 1]."""
-        small = cv2.resize(source, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
-        return _to_tensor(small[None], peak, self.engine.device)
+    def _whole(self, sources: Sequence[Pixels], peak: float, task: str) -> Whole:
+        """Let the network look at whole pictures, one after the other: each is seen as if it were alone."""
+        found = []
+        for source in sources:
+            small = cv2.resize(source, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+            thumbnail = _to_tensor(small[None], peak, self.engine.device)
+            windows = _to_tensor(_windows(source), peak, self.engine.device)[None]
+            try:  # in float32: it costs little, and all tiles hang on it
+                found.append(self._looked(self.engine.device, task, thumbnail, windows))
+            except NotImplementedError:  # a device that lacks an operation
+                found.append(self._looked(torch.device("cpu"), task, thumbnail, windows))
+        return Whole(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+
+    def _looked(self, place: torch.device, task: str, thumbnail: Tensor, windows: Tensor) -> Whole:
+        with self._network_at(place), torch.inference_mode():
+            whole = self._bound.look(task, thumbnail.to(place), windows.to(place))
+        return Whole(*(part.to(self.engine.device) for part in whole))
 
     def _restore_tiles(
         self,
         tiles: Pixels,
         peak: float,
         masks: NDArray[np.bool_] | None,
-        thumbnails: Tensor,
+        whole: Whole,
         task: str,
         generator: torch.Generator,
         batch: int,
@@ -319,11 +331,11 @@ class Restorer:
             if masks is None
             else _filled_up(_mask_tensor(masks, device), room)
         )
-        summary = _filled_up(thumbnails.expand(count, -1, -1, -1), room)
+        wholes = [_filled_up(part.expand(count, *part.shape[1:]), room) for part in whole]
         start = generator.get_state()
         for place, precision in self._attempts():
             generator.set_state(start)
-            inputs = [tensor.to(place) for tensor in (degraded, summary, missing)]
+            inputs = [tensor.to(place) for tensor in (degraded, missing, *wholes)]
             try:
                 restored = self._cycled(place, precision, inputs, task, generator)[:count].float()
             except NotImplementedError as fault:  # a device, or a precision there, that lacks an operation
@@ -354,17 +366,23 @@ class Restorer:
         generator: torch.Generator,
     ) -> Tensor:
         """Run the cycle; where that is not the network's own device, it goes there and comes back."""
-        degraded, summary, missing = inputs
+        degraded, missing, *wholes = inputs
+        with (
+            self._network_at(place),
+            torch.inference_mode(),
+            torch.autocast(place.type, precision, enabled=precision != torch.float32),
+        ):
+            stages = self._bound.bind(task, Whole(*wholes), missing, self.options.steps, generator)
+            return cycle(first(stages, self.options.stages), degraded).restored
+
+    @contextmanager
+    def _network_at(self, place: torch.device) -> Iterator[None]:
+        """Have the network elsewhere for a while."""
         own = self.engine.device
         if place != own:
             self.network.to(place)
         try:
-            with (
-                torch.inference_mode(),
-                torch.autocast(place.type, precision, enabled=precision != torch.float32),
-            ):
-                stages = self._bound.bind(task, summary, missing, self.options.steps, generator)
-                return cycle(first(stages, self.options.stages), degraded).restored
+            yield
         finally:
             if place != own:
                 self.network.to(own)
@@ -391,6 +409,16 @@ def _blanked(pixels: Pixels, mask: NDArray[np.bool_] | None) -> Pixels:
     if mask is None:
         return pixels
     return np.where(mask[:, :, None], np.array(np.iinfo(pixels.dtype).max, pixels.dtype), pixels)
+
+
+def _windows(source: Pixels) -> Pixels:
+    """Cut windows of one size from all over a picture: (n, h, w, 3), h and w at most WINDOW, n 1, 2 or 4."""
+    height, width = (min(side, WINDOW) for side in source.shape[:2])
+    tops, lefts = (
+        [0] if side <= WINDOW else [(side - WINDOW) // 4, side - WINDOW - (side - WINDOW) // 4]
+        for side in source.shape[:2]
+    )
+    return np.stack([source[top : top + height, left : left + width] for top in tops for left in lefts])
 
 
 def _filled_up(tiles: Tensor, count: int) -> Tensor:

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclerdm_cli.tasks.camera import gaussian_blur, per_picture, sensor_noise, stored, to_linear, to_srgb
+from cyclerdm_cli.cycle.light import to_linear, to_srgb
+from cyclerdm_cli.tasks.camera import gaussian_blur, per_picture, sensor_noise, stored
 from cyclerdm_cli.tasks.degradation import Degraded
 from cyclerdm_cli.tasks.draw import chance, integer, log_uniform, smooth_field, uniform
 

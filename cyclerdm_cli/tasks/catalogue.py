@@ -30,6 +30,8 @@ class Task:
     """Whether parts of the picture are missing, so that a mask says where."""
     tone: bool = False
     """Whether the damage changes the tone of the whole picture, so that undoing it begins with a curve for all."""
+    blur: bool = False
+    """Whether the damage is a blur, mostly with one kernel, so that undoing it begins with looking for that."""
     degrades: bool = True
     """Whether there is a module with its degradation; otherwise it is learned from pairs alone."""
     share: int = 1
@@ -45,7 +47,7 @@ TASKS: tuple[Task, ...] = (
     Task("derain", "restore", "rain streaks and their veil", "a photograph taken in the rain", share=2),
     Task("desnow", "restore", "falling snow", "a photograph taken in falling snow", share=3),
     Task("raindrop", "restore", "drops of water on the glass", "a photograph through a wet window", share=3),
-    Task("deblur", "restore", "camera shake, motion, defocus", "a blurred photograph", share=2),
+    Task("deblur", "restore", "camera shake, motion, defocus", "a blurred photograph", blur=True, share=2),
     Task(
         "inpaint", "restore", "missing parts, scratches, text", "a photograph with missing parts", masked=True
     ),

@@ -13,7 +13,8 @@ import math
 import torch
 from torch import Tensor
 
-from cyclerdm_cli.tasks.camera import convolve, gaussian_blur, per_picture, stored, to_linear, to_srgb
+from cyclerdm_cli.cycle.light import to_linear, to_srgb
+from cyclerdm_cli.tasks.camera import convolve, gaussian_blur, per_picture, stored
 from cyclerdm_cli.tasks.degradation import Degraded
 from cyclerdm_cli.tasks.draw import chance, log_uniform, normal, smooth_field, uniform
 
@@ -32,10 +33,11 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
         0.25, batch, generator
     )  # many blurred sets were averaged without regard to the tone curve
     light = with_highlights(torch.where(encoded, clean, to_linear(clean)), generator)
-    blurred = smear(light, kernels, generator)
+    blurred, alone = smear(light, kernels, generator)
     taken = torch.where(encoded, blurred, to_srgb(blurred))
     noise = per_picture(log_uniform(0.001, 0.012, (batch,), generator)) * chance(0.6, batch, generator)
-    return Degraded(stored(taken + noise * normal(tuple(clean.shape), generator), 70, 0.25, generator))
+    lq = stored(taken + noise * normal(tuple(clean.shape), generator), 70, 0.25, generator)
+    return Degraded(lq, kernel=torch.where(alone[:, :, :, 0], 0.0, kernels.flip(1, 2)))
 
 
 def _side_for(reach: float) -> int:
@@ -51,10 +53,13 @@ def with_highlights(light: Tensor, generator: torch.Generator) -> Tensor:
     return light * (1 + beyond * ((light.amin(1, keepdim=True) - 0.8).clamp_min(0) / 0.2) ** 2)
 
 
-def smear(light: Tensor, kernels: Tensor, generator: torch.Generator) -> Tensor:
+def smear(light: Tensor, kernels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Blur the whole picture, or, one time in five, only a subject that moves before a sharp background.
 
     The subject is a layer of its own: its outline smears with it and lets the background through.
+
+    Returns:
+        The picture, (B, 3, H, W), and whether the subject alone was blurred, (B, 1, 1, 1) bool.
     """
     batch, _, height, width = light.shape
     subject = smooth_field(batch, height, width, 3, generator)
@@ -64,7 +69,7 @@ def smear(light: Tensor, kernels: Tensor, generator: torch.Generator) -> Tensor:
     layers = convolve(torch.cat([light * cover, cover], 1), kernels)
     background = gaussian_blur(light, uniform(0.1, 0.9, (batch,), generator))
     moved = layers[:, :3] + (1 - layers[:, 3:]) * background
-    return torch.where(alone, moved, layers[:, :3])
+    return torch.where(alone, moved, layers[:, :3]), alone
 
 
 def kernels_of(reach: Tensor, size: int, generator: torch.Generator) -> Tensor:

@@ -26,6 +26,9 @@ class Degraded(NamedTuple):
     """(B, 3, H, W) float32 in [0, 1], sRGB-encoded: what the restorer is given."""
     mask: Tensor | None = None
     """(B, 1, H, W) float32, 1 where the picture is missing; None where nothing is."""
+    kernel: Tensor | None = None
+    """(B, k, k) float32, k odd: where the light of one point went, for the pictures that one kernel has blurred;
+    all 0 for the others, None where it is no such damage."""
 
 
 Degradation = Callable[[Tensor, Tensor, torch.Generator], Degraded]

@@ -10,14 +10,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from cyclerdm_cli.cycle.light import to_linear, to_srgb
 from cyclerdm_cli.tasks.camera import (
     gaussian_blur,
     per_picture,
     quantise,
     sensor_noise,
     stored,
-    to_linear,
-    to_srgb,
 )
 from cyclerdm_cli.tasks.degradation import Degraded
 from cyclerdm_cli.tasks.draw import log_uniform, normal, uniform

@@ -13,7 +13,8 @@ import math
 import torch
 from torch import Tensor
 
-from cyclerdm_cli.tasks.camera import per_picture, sensor_noise, stored, to_linear, to_srgb
+from cyclerdm_cli.cycle.light import to_linear, to_srgb
+from cyclerdm_cli.tasks.camera import per_picture, sensor_noise, stored
 from cyclerdm_cli.tasks.degradation import Degraded
 from cyclerdm_cli.tasks.draw import chance, log_uniform, smooth_field, uniform
 

@@ -45,6 +45,8 @@ class ObjectiveWeights:
     """The CLIP prompt loss: how much like its damage a result looks to an open_clip model; see `clip`."""
     low_band: float = 0.2
     """The calibrated low-frequency band, in stage 3."""
+    kernel: float = 1.0
+    """The kernels of blurred scenes, and what is left of the error once they are undone."""
 
     def __post_init__(self) -> None:
         """Check every field. Raises UsageError."""
@@ -92,6 +94,8 @@ class TrainingConfig:
     """How often each stage is trained."""
     later_stages_from: float = 0.8
     """Share of the run before which only stage 1 is trained."""
+    kernels_first: float = 0.0
+    """Share of the run in which nothing but the kernels of blur is learned."""
     start_share: float = 0.85
     """How often a stage is trained from its very start, time 1; otherwise the time is uniform."""
     clip: str = ""
@@ -132,6 +136,7 @@ class TrainingConfig:
             ("warm_up", self.warm_up, self.warm_up >= 1, "1 or more"),
             ("validations", self.validations, self.validations >= 0, "0 or more"),
             ("validation_pictures", self.validation_pictures, self.validation_pictures >= 1, "1 or more"),
+            ("kernels_first", self.kernels_first, 0 <= self.kernels_first <= 1, "0 to 1"),
             ("ema", self.ema, 0 <= self.ema < 1, "0 up to 1"),
             ("precision", self.precision, self.precision in ("bf16", "fp32"), "bf16 or fp32"),
             ("stage_shares", self.stage_shares, len(self.stage_shares) == 3 and sum(self.stage_shares) > 0,

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cyclerdm_cli.cycle.blur import SIDE, framed, sharp
 from cyclerdm_cli.errors import DataError, PictureError
 from cyclerdm_cli.pictures.formats import BY_EXTENSION
 from cyclerdm_cli.pictures.picture import to_depth
@@ -97,6 +98,12 @@ class Batch(NamedTuple):
     """(G, K): how much of each task of the network is in the damage, of sum 1; a row a turn of B / G patches."""
     time: Tensor
     """(B,) in (0, 1]: where between the clean picture (0) and the stage's start (1) the estimate lies."""
+    scene: Tensor
+    """(S, 3, side, side) in [0, 1]: the whole degraded scenes, a row of S / G a turn; S divides B."""
+    clean_scene: Tensor
+    """The same before they were degraded."""
+    kernel: Tensor
+    """(S, SIDE, SIDE): what blurred the scenes, all 0 where it was not one kernel; see `Degraded`."""
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -279,10 +286,11 @@ class BatchSource:
         config = self.config
         generator = torch.Generator(self.device).manual_seed(config.seed * 1_000_003 + turn)
         task = self.tasks[self._task_of(turn)]
-        clean, degraded, mask, mixture = self._draw_scenes(task, generator)
+        clean, degraded, mask, mixture, kernel = self._draw_scenes(task, generator)
         count = len(clean)
         spared = torch.rand((count, 1, 1, 1), generator=generator, device=self.device) < config.clean_share
         degraded, mask = torch.where(spared, clean, degraded), torch.where(spared, 0.0, mask)
+        kernel = torch.where(spared[:, 0], sharp(1, self.device), kernel)
         thumbnail = thumbnail_of(degraded)
         patch, repeats = config.patch_at(share), config.patches_per_scene
         corners = torch.randint(
@@ -301,19 +309,25 @@ class BatchSource:
             thumbnail=thumbnail.repeat(repeats, 1, 1, 1),
             mixture=mixture,
             time=torch.where(start, 1.0, time),
+            scene=degraded,
+            clean_scene=clean,
+            kernel=kernel,
         )
 
-    def _draw_scenes(self, task: Task, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return clean and degraded scenes, (S, 3, side, side), their mask, (S, 1, ...), and mixture, (1, K)."""
+    def _draw_scenes(
+        self, task: Task, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Return clean and degraded scenes, (S, 3, side, side), their mask, mixture, (1, K), and kernels."""
         config, chance = self.config, torch.rand(2, generator=generator, device=self.device).tolist()
         count = config.scenes // config.turns
         mixture = torch.zeros((1, len(self.table)), device=self.device)
         mixture[0, self.table.index(task.name)] = 1
+        kernel = torch.zeros((count, SIDE, SIDE), device=self.device)
         folders = self.pairs.get(task.name, ())
         if folders and (self.photographs is None or not task.degrades or chance[0] < config.pair_share):
             pick = torch.randint(len(folders), (1,), generator=generator, device=self.device)
             degraded, clean = folders[int(pick)].cut(count, config.scene, generator)
-            return clean, degraded, torch.zeros_like(clean[:, :1]), mixture
+            return clean, degraded, torch.zeros_like(clean[:, :1]), mixture, kernel
         if self.photographs is None:
             raise DataError(f"no photographs to degrade for {task.name}", hint="--data takes clean ones too")
 
@@ -327,8 +341,9 @@ class BatchSource:
         # Later ones in the catalogue happen farther from the sensor: haze before rain, rain before noise.
         for damage in sorted({task, second or task}, key=self.tasks.index, reverse=True):
             severity = uniform(0, 1, (count,), generator)
-            degraded, mask = degradation_of(damage)(degraded, severity, generator)
-        return clean, degraded, torch.zeros_like(clean[:, :1]) if mask is None else mask, mixture
+            degraded, mask, blurring = degradation_of(damage)(degraded, severity, generator)
+            kernel = kernel if blurring is None else framed(blurring)
+        return clean, degraded, torch.zeros_like(clean[:, :1]) if mask is None else mask, mixture, kernel
 
     def _second_of(self, task: Task, generator: torch.Generator) -> Task | None:
         """Choose a second damage that can come with this one."""

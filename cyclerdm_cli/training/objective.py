@@ -15,10 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cyclerdm_cli.cycle.blur import Blur
 from cyclerdm_cli.cycle.compact import CompactNetwork, CompactStages
 from cyclerdm_cli.cycle.wavelet import Wavelet
 from cyclerdm_cli.training.configuration import ObjectiveWeights
 from cyclerdm_cli.training.data import Batch
+from cyclerdm_cli.training.kernels import learned_blur
 from cyclerdm_cli.training.terms import band_error, frequency_error, relative_error, structure_error
 
 PromptLoss = Callable[[Tensor, Tensor], Tensor]
@@ -34,9 +36,15 @@ class Objective:
     """The CLIP prompt loss, where its weights are there."""
 
     def __call__(self, network: CompactNetwork, batch: Batch, stage: int) -> Tensor:
-        """Return the loss of stage 1, 2 or 3 on a batch."""
+        """Return the loss of stage 1, 2 or 3 on a batch, or, for 0, of its kernels alone where it has any."""
+        blur, kernels = learned_blur(network, batch)
+        if stage == 0 and blur is not None:
+            return self.weights.kernel * kernels
+        return self._stage(network, batch, max(stage, 1), blur) + self.weights.kernel * kernels
+
+    def _stage(self, network: CompactNetwork, batch: Batch, stage: int, blur: Blur | None) -> Tensor:
         wavelet = Wavelet.named(network.config.wavelet)
-        stages = CompactStages(network, batch.mixture, batch.thumbnail, batch.mask, wavelet)
+        stages = CompactStages(network, batch.mixture, batch.thumbnail, batch.mask, wavelet, blur=blur)
         # Where only parts are missing, only they are learned: the rest is copied when restoring.
         counted = torch.where(batch.mask.amax((2, 3), keepdim=True) > 0, batch.mask, 1.0)
         time = batch.time.view(-1, 1, 1, 1)

@@ -17,9 +17,9 @@ from cyclerdm_cli.training.configuration import TrainingConfig
 
 
 class Part(NamedTuple):
-    """The rows of a parameter that belong to one task."""
+    """The rows of a parameter that belong to one task, or to a few."""
 
-    task: int
+    tasks: tuple[int, ...]
     parameter: Tensor
     rows: slice
     values: Tensor
@@ -34,12 +34,20 @@ class Parts(NamedTuple):
 
 
 def parts_of(network: CompactNetwork) -> Parts:
-    """Part a network's parameters: each task's own are its convolutions and its row of the task table."""
+    """Part a network's parameters: each task's own are its convolutions and its row of the task table.
+
+    What reads kernels is that of all tasks that are blurs.
+    """
     owners = [module for module in network.modules() if isinstance(module, TaskConvolution)]
     owned = [network.task_table.weight, *(value for module in owners for value in module.parameters())]
     known = {id(parameter) for parameter in owned}
     tasks = len(network.config.tasks)
     own = [part for parameter in owned for part in _parts(parameter, tasks)]
+    if network.reader is not None:
+        blurs = tuple(network.config.tasks.index(name) for name in network.config.blur_tasks)
+        reading = list(network.reader.parameters())
+        own += [Part(blurs, one, slice(None), one.detach()) for one in reading]
+        known |= {id(one) for one in reading}
     return Parts(own, [value for value in network.parameters() if id(value) not in known])
 
 
@@ -69,8 +77,8 @@ class TaskwiseAdam:
         for group in self.adam.param_groups:
             group["lr"] = rate * group["pace"]
         for part in self.parts:
-            gradient = part.parameter.grad
-            part.values.grad = gradient[part.rows] if gradient is not None and present[part.task] else None
+            gradient, learned = part.parameter.grad, any(present[task] for task in part.tasks)
+            part.values.grad = gradient[part.rows] if gradient is not None and learned else None
         self.adam.step()
 
     def state_dict(self) -> dict[str, Any]:
@@ -85,4 +93,4 @@ class TaskwiseAdam:
 def _parts(parameter: Tensor, tasks: int) -> list[Part]:
     size = len(parameter) // tasks
     rows = [slice(task * size, (task + 1) * size) for task in range(tasks)]
-    return [Part(task, parameter, mine, parameter.detach()[mine]) for task, mine in enumerate(rows)]
+    return [Part((task,), parameter, mine, parameter.detach()[mine]) for task, mine in enumerate(rows)]

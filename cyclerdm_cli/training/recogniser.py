@@ -32,7 +32,7 @@ from cyclerdm_cli.training.data import Photographs
 from cyclerdm_cli.training.openclip import import_open_clip
 from cyclerdm_cli.training.sightings import Sightings, SightingSource, drawn_names, labels_of
 from cyclerdm_cli.weights.file import Header, write_weights
-from cyclerdm_cli.words.clip import ARCHITECTURE, Scale
+from cyclerdm_cli.words.clip import ARCHITECTURE, Scale, load_clip
 from cyclerdm_cli.words.tokens import Vocabulary
 from cyclerdm_cli.words.windows import GRID, PATCH, SIDE
 from cyclerdm_cli.words.wordings import NAMES, anchors, wordings
@@ -51,6 +51,8 @@ SENTENCES = 128
 """Sentences a step; the first BATCH at most are of the pictures."""
 FIRST_MEMORY = 384
 """Descriptions that are waited for before the first step; their spread sets the scale for good."""
+LATER_MEMORY = 6_000
+"""The same where a model goes on: it would learn a few by heart, and forget what it knows."""
 WARM_UP = 50
 LOG_EVERY = 50
 CHECKPOINT = "checkpoint.pt"
@@ -259,6 +261,15 @@ class Recogniser:
         self.scale = None if kept["scale"] is None else Scale(*kept["scale"])
         self.progress = Progress(**kept["progress"])
 
+    def start_from(self, path: Path) -> None:
+        """Begin with the numbers of a file that `write` made. Raises WeightsError, UsageError for other words."""
+        clip = load_clip(path)
+        if clip.vocabulary.stems != self.vocabulary.stems:
+            raise UsageError(f"{path}: made with other wordings", hint="leave out --init")
+        self.model.load_state_dict(clip.numbers)
+        self.average = Average.start(self.config.ema, self.model)
+        self.scale = clip.scale
+
     def write(self, path: Path, licence: str, training_data: str) -> None:
         """Write the file that `restore --task auto` takes. Raises WeightsError."""
         assert self.scale is not None
@@ -292,13 +303,14 @@ def learn(
     config, progress = recogniser.config, recogniser.progress
     folder.mkdir(parents=True, exist_ok=True)
     memory, source = Memory(config.memory), SightingSource(photographs, seed=config.seed)
+    enough = min(FIRST_MEMORY if recogniser.scale is None else LATER_MEMORY, config.memory)
     last = saved = time.monotonic()
     sums: dict[str, float] = {}
     with _helpers_may_be_stopped(stopped):
         for seen in _handfuls(source, progress.handfuls, config.workers):
             memory.keep(seen)
             progress.handfuls += 1
-            for _ in range(config.steps_per_handful if len(memory) >= FIRST_MEMORY else 0):
+            for _ in range(config.steps_per_handful if len(memory) >= enough else 0):
                 if progress.share(config) >= 1 or stopped():
                     _save(recogniser, folder)
                     return

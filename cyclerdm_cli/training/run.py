@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -225,7 +225,8 @@ def start_network(run: Run) -> CompactNetwork:
         WeightsError: the weights do not know a task, or are of another kind.
     """
     torch.manual_seed(run.recipe.seed)
-    config = CompactConfig(run.recipe.tasks, tuple(task.name for task in run.tasks if task.tone))
+    blurs = tuple(task.name for task in run.tasks if task.blur)
+    config = CompactConfig(run.recipe.tasks, tuple(task.name for task in run.tasks if task.tone), blurs)
     if run.init is None:
         return CompactNetwork(config)
     _, path = locate(run.init)
@@ -236,8 +237,12 @@ def start_network(run: Run) -> CompactNetwork:
     for name in run.recipe.tasks:
         if name not in config.tasks:
             raise WeightsError(f"{path}: does not know {name}", hint=f"it knows {', '.join(config.tasks)}")
-    network = CompactNetwork(config)
-    fill(network, path)
+    known = CompactNetwork(config)
+    fill(known, path)
+    network = known
+    if not set(blurs) <= set(config.blur_tasks):  # weights from before kernels were looked for
+        network = CompactNetwork(replace(config, blur_tasks=tuple(sorted({*config.blur_tasks, *blurs}))))
+        network.load_state_dict(known.state_dict(), strict=False)
     if set(run.recipe.tasks) < set(config.tasks):
         for shared in parts_of(network).shared:
             shared.requires_grad_(False)

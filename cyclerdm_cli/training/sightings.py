@@ -35,9 +35,9 @@ MIXTURES: tuple[tuple[str, str], ...] = (
 )
 """Damages that come together, each as it is undone: what happened last, first."""
 CLEAN_SHARE, PAIR_SHARE, KNOWN_PAIRS = 0.25, 0.28, 0.6
-TWICE = ("denoise", "derain", "desnow", "raindrop", "deblur", "low-light", "backlight")
+TWICE = ("denoise", "derain", "desnow", "raindrop", "deblur", "low-light", "underwater", "backlight")
 """Tasks that come up twice as often alone: what they look like is learned last."""
-LEAST_SEVERITY = {"denoise": 0.06, "deblur": 0.3, "underwater": 0.16}
+LEAST_SEVERITY = {"denoise": 0.06, "deblur": 0.3, "underwater": 0.14, "backlight": 0.12}
 LEAST_OF_OTHERS = 0.2
 """Fainter damage is left out: it is called neither damaged nor clean."""
 SCENES = (192, 256, 320, 384)
@@ -46,6 +46,10 @@ FINEST_GRAIN = 1.2 / 255
 """Standard deviation of noise that a clean photograph may have."""
 SOFTEST = 1.0
 """Sigma in pixels of the softness that a clean photograph may have: lenses and cameras differ."""
+SOFTEST_UNDER_NOISE = 1.8
+"""The same of a photograph that is called noisy: cameras smooth away a part of it, and of the picture with it."""
+SMALLEST = 0.5
+"""Photographs are shrunk down to this share, but not below the smallest scene: small pictures show whole scenes."""
 SHRUNK, COMPRESSED = 0.3, 0.3
 """Shares of the scenes that are shrunk after the damage, and compressed, as pictures on the way to people are."""
 
@@ -115,7 +119,8 @@ class SightingSource(Dataset[Sightings]):
             clean = _varied(self.photographs.cut(photograph[None], side, generator), random, generator)
             for _ in range(self.kinds):
                 names = self._names_for(int(photograph), random)
-                descriptions.append(described(_sent(_damaged(clean, names, generator), random)))
+                scene = _softened(clean, random) if names == ("denoise",) else clean
+                descriptions.append(described(_sent(_damaged(scene, names, generator), random)))
                 labels.append(labels_of(names))
         return Sightings(torch.stack(descriptions), torch.stack(labels))
 
@@ -157,7 +162,7 @@ def _varied(clean: Tensor, random: Random, generator: torch.Generator) -> Tensor
             clean ** math.exp(random.uniform(-0.25, 0.25)) * uniform(0.94, 1.06, (1, 3, 1, 1), generator)
         ).clamp(0, 1)
     if random.random() < 1 / 2:
-        side = round(clean.shape[-1] * random.uniform(0.6, 0.99))
+        side = max(SCENES[0], round(clean.shape[-1] * random.uniform(SMALLEST, 0.99)))
         clean = F.interpolate(clean, (side, side), mode="bilinear", antialias=True, align_corners=False)
     if random.random() < 1 / 3:
         clean = gaussian_blur(clean, torch.tensor([random.uniform(0.2, SOFTEST)]))
@@ -165,6 +170,13 @@ def _varied(clean: Tensor, random: Random, generator: torch.Generator) -> Tensor
         grain = random.uniform(0, FINEST_GRAIN) * normal(tuple(clean.shape), generator)
         clean = (clean + grain).clamp(0, 1)
     return clean
+
+
+def _softened(clean: Tensor, random: Random) -> Tensor:
+    """Blur one scene in three, as cameras do that smooth noise away."""
+    if random.random() < 2 / 3:
+        return clean
+    return gaussian_blur(clean, torch.tensor([random.uniform(SOFTEST, SOFTEST_UNDER_NOISE)]))
 
 
 def _sent(pixels: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:

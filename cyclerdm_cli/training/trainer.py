@@ -24,7 +24,9 @@ from cyclerdm_cli.training.processes import ALONE, Processes
 
 CHECKPOINT = "checkpoint.pt"
 DETAIL = ("heads", "down", "middle", "up", "tails", "gain")
-"""Names of the parts of the network that work on pixels; the others steer them."""
+"""Names of the parts of the network that work on pixels."""
+READER = ("reader",)
+"""Names of those that read kernels; all others steer the first."""
 
 
 @dataclass
@@ -50,7 +52,9 @@ def learning_rate(config: TrainingConfig, iteration: int, share: float) -> float
 
 
 def draw_stage(config: TrainingConfig, share: float, iteration: int) -> int:
-    """Draw which stage this iteration trains."""
+    """Draw which stage this iteration trains; 0 is the search for kernels before the first."""
+    if share < config.kernels_first:
+        return 0
     if share < config.later_stages_from:
         return 1
     chance = random.Random(f"{config.seed} stage {iteration}")
@@ -96,8 +100,9 @@ def train(
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = TaskwiseAdam(network, config)
     # Clipped apart: a tone far off has a gradient many times that of all details.
-    steering = [value for name, value in network.named_parameters() if not name.startswith(DETAIL)]
-    details = [value for name, value in network.named_parameters() if name.startswith(DETAIL)]
+    named = list(network.named_parameters())
+    details, readers = ([one for name, one in named if name.startswith(part)] for part in (DETAIL, READER))
+    steering = [one for name, one in named if not name.startswith((*DETAIL, *READER))]
     average = Average.start(config.ema, network)
     progress, checkpoint = Progress(), folder / CHECKPOINT
     if resume:
@@ -120,8 +125,8 @@ def train(
             loss = loss_of(network, batch, stage)
         network.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        processes.average_gradients([*steering, *details])
-        for parameters in (steering, details):
+        processes.average_gradients([*steering, *details, *readers])
+        for parameters in (steering, details, readers):
             nn.utils.clip_grad_norm_(parameters, config.gradient_norm)
         optimizer.step(rate, processes.each_anywhere(batch.mixture.amax(0) > 0))
         average.update(network, progress.iteration)

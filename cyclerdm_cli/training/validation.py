@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cyclerdm_cli.benchmark.metrics import psnr as picture_psnr
 from cyclerdm_cli.cycle.compact import CompactNetwork, thumbnail_of
-from cyclerdm_cli.cycle.cycle import cycle
+from cyclerdm_cli.cycle.cycle import WINDOW, cycle
 from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.tasks.degradation import degradation_of
 from cyclerdm_cli.training.data import Pairs, Photographs
@@ -112,7 +112,7 @@ def _samples(
         else:
             clean = source.cut(index[None], fitting, generator)
             severity = torch.tensor([(number + 0.5) / len(chosen)], device=device)
-            degraded, mask = degradation_of(task)(clean, severity, generator)
+            degraded, mask, _ = degradation_of(task)(clean, severity, generator)
             yield degraded, mask, clean
 
 
@@ -121,7 +121,8 @@ def restore_batch(
 ) -> Tensor:
     """Run the whole cycle on a batch whose sides are multiples of `network.config.multiple`."""
     missing = torch.zeros_like(degraded[:, :1]) if mask is None else mask
-    stages = network.bind(task, thumbnail_of(degraded), missing, 1, torch.Generator())
     with torch.autocast(degraded.device.type, precision, enabled=precision != torch.float32):
+        whole = network.look(task, thumbnail_of(degraded), degraded[:, None, :, :WINDOW, :WINDOW])
+        stages = network.bind(task, whole, missing, 1, torch.Generator())
         restored = cycle(stages, degraded).restored
     return restored if mask is None else torch.where(mask > 0, restored.to(degraded.dtype), degraded)

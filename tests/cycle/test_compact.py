@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import TINY, tiny_network
+from tiny import LOOKING, TINY, tiny_network
 from torch.nn import functional as F
 
-from cyclerdm_cli.cycle.compact import CompactNetwork, TaskConvolution, thumbnail_of
-from cyclerdm_cli.cycle.cycle import cycle
+from cyclerdm_cli.cycle.blur import SIDE, Blur, deblurred
+from cyclerdm_cli.cycle.compact import CompactNetwork, CompactStages, TaskConvolution, thumbnail_of
+from cyclerdm_cli.cycle.cycle import Whole, cycle
 
 TASKS = 3
 
@@ -53,7 +54,11 @@ def test_learning_one_task_leaves_what_the_others_own() -> None:
     network = CompactNetwork(TINY).train()
     degraded = torch.rand(1, 3, 32, 32)
     stages = network.bind(
-        TINY.tasks[1], thumbnail_of(degraded), torch.zeros(1, 1, 32, 32), 1, torch.Generator()
+        TINY.tasks[1],
+        Whole(thumbnail_of(degraded), torch.zeros(1, 0)),
+        torch.zeros(1, 1, 32, 32),
+        1,
+        torch.Generator(),
     )
     cycle(stages, degraded).restored.square().mean().backward()
     moved = [
@@ -80,3 +85,25 @@ def test_pictures_of_two_tasks_in_one_batch_come_out_as_each_alone() -> None:
 
     alone = torch.cat([restored(slice(0, 1)), restored(slice(1, 2))])
     torch.testing.assert_close(restored(slice(0, 2)), alone, atol=1e-5, rtol=1e-5)
+
+
+def test_only_the_tasks_that_are_blurs_look_for_kernels() -> None:
+    network = tiny_network(config=LOOKING)
+    picture = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(3))
+    thumbnail, mask = thumbnail_of(picture), torch.zeros(2, 1, 64, 64)
+    nothing = network.look("derain", thumbnail, picture[:, None])
+    assert nothing.findings.shape == (2, 0)
+    found = network.look("deblur", thumbnail, picture[:, None])
+    assert found.findings.shape == (2, SIDE**2 + 2)
+
+    def started(task: str, whole: Whole) -> torch.Tensor:
+        stages = network.bind(task, whole, mask, 1, torch.Generator())
+        assert isinstance(stages, CompactStages)
+        return stages.start(1, picture)
+
+    assert torch.equal(started("derain", nothing), picture)
+    undone = deblurred(picture, Blur.unpacked(found.findings))
+    torch.testing.assert_close(started("deblur", found), undone)
+    assert float((undone - picture).abs().max()) > 0.01
+    half = network.look("deblur+derain", thumbnail, picture[:, None])
+    torch.testing.assert_close(started("deblur+derain", half), (undone + picture) / 2)

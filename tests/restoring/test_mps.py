@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import tiny_network
+from tiny import LOOKING, tiny_network
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -32,6 +32,13 @@ VIEWS = [
     "lift_fresh", "permute", "select", "slice", "split", "squeeze",
     "to", "transpose", "unbind", "unflatten", "unsqueeze",
     "view",
+]
+SPECTRA = [  # with macOS 14
+    "_conj", "complex", "fft_fftfreq", "fft_irfft2", "fft_rfft2", "fft_rfftfreq", "imag", "real",
+]
+FOR_KERNELS = [
+    "abs", "bitwise_and", "clone", "fill_", "flip", "ge", "gt", "le", "log", "minimum", "new_full", "new_ones",
+    "roll", "sign", "softmax", "sort", "sqrt", "square", "upsample_bilinear2d", "where",
 ]
 ON_THE_PROCESSOR = ["randint", "randn"]  # so that a seed means one result, whatever the device
 # fmt: on
@@ -76,3 +83,15 @@ def test_only_what_apples_gpu_has_is_asked_of_it(
     assert record.operations <= {*KERNELS, *MADE_OF_THEM, *VIEWS, *ON_THE_PROCESSOR}
     assert not {torch.float64, torch.complex128, torch.uint16} & record.types
     assert precision in record.types
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_the_search_for_kernels_needs_spectra_besides(precision: torch.dtype, photograph: np.ndarray) -> None:
+    options = RestoreOptions(tile=64, overlap=32)
+    restorer = Restorer(tiny_network(config=LOOKING), Engine(torch.device("cpu"), precision, ""), options)
+    with Record() as record:
+        restorer.restore(photograph, "deblur")
+    assert "fft_irfft2" in record.operations
+    allowed = {*KERNELS, *MADE_OF_THEM, *VIEWS, *SPECTRA, *FOR_KERNELS}
+    assert record.operations <= allowed, record.operations - allowed
+    assert not {torch.float64, torch.complex128} & record.types

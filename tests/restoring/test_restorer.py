@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tiny import tiny_network
+from tiny import LOOKING, tiny_network
 from torch import Tensor
 
 from cyclerdm_cli.cycle.compact import CompactNetwork
@@ -38,6 +38,41 @@ def test_a_network_that_changes_nothing_gives_the_same_bytes(photograph: np.ndar
         layer.bias.zero_()
     result = restorer(network, tile=64, overlap=32).restore(photograph, "derain")
     np.testing.assert_array_equal(result, photograph)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 300), (300, 400), (600, 90)])
+def test_blur_is_looked_for_once_in_windows_of_the_whole_picture(size: tuple[int, int]) -> None:
+    network, seen = tiny_network(config=LOOKING), []
+    look = network.look
+    network.look = lambda *given: (seen.append(given[2].shape), look(*given))[1]  # type: ignore[method-assign, func-returns-value]
+    pixels = np.random.default_rng(1).integers(0, 255, (*size, 3), np.uint8)
+    result = restorer(network, tile=128, overlap=32).restore(pixels, "deblur")
+    assert result.shape == pixels.shape
+    assert seen == [
+        (
+            1,
+            (1 if size[0] <= 256 else 2) * (1 if size[1] <= 256 else 2),
+            3,
+            min(size[0], 256),
+            min(size[1], 256),
+        )
+    ]
+
+
+def test_a_search_that_a_device_cannot_do_is_done_on_the_processor(photograph: np.ndarray) -> None:
+    network, plain = tiny_network(config=LOOKING), restorer(tiny_network(config=LOOKING))
+    look, calls = network.look, []
+
+    def lacking(*given: object) -> object:
+        calls.append(given)
+        if len(calls) == 1:
+            raise NotImplementedError("aten::_fft_r2c")
+        return look(*given)  # type: ignore[arg-type]
+
+    network.look = lacking  # type: ignore[method-assign, assignment]
+    result = restorer(network).restore(photograph, "deblur")
+    assert len(calls) == 2
+    np.testing.assert_array_equal(result, plain.restore(photograph, "deblur"))
 
 
 def test_stages_that_are_not_run_change_nothing(photograph: np.ndarray) -> None:

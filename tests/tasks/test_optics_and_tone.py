@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from cyclerdm_cli.cycle.light import to_linear
 from cyclerdm_cli.tasks import backlight, deblur, inpaint, underwater
-from cyclerdm_cli.tasks.camera import convolve, gaussian_blur, to_linear
+from cyclerdm_cli.tasks.camera import convolve, gaussian_blur
 from cyclerdm_cli.tasks.draw import smooth_field
 
 TASKS = pytest.mark.parametrize(

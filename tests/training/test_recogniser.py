@@ -88,6 +88,7 @@ def test_a_run_writes_a_file_that_loads_and_resumes(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "FIRST_MEMORY", 24)
+    monkeypatch.setattr(training, "LATER_MEMORY", 48)
     monkeypatch.setattr(training, "BATCH", 8)
     words = ["train", "--model", "prompts", "--data", folder, "--out", tmp_path / "run", "--device", "cpu",
              "--precision", "fp32", "--licence", "CC0-1.0"]  # fmt: skip

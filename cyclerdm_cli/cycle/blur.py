@@ -1,0 +1,320 @@
+"""Blur as one kernel for the whole picture: found from its slopes, then undone in the spectrum.
+
+To tell which of all kernels it was that blurred a picture is what a small convolutional network does not
+learn, so it is asked apart. The correlations of the slopes hold how much each frequency was weakened
+(Goldstein and Fattal, "Blur-Kernel Estimation from Spectral Irregularities", ECCV 2012), those of strong
+slopes with all others hold the shape; and if edges were steps before, as a shock filter makes them again,
+least squares between their slopes and those that are there give the kernel (Cho and Lee, "Fast Motion
+Deblurring", SIGGRAPH Asia 2009). None of it is exact: a small network reads all of it, as pictures of the
+kernel.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cyclerdm_cli.cycle.cycle import WINDOW
+from cyclerdm_cli.cycle.light import to_linear, to_srgb
+
+SIDE = 65
+"""Of a kernel, in pixels."""
+MARGIN = 64
+"""Pixels mirrored around a picture before it is sharpened."""
+WIDTHS = (24, 40, 56)
+"""Channels of the network that reads correlations, at 1, 1/2 and 1/4 of a kernel's resolution."""
+ACROSS, DOWN, FALLING, RISING = (0, 1), (1, 0), (1, 1), (1, -1)
+STRONGEST, STRONG = 0.03, (0.15, 0.05)
+"""Shares of the slopes: those that trigger the correlations, and those that least squares trust."""
+READ = 5
+"""Pictures of what is always the same that the network is given beside the correlations: places and distances."""
+CORRELATIONS = 13
+MATCHES = 4
+SMALLEST = 16
+"""Side of a picture in pixels below which no kernel is looked for."""
+SHOCKS, SHOCK = 6, 0.45
+"""Steps of the shock filter, and their length in pixels, at most 0.5."""
+
+
+class Blur(NamedTuple):
+    """What is known of the blur of pictures."""
+
+    kernel: Tensor
+    """(B, SIDE, SIDE), at least 0, each of sum 1: where the light of one point went. Where it lies does not count:
+    its centre of mass is taken for the middle."""
+    caution: Tensor
+    """(B, 2): half the logarithms of what Wiener's filter takes for noise, growing with the frequency and even."""
+
+    def packed(self) -> Tensor:
+        """Return both as one row of numbers a picture, (B, SIDE^2 + 2)."""
+        return torch.cat([self.kernel.flatten(1), self.caution], 1)
+
+    @classmethod
+    def unpacked(cls, numbers: Tensor) -> Blur:
+        """Return what `packed` made a row of."""
+        return cls(numbers[:, :-2].view(-1, SIDE, SIDE), numbers[:, -2:])
+
+
+def sharp(batch: int, device: torch.device) -> Tensor:
+    """Return the kernels of no blur at all, (B, SIDE, SIDE)."""
+    kernel = torch.zeros((batch, SIDE, SIDE), device=device)
+    kernel[:, SIDE // 2, SIDE // 2] = 1
+    return kernel
+
+
+def framed(kernel: Tensor) -> Tensor:
+    """Bring kernels, (B, k, k), k odd and at most SIDE, to (B, SIDE, SIDE)."""
+    return F.pad(kernel, ((SIDE - kernel.shape[-1]) // 2,) * 4)
+
+
+def deblurred(picture: Tensor, blur: Blur) -> Tensor:
+    """Undo a blur in linear light: (B, 3, H, W) in [0, 1], sRGB-encoded, to the same.
+
+    Beyond [0, 1] the result goes on, faintly, so that training finds the way back.
+    """
+    light = sharpened(to_linear(picture.float()), blur)
+    return to_srgb(light) + 0.02 * (light - light.clamp(0, 1))
+
+
+def sharpened(picture: Tensor, blur: Blur) -> Tensor:
+    """Run Wiener's filter over (B, C, H, W): what stands out of the noise is divided by the kernel's spectrum.
+
+    Natural pictures weaken with the square of the frequency, so what counts as noise grows with it.
+    """
+    padded = F.pad(picture, (MARGIN,) * 4, mode="reflect" if min(picture.shape[2:]) > MARGIN else "replicate")
+    height, width = padded.shape[2:]
+    spectrum, frequency = spectrum_of(blur.kernel, height, width)
+    padded = _tapered(padded, spectrum)
+    noise = torch.exp(2 * blur.caution - blur.caution.new_tensor((3, 9)))
+    growing, even = noise[:, :, None, None].unbind(1)
+    filter_ = (1 + even) * spectrum.conj() / (power(spectrum) + growing * frequency + even)
+    result = torch.fft.irfft2(torch.fft.rfft2(padded) * filter_.unsqueeze(1), s=(height, width))
+    return result[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
+
+
+def _tapered(padded: Tensor, spectrum: Tensor) -> Tensor:
+    """Fade the margin, outwards, into the picture blurred once more as if it went on around its borders.
+
+    So nothing at the borders contradicts the kernel: ringing from there otherwise costs half a decibel, or more.
+    """
+    height, width = padded.shape[2:]
+    around = torch.fft.irfft2(torch.fft.rfft2(padded) * spectrum.unsqueeze(1), s=(height, width))
+    rise = (torch.arange(MARGIN, device=padded.device) + 0.5) / MARGIN
+    rows, columns = (
+        torch.cat([rise, rise.new_ones(side - 2 * MARGIN), rise.flip(0)]) for side in (height, width)
+    )
+    return torch.lerp(around, padded, rows[:, None] * columns)
+
+
+def spectrum_of(kernel: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Return the spectra of kernels with their centres of mass at the origin, and the squared frequencies.
+
+    Args:
+        kernel: (B, k, k), k odd, each of sum 1.
+        height, width: of the pictures, at least k.
+
+    Returns:
+        (B, height, width // 2 + 1), complex; (height, width // 2 + 1) in cycles a pixel, squared.
+    """
+    side, device = kernel.shape[-1], kernel.device
+    places = torch.arange(side, device=device) - side // 2.0
+    down, across = ((kernel.sum(axis) * places).sum(1)[:, None, None] for axis in (2, 1))
+    framed = F.pad(kernel, (0, width - side, 0, height - side))
+    spectrum = torch.fft.rfft2(torch.roll(framed, (-(side // 2), -(side // 2)), (1, 2)))
+    rows = torch.fft.fftfreq(height, device=device)[:, None]
+    columns = torch.fft.rfftfreq(width, device=device)
+    turned = 2 * math.pi * (rows * down + columns * across)
+    return spectrum * torch.complex(turned.cos(), turned.sin()), rows.square() + columns.square()
+
+
+def power(spectrum: Tensor) -> Tensor:
+    """Return the squared amplitudes."""
+    return spectrum.real.square() + spectrum.imag.square()
+
+
+def correlations(lumas: Tensor) -> tuple[Tensor, Tensor]:
+    """Describe blur by the slopes of windows.
+
+    Args:
+        lumas: (B, n, h, w) windows of each picture, h and w at most WINDOW.
+
+    Returns:
+        (B, CORRELATIONS, SIDE, SIDE): of the slopes in four directions with themselves, each and all together; of
+        the strongest with all others, and how much these differ from themselves turned by half; (B, 1) the
+        logarithm of the slopes' strength.
+    """
+    slopes = _slopes(lumas, (ACROSS, DOWN, FALLING, RISING))  # (B, n, 4, h, w)
+    strength = slopes.square().mean((1, 2, 3, 4), keepdim=True).sqrt() + 1e-4
+    slopes = slopes / strength
+    spectra = torch.fft.rfft2(slopes, s=(WINDOW, WINDOW))
+    alike = _lags(power(spectra).sum(1))  # (B, 4, SIDE, SIDE)
+    size = slopes.abs()
+    trigger = slopes * (size / (_least_of(size, STRONGEST) + 1e-6)).clamp(0, 1).square()
+    shaped = _lags((torch.fft.rfft2(trigger, s=(WINDOW, WINDOW)).conj() * spectra).sum(1))
+    shaped = shaped / (trigger.abs() * size).sum((1, 3, 4)).clamp_min(1e-6)[..., None, None]
+    together = alike.sum(1, keepdim=True)
+    found = [_to_middle(alike), _to_middle(together), shaped, shaped.flip(2, 3) - shaped]
+    return torch.cat(found, 1), strength.flatten(1).log()
+
+
+def matches(lumas: Tensor) -> Tensor:
+    """Fit kernels between the strong slopes of windows, taken for sharp, and all slopes.
+
+    Args:
+        lumas: (B, n, h, w) windows of each picture, h and w at most WINDOW.
+
+    Returns:
+        (B, MATCHES, SIDE, SIDE), the largest value of each 1: for the STRONG slopes as they are, and of steps.
+    """
+    given = torch.fft.rfft2(_slopes(lumas, (ACROSS, DOWN)), s=(WINDOW, WINDOW))
+    found = []
+    for sharper, ease in ((lumas, 0.02), (shocked(lumas), 0.1)):
+        slopes = _slopes(sharper, (ACROSS, DOWN))
+        size = slopes.square().sum(2, keepdim=True).sqrt()
+        for share in STRONG:
+            edges = torch.fft.rfft2(slopes * (size >= _least_of(size, share)), s=(WINDOW, WINDOW))
+            strength = power(edges).sum((1, 2))
+            noise = ease * strength.mean((1, 2), keepdim=True) + 1e-6
+            found.append(_lags((edges.conj() * given).sum((1, 2)) / (strength + noise)))
+    fitted = torch.stack(found, 1)
+    return fitted / fitted.abs().amax((2, 3), keepdim=True).clamp_min(1e-6)
+
+
+def shocked(lumas: Tensor) -> Tensor:
+    """Turn the slopes of edges into steps, (B, n, h, w) to the same.
+
+    Source: Osher and Rudin, "Feature-Oriented Image Enhancement Using Shock Filters", SIAM J. Numer. Anal. 1990:
+    along the gradient, what curves upwards is lowered and what curves downwards is raised, after some smoothing.
+    """
+    binomial = lumas.new_tensor((1, 4, 6, 4, 1)) / 16
+    x = F.pad(lumas.flatten(0, 1).unsqueeze(1), (2,) * 4, mode="replicate")
+    x = F.conv2d(F.conv2d(x, binomial.view(1, 1, 1, 5)), binomial.view(1, 1, 5, 1))
+    for _ in range(SHOCKS):
+        around = F.pad(x, (1,) * 4, mode="replicate")
+        left, right = x - around[..., 1:-1, :-2], around[..., 1:-1, 2:] - x
+        above, below = x - around[..., :-2, 1:-1], around[..., 2:, 1:-1] - x
+        across, down = left + right, above + below
+        mixed = around[..., 2:, 2:] + around[..., :-2, :-2] - around[..., 2:, :-2] - around[..., :-2, 2:]
+        curve = across.square() * (right - left) + down.square() * (below - above) + across * down * mixed / 2
+        slope = (_least(left, right).square() + _least(above, below).square()).sqrt()
+        x = x - SHOCK * curve.sign() * slope
+    return x.view(lumas.shape)
+
+
+def _least(one: Tensor, other: Tensor) -> Tensor:
+    """Return the smaller size of two slopes, 0 where they point apart."""
+    return torch.minimum(one.abs(), other.abs()) * (one * other > 0)
+
+
+def _slopes(lumas: Tensor, directions: tuple[tuple[int, int], ...]) -> Tensor:
+    """Return the differences to a neighbour, without their mean: (B, n, len(directions), h - 2, w - 2)."""
+    inside = lumas[..., 1:-1, 1:-1]
+    found = [inside - torch.roll(lumas, step, (-2, -1))[..., 1:-1, 1:-1] for step in directions]
+    slopes = torch.stack(found, 2)
+    return slopes - slopes.mean((1, 3, 4), keepdim=True)
+
+
+def _least_of(size: Tensor, share: float) -> Tensor:
+    """Return from where on the largest `share` of (B, n, C, h, w) begin, by every fifth: (B, 1, C, 1, 1)."""
+    ordered = size.transpose(1, 2).flatten(2)[:, :, ::5].sort(2).values
+    return ordered[:, None, :, int((1 - share) * (ordered.shape[2] - 1)), None, None]
+
+
+def _lags(spectra: Tensor) -> Tensor:
+    """Return correlations, as products of spectra, for lags up to half of SIDE: (..., SIDE, SIDE)."""
+    lags = torch.fft.irfft2(spectra, s=(WINDOW, WINDOW))
+    return torch.roll(lags, (SIDE // 2, SIDE // 2), (-2, -1))[..., :SIDE, :SIDE]
+
+
+def _to_middle(maps: Tensor) -> Tensor:
+    """Scale maps so that they are 1 in the middle."""
+    middle = SIDE // 2
+    return maps / maps[..., middle, middle].clamp_min(1e-6)[..., None, None]
+
+
+class Residual(nn.Module):
+    """x + conv(SiLU(conv(normalised x)))."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(4, width)
+        self.conv1, self.conv2 = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to the same shape."""
+        return x + self.conv2(F.silu(self.conv1(self.norm(x))))
+
+
+class KernelReader(nn.Module):
+    """A U-Net from correlations to a kernel, and how far it is to be trusted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        fine, middle, coarse = WIDTHS
+        self.first = nn.Conv2d(CORRELATIONS + MATCHES + READ, fine, 5, padding=2)
+        self.down_fine, self.to_middle = Residual(fine), nn.Conv2d(fine, middle, 3, 2, 1)
+        self.down_middle, self.to_coarse = _chain(middle), nn.Conv2d(middle, coarse, 3, 2, 1)
+        self.bottom = _chain(coarse)
+        self.whole = nn.Sequential(nn.Linear(2 * coarse + 1, 96), nn.SiLU(), nn.Linear(96, coarse + 2))
+        self.from_coarse, self.up_middle = nn.Conv2d(coarse, middle, 1), _chain(middle)
+        self.from_middle, self.up_fine = nn.Conv2d(middle, fine, 1), _chain(fine)
+        self.last = nn.Conv2d(fine, 1, 3, padding=1)
+        nn.init.zeros_(self.whole[2].weight)  # type: ignore[arg-type]
+        nn.init.zeros_(self.last.weight)
+        places = torch.arange(SIDE) - SIDE // 2.0
+        rows, columns = places[:, None].expand(SIDE, SIDE), places.expand(SIDE, SIDE)
+        far = (rows.square() + columns.square()).sqrt()
+        near = [torch.exp(-far / 2), torch.exp(-far / 6), torch.log1p(far) / 4]
+        self.register_buffer("places", torch.stack([rows / 32, columns / 32, *near])[None], persistent=False)
+        # Before anything is learned, hardly a blur.
+        self.register_buffer("start", 10 * torch.exp(-far / 1.5) - 0.08 * far, persistent=False)
+
+    def forward(self, maps: Tensor, strength: Tensor) -> Blur:
+        """Read a kernel.
+
+        Args:
+            maps: (B, CORRELATIONS + MATCHES, SIDE, SIDE), see `correlations` and `matches`.
+            strength: (B, 1), see `correlations`.
+        """
+        x = torch.cat([maps, self.places.expand(len(maps), -1, -1, -1)], 1)  # type: ignore[operator]
+        fine = self.down_fine(self.first(x.contiguous(memory_format=torch.channels_last)))
+        middle = self.down_middle(self.to_middle(fine))
+        coarse = self.bottom(self.to_coarse(middle))
+        whole = self.whole(torch.cat([coarse.mean((2, 3)), coarse.amax((2, 3)), strength], 1))
+        coarse = coarse + whole[:, 2:, None, None]
+        middle = self.up_middle(middle + _enlarged(self.from_coarse(coarse), middle))
+        fine = self.up_fine(fine + _enlarged(self.from_middle(middle), fine))
+        likely = 4 * self.last(fine)[:, 0].float() + self.start
+        kernel = likely.flatten(1).softmax(1).unflatten(1, (SIDE, SIDE))
+        return Blur(kernel, whole[:, :2].float().clamp(-3, 3))
+
+
+def _chain(width: int) -> nn.Sequential:
+    return nn.Sequential(Residual(width), Residual(width))
+
+
+def _enlarged(x: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
+
+
+def find_blur(reader: KernelReader, windows: Tensor) -> Blur:
+    """Find the blur of whole pictures.
+
+    Args:
+        reader: the network.
+        windows: (B, n, 3, h, w) in [0, 1] from all over each picture, h and w at most WINDOW.
+    """
+    if min(windows.shape[3:]) < SMALLEST:
+        return Blur(sharp(len(windows), windows.device), windows.new_full((len(windows), 2), -3))
+    with torch.no_grad(), torch.autocast(windows.device.type, enabled=False):
+        lumas = torch.einsum("c,bnchw->bnhw", windows.new_tensor((0.299, 0.587, 0.114)), windows.float())
+        described, strength = correlations(lumas)
+        maps = torch.cat([described, matches(lumas)], 1)
+    found: Blur = reader(maps, strength)
+    return found

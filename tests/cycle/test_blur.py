@@ -1,0 +1,165 @@
+"""Kernels of blur: told, undone, looked for."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+from torch import Tensor
+
+from cyclerdm_cli.cycle.blur import (
+    MATCHES,
+    SIDE,
+    Blur,
+    KernelReader,
+    correlations,
+    deblurred,
+    find_blur,
+    framed,
+    matches,
+    sharp,
+    sharpened,
+    shocked,
+    spectrum_of,
+)
+from cyclerdm_cli.tasks.camera import convolve, gaussian_kernels
+from cyclerdm_cli.tasks.deblur import shake_trails
+
+CALM = torch.zeros((1, 2))
+
+
+@pytest.fixture(scope="module")
+def photograph() -> Tensor:
+    return torch.from_numpy(data.astronaut()[:256, 100:356].copy()).permute(2, 0, 1)[None].float() / 255
+
+
+def shaken() -> Tensor:
+    """A trail of a shaking hand with a bend: (1, 11, 11), its centre of mass in the middle."""
+    generator = torch.Generator().manual_seed(5)
+    trail = shake_trails(torch.tensor([9.0]), torch.full((1, 1, 1), 0.2), 11, generator)
+    return trail / trail.sum()
+
+
+def off_by(first: Tensor, second: Tensor) -> float:
+    return float((first - second)[..., 20:-20, 20:-20].square().mean().sqrt())
+
+
+def test_where_a_kernel_lies_does_not_count() -> None:
+    kernel = framed(shaken())
+    moved = torch.roll(kernel, (5, -3), (1, 2))
+    torch.testing.assert_close(
+        spectrum_of(kernel, 96, 80)[0], spectrum_of(moved, 96, 80)[0], atol=1e-4, rtol=0
+    )
+    spectrum, frequency = spectrum_of(torch.roll(sharp(1, torch.device("cpu")), 4, 1), 66, 70)
+    torch.testing.assert_close(spectrum, torch.ones_like(spectrum), atol=1e-5, rtol=0)
+    assert float(frequency.amax()) == pytest.approx(0.5)
+
+
+def test_a_kernel_that_is_known_is_undone(photograph: Tensor) -> None:
+    kernel = shaken()
+    blurred = convolve(photograph, kernel.flip(1, 2))
+    result = sharpened(blurred, Blur(framed(kernel), CALM))
+    assert off_by(result, photograph) < 0.4 * off_by(blurred, photograph)
+    turned = sharpened(blurred, Blur(framed(kernel.flip(1, 2)), CALM))
+    assert off_by(turned, photograph) > 0.9 * off_by(blurred, photograph)
+
+
+def test_wieners_filter_is_that_of_the_textbook(photograph: Tensor) -> None:
+    kernel, caution = framed(gaussian_kernels(torch.tensor([1.5]), 9)), torch.tensor([[0.4, -0.3]])
+    found = sharpened(photograph, Blur(kernel, caution))[0, 0].numpy()
+    padded = np.pad(photograph[0, 0].numpy(), 64, mode="reflect")
+    height, width = padded.shape
+    placed = np.zeros((height, width))
+    placed[:SIDE, :SIDE] = kernel[0]
+    transfer = np.fft.fft2(np.roll(placed, (-(SIDE // 2), -(SIDE // 2)), (0, 1)))
+    squared = np.fft.fftfreq(height)[:, None] ** 2 + np.fft.fftfreq(width)[None] ** 2
+    even = math.exp(2 * -0.3 - 9)
+    noise = math.exp(2 * 0.4 - 3) * squared + even
+    ramp = np.concatenate([(np.arange(64) + 0.5) / 64, np.ones(256), (63.5 - np.arange(64)) / 64])
+    share = ramp[:, None] * ramp
+    padded = share * padded + (1 - share) * np.fft.ifft2(np.fft.fft2(padded) * transfer).real
+    answer = np.fft.ifft2(
+        np.fft.fft2(padded) * (1 + even) * transfer.conj() / (abs(transfer) ** 2 + noise)
+    ).real
+    np.testing.assert_allclose(found, answer[64:-64, 64:-64], atol=1e-4)
+
+
+def test_what_is_sharp_stays_and_flat_colours_always_do(photograph: Tensor) -> None:
+    confident = Blur(sharp(1, torch.device("cpu")), torch.full((1, 2), -3.0))
+    assert float((deblurred(photograph, confident) - photograph).abs().max()) < 0.01
+    flat = torch.full((1, 3, 70, 90), 0.3)
+    assert float((deblurred(flat, Blur(framed(shaken()), CALM)) - flat).abs().max()) < 1e-3
+
+
+def test_steps_give_the_kernel_away(photograph: Tensor) -> None:
+    steps = (photograph.mean(1, keepdim=True) * 5).round() / 5
+    blurred = convolve(steps, shaken().flip(1, 2))
+    kernel = framed(shaken())[0]
+    found = matches(blurred)
+    assert found.shape == (1, MATCHES, SIDE, SIDE)
+    spectrum = torch.fft.rfft2(kernel, s=(2 * SIDE, 2 * SIDE))
+
+    def alike(one: Tensor) -> float:
+        other = torch.fft.rfft2(one.clamp_min(0), s=(2 * SIDE, 2 * SIDE))
+        lags = torch.fft.irfft2(other * spectrum.conj(), s=(2 * SIDE, 2 * SIDE))
+        return float(lags.amax() / (one.clamp_min(0).norm() * kernel.norm()))
+
+    as_they_are, of_steps = (max(alike(one) for one in pair) for pair in found[0].split(2))
+    assert of_steps > 0.75
+    assert of_steps > as_they_are
+
+
+def test_a_shock_filter_turns_a_ramp_into_a_step() -> None:
+    ramp = (torch.arange(40.0).clamp(15, 25) - 15).expand(1, 1, 30, 40) / 10
+    step = shocked(ramp)
+    assert float((step[..., 1:] - step[..., :-1]).amax()) > 3 * 0.1
+    assert float(step.amin()) >= -1e-6
+    assert float(step.amax()) <= 1 + 1e-6
+    assert (
+        float((shocked(ramp.mT) - step.mT).abs().mean()) < 0.02
+    )  # on the middle of the ramp a sign is a rounding
+
+
+def test_correlations_are_those_of_the_differences(photograph: Tensor) -> None:
+    lumas = photograph.mean(1, keepdim=True)
+    maps, strength = correlations(lumas)
+    across = (lumas[0, 0] - torch.roll(lumas[0, 0], 1, 1))[1:-1, 1:-1].numpy().astype(np.float64)
+    across -= across.mean()
+    middle = SIDE // 2
+    for down, right in ((0, 1), (3, 0), (2, 5)):
+        height, width = across.shape
+        expected = (across[down:, right:] * across[: height - down, : width - right]).sum() / (
+            across**2
+        ).sum()
+        assert float(maps[0, 0, middle + down, middle + right]) == pytest.approx(expected, abs=0.02)
+    assert strength.shape == (1, 1)
+    brighter, louder = correlations(0.5 * lumas)
+    torch.testing.assert_close(brighter[:, :5], maps[:, :5], atol=1e-3, rtol=0)
+    assert float(strength - louder) == pytest.approx(math.log(2), abs=0.01)
+
+
+@pytest.mark.parametrize("sides", [(256, 256), (70, 256), (16, 40), (15, 300 - 44), (1, 1)])
+def test_every_picture_has_a_kernel(photograph: Tensor, sides: tuple[int, int]) -> None:
+    height, width = sides
+    blur = find_blur(KernelReader(), photograph[:, None, :, :height, :width])
+    assert blur.kernel.shape == (1, SIDE, SIDE)
+    assert bool((blur.kernel >= 0).all())
+    assert float(blur.kernel.detach().sum()) == pytest.approx(1, abs=1e-4)
+    assert float(blur.kernel.detach()[0, SIDE // 2, SIDE // 2]) > 0.8  # nothing was learned: hardly a blur
+    flat = find_blur(KernelReader(), torch.zeros(1, 2, 3, height, width))
+    assert bool(flat.packed().isfinite().all())
+
+
+def test_the_same_window_twice_tells_what_one_does(photograph: Tensor) -> None:
+    torch.manual_seed(0)
+    reader = KernelReader()
+    torch.nn.init.normal_(reader.last.weight, std=0.05)
+    once = find_blur(reader, photograph[:, None])
+    twice = find_blur(reader, photograph[:, None].expand(1, 2, 3, 256, 256))
+    torch.testing.assert_close(once.packed(), twice.packed(), atol=1e-3, rtol=1e-2)
+    unpacked = Blur.unpacked(once.packed())
+    assert torch.equal(unpacked.kernel, once.kernel)
+    assert torch.equal(unpacked.caution, once.caution)
