@@ -292,7 +292,7 @@ class KernelReader(nn.Module):
         fine = self.up_fine(fine + _enlarged(self.from_middle(middle), fine))
         likely = 4 * self.last(fine)[:, 0].float() + self.start
         kernel = likely.flatten(1).softmax(1).unflatten(1, (SIDE, SIDE))
-        return Blur(kernel, whole[:, :2].float().clamp(-3, 3))
+        return Blur(kernel, whole[:, :2].float().clamp(-5, 5))
 
 
 def _chain(width: int) -> nn.Sequential:

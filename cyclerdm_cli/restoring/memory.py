@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-from cyclerdm_cli.cycle.cycle import THUMBNAIL, Network, cycle
+from cyclerdm_cli.cycle.cycle import THUMBNAIL, WINDOW, Network, cycle
 from cyclerdm_cli.restoring.tiling import Grid
 
 MAPPED = 115 << 20
@@ -81,7 +81,7 @@ def _peak(network: Network, task: str, side: int, device: torch.device, precisio
     ):
         picture = torch.zeros(1, 3, side, side, device=device)
         thumbnail = torch.zeros(1, 3, THUMBNAIL, THUMBNAIL, device=device)
-        whole = network.look(task, thumbnail, picture[:, None])
+        whole = network.look(task, thumbnail, picture[:, None, :, :WINDOW, :WINDOW])
         stages = network.bind(task, whole, torch.zeros_like(picture[:, :1]), 1, torch.Generator())
         cycle(stages, picture)
     return living.peak
