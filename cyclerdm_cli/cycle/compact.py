@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -318,9 +319,11 @@ class CompactNetwork(nn.Module):
                     f"these weights do not know {name}", hint=f"they know {', '.join(self.config.tasks)}"
                 )
             mixture[0, self.config.tasks.index(name)] = 1 / len(names)
-        blur = Blur.unpacked(whole.findings) if whole.findings.shape[1] else None
+        sharper = None
+        if whole.findings.shape[1]:
+            sharper = partial(deblurred, blur=Blur.unpacked(whole.findings))
         wavelet = Wavelet.named(self.config.wavelet)
-        return CompactStages(self, mixture, whole.thumbnail, mask, wavelet, steps or 1, blur)
+        return CompactStages(self, mixture, whole.thumbnail, mask, wavelet, steps or 1, sharper)
 
     def forward(
         self,
@@ -377,8 +380,8 @@ class CompactStages:
     wavelet: Wavelet
     steps: int = 1
     """Network evaluations a stage."""
-    blur: Blur | None = None
-    """Of the whole pictures, where it was looked for."""
+    sharper: Callable[[Tensor], Tensor] | None = None
+    """Undoes the blur of the pictures, in [0, 1], where it was looked for."""
 
     def restore(self, stage: int, estimate: Tensor, degraded: Tensor) -> Tensor:
         """Run one stage to its end; see `Stages`."""
@@ -388,9 +391,9 @@ class CompactStages:
         """Return the estimate that a stage sets out from: in stage 1, the picture with blur and tone set right."""
         if stage > 1:
             return estimate
-        if self.blur is not None:
+        if self.sharper is not None:
             blurred = self._share(self.network.config.blur_tasks, len(estimate))
-            estimate = torch.lerp(estimate, deblurred(estimate, self.blur), blurred)
+            estimate = torch.lerp(estimate, self.sharper(estimate).clamp(0, 1), blurred)
         toned = self._share(self.network.config.tone_tasks, len(estimate))
         if not bool(toned.any()):
             return estimate

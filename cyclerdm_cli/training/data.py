@@ -104,6 +104,18 @@ class Batch(NamedTuple):
     """The same before they were degraded."""
     kernel: Tensor
     """(S, SIDE, SIDE): what blurred the scenes, all 0 where it was not one kernel; see `Degraded`."""
+    corners: Tensor
+    """(G, B / S, 2) int64: where in the scenes of each turn the patches lie, top and left."""
+
+    def patches_of(self, scenes: Tensor) -> Tensor:
+        """Cut planes of the size of the scenes, (S, C, side, side), as the patches were: (B, C, P, P)."""
+        turns = zip(scenes.chunk(len(self.corners)), self.corners.tolist(), strict=True)
+        return torch.cat([cut_patches(planes, corners, self.clean.shape[-1]) for planes, corners in turns])
+
+
+def cut_patches(planes: Tensor, corners: Sequence[Sequence[int]], side: int) -> Tensor:
+    """Cut the same squares from each of (S, C, H, W): (len(corners) * S, C, side, side), corner after corner."""
+    return torch.cat([planes[:, :, top : top + side, left : left + side] for top, left in corners])
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -295,10 +307,10 @@ class BatchSource:
         patch, repeats = config.patch_at(share), config.patches_per_scene
         corners = torch.randint(
             config.scene - patch + 1, (repeats, 2), generator=generator, device=self.device
-        ).tolist()
+        )
 
-        def cut(plane: Tensor) -> Tensor:
-            return torch.cat([plane[:, :, top : top + patch, left : left + patch] for top, left in corners])
+        def cut(planes: Tensor) -> Tensor:
+            return cut_patches(planes, corners.tolist(), patch)
 
         time = 1 - torch.rand(count * repeats, generator=generator, device=self.device)
         start = torch.rand(count * repeats, generator=generator, device=self.device) < config.start_share
@@ -312,6 +324,7 @@ class BatchSource:
             scene=degraded,
             clean_scene=clean,
             kernel=kernel,
+            corners=corners[None],
         )
 
     def _draw_scenes(

@@ -9,13 +9,12 @@ the clean end and the start of the stage, as in InDI (Delbracio and Milanfar, TM
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclerdm_cli.cycle.blur import Blur
 from cyclerdm_cli.cycle.compact import CompactNetwork, CompactStages
 from cyclerdm_cli.cycle.wavelet import Wavelet
 from cyclerdm_cli.training.configuration import ObjectiveWeights
@@ -37,14 +36,16 @@ class Objective:
 
     def __call__(self, network: CompactNetwork, batch: Batch, stage: int) -> Tensor:
         """Return the loss of stage 1, 2 or 3 on a batch, or, for 0, of its kernels alone where it has any."""
-        blur, kernels = learned_blur(network, batch)
-        if stage == 0 and blur is not None:
+        sharper, kernels = learned_blur(network, batch)
+        if stage == 0 and sharper is not None:
             return self.weights.kernel * kernels
-        return self._stage(network, batch, max(stage, 1), blur) + self.weights.kernel * kernels
+        return self._stage(network, batch, max(stage, 1), sharper) + self.weights.kernel * kernels
 
-    def _stage(self, network: CompactNetwork, batch: Batch, stage: int, blur: Blur | None) -> Tensor:
+    def _stage(self, network: CompactNetwork, batch: Batch, stage: int, sharper: Tensor | None) -> Tensor:
         wavelet = Wavelet.named(network.config.wavelet)
-        stages = CompactStages(network, batch.mixture, batch.thumbnail, batch.mask, wavelet, blur=blur)
+        stages = CompactStages(network, batch.mixture, batch.thumbnail, batch.mask, wavelet)
+        if sharper is not None:
+            stages = replace(stages, sharper=lambda patches: sharper)
         # Where only parts are missing, only they are learned: the rest is copied when restoring.
         counted = torch.where(batch.mask.amax((2, 3), keepdim=True) > 0, batch.mask, 1.0)
         time = batch.time.view(-1, 1, 1, 1)

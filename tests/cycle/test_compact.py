@@ -102,7 +102,7 @@ def test_only_the_tasks_that_are_blurs_look_for_kernels() -> None:
         return stages.start(1, picture)
 
     assert torch.equal(started("derain", nothing), picture)
-    undone = deblurred(picture, Blur.unpacked(found.findings))
+    undone = deblurred(picture, Blur.unpacked(found.findings)).clamp(0, 1)
     torch.testing.assert_close(started("deblur", found), undone)
     assert float((undone - picture).abs().max()) > 0.01
     half = network.look("deblur+derain", thumbnail, picture[:, None])

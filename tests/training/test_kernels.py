@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from tiny import LOOKING, tiny_network
 
-from cyclerdm_cli.cycle.blur import Blur, framed, sharp
+from cyclerdm_cli.cycle.blur import Blur, deblurred, find_blur, framed, sharp
 from cyclerdm_cli.cycle.light import to_linear, to_srgb
 from cyclerdm_cli.tasks.camera import convolve
 from cyclerdm_cli.tasks.catalogue import find_task
@@ -74,34 +74,40 @@ def test_what_is_left_is_bounded_and_least_where_the_kernel_is_right() -> None:
     true = kernels_of(torch.full((4,), 8.0), 9, torch.Generator().manual_seed(1))
     lq = to_srgb(convolve(to_linear(clean), true.flip(1, 2)))
     calm = torch.zeros(4, 2)
-    right, none = (float(left(Blur(kernel, calm), lq, clean)) for kernel in (framed(true), sharp(4, CPU)))
-    wild = float(left(Blur(drawn_kernels(16, 4), calm - 3), lq, clean))
+
+    def after(kernel: torch.Tensor, caution: torch.Tensor) -> float:
+        return float(left(deblurred(lq, Blur(kernel, caution)), lq, clean))
+
+    right, none = after(framed(true), calm), after(sharp(4, CPU), calm)
+    wild = after(drawn_kernels(16, 4), calm - 3)
     assert right < 0.8 < none < 1.1 < wild < 2
 
 
-def test_each_patch_has_the_kernel_of_its_scene(folder: Path) -> None:
+def test_patches_are_cut_from_scenes_whose_blur_is_undone(folder: Path) -> None:
     network = tiny_network(config=LOOKING)
     drawn = source(folder, ("deblur", "derain"))
     batches = (drawn.draw(iteration, 0.0) for iteration in range(20))
     batch = next(one for one in batches if len(one.mixture.unique(dim=0)) == 2)
-    blur, error = learned_blur(network, batch)
-    assert blur is not None
+    assert torch.equal(batch.patches_of(batch.scene), batch.degraded)
+    assert torch.equal(batch.patches_of(batch.clean_scene), batch.clean)
+    sharper, error = learned_blur(network, batch)
+    assert sharper is not None
     assert float(error.detach()) > 0
+    assert not sharper.requires_grad
+    assert network.reader is not None
     turn = int(batch.mixture[:, LOOKING.tasks.index("deblur")].argmax())
-    patches, scenes = len(batch.clean) // 2, len(batch.scene) // 2
-    own = blur.kernel[turn * patches : (turn + 1) * patches].view(-1, scenes, *blur.kernel.shape[1:])
-    assert len(own) == 2  # patches of each scene
-    assert torch.equal(own[0], own[1])
-    assert not torch.equal(own[0, 0], own[0, 1])
-    others = blur.kernel[(1 - turn) * patches : (2 - turn) * patches]
-    assert torch.equal(others, sharp(patches, CPU))
-    assert not bool(batch.kernel[(1 - turn) * scenes : (2 - turn) * scenes].any())
+    scenes, patches = batch.scene.chunk(2)[turn], sharper.chunk(2)[turn]
+    undone = deblurred(scenes, find_blur(network.reader, scenes[:, None]))
+    (top, left_), *_ = batch.corners[turn].tolist()
+    torch.testing.assert_close(patches[: len(scenes)], undone[:, :, top : top + 32, left_ : left_ + 32])
+    assert torch.equal(sharper.chunk(2)[1 - turn], batch.degraded.chunk(2)[1 - turn])
+    assert not bool(batch.kernel.chunk(2)[1 - turn].any())
 
 
 def test_without_a_blur_in_the_batch_nothing_is_looked_for(folder: Path) -> None:
     batch = source(folder, ("derain",)).draw(0, 0.0)
-    blur, error = learned_blur(tiny_network(config=LOOKING), batch)
-    assert blur is None
+    sharper, error = learned_blur(tiny_network(config=LOOKING), batch)
+    assert sharper is None
     assert float(error) == 0
     assert learned_blur(tiny_network(), source(folder, ("deblur",)).draw(0, 0.0))[0] is None
 
