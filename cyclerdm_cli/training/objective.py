@@ -36,7 +36,8 @@ class Objective:
 
     def __call__(self, network: CompactNetwork, batch: Batch, stage: int) -> Tensor:
         """Return the loss of stage 1, 2 or 3 on a batch, or, for 0, of its kernels alone where it has any."""
-        sharper, kernels = learned_blur(network, batch)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.weights.kernel > 0):
+            sharper, kernels = learned_blur(network, batch)
         if stage == 0 and sharper is not None:
             return self.weights.kernel * kernels
         return self._stage(network, batch, max(stage, 1), sharper) + self.weights.kernel * kernels
