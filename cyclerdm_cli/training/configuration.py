@@ -46,7 +46,7 @@ class ObjectiveWeights:
     low_band: float = 0.2
     """The calibrated low-frequency band, in stage 3."""
     kernel: float = 1.0
-    """The kernels of blurred scenes, and what is left of the error once they are undone; 0: they rest as they are."""
+    """The kernels of blurred scenes, and the error that is left once they are undone; 0: what reads them rests."""
 
     def __post_init__(self) -> None:
         """Check every field. Raises UsageError."""
