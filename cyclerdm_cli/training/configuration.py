@@ -83,6 +83,8 @@ class TrainingConfig:
     shared_pace: float = 1.0
     """Share of the learning rate at which what all tasks share moves. Going on from weights, 0.1 keeps the tasks
     from pulling it to and fro while each learns at the full rate what is its own."""
+    kernel_pace: float = 0.3
+    """The same of what reads the kernels of blur: until it knows enough, a wrong kernel does harm."""
     warm_up: int = 30
     """Iterations."""
     weight_decay: float = 1e-4
@@ -133,6 +135,7 @@ class TrainingConfig:
             ("clean_share", self.clean_share, 0 <= self.clean_share < 1, "0 up to 1"),
             ("learning_rate", self.learning_rate, 0 < self.learning_rate < 1, "above 0, below 1"),
             ("shared_pace", self.shared_pace, 0 <= self.shared_pace <= 1, "0 to 1"),
+            ("kernel_pace", self.kernel_pace, 0 <= self.kernel_pace <= 1, "0 to 1"),
             ("warm_up", self.warm_up, self.warm_up >= 1, "1 or more"),
             ("validations", self.validations, self.validations >= 0, "0 or more"),
             ("validation_pictures", self.validation_pictures, self.validation_pictures >= 1, "1 or more"),

@@ -30,25 +30,23 @@ class Parts(NamedTuple):
     """A network's parameters, parted."""
 
     own: list[Part]
+    reading: list[Part]
+    """What reads kernels: that of all tasks that are blurs."""
     shared: list[nn.Parameter]
 
 
 def parts_of(network: CompactNetwork) -> Parts:
-    """Part a network's parameters: each task's own are its convolutions and its row of the task table.
-
-    What reads kernels is that of all tasks that are blurs.
-    """
+    """Part a network's parameters: each task's own are its convolutions and its row of the task table."""
     owners = [module for module in network.modules() if isinstance(module, TaskConvolution)]
     owned = [network.task_table.weight, *(value for module in owners for value in module.parameters())]
     known = {id(parameter) for parameter in owned}
     tasks = len(network.config.tasks)
     own = [part for parameter in owned for part in _parts(parameter, tasks)]
-    if network.reader is not None:
-        blurs = tuple(network.config.tasks.index(name) for name in network.config.blur_tasks)
-        reading = list(network.reader.parameters())
-        own += [Part(blurs, one, slice(None), one.detach()) for one in reading]
-        known |= {id(one) for one in reading}
-    return Parts(own, [value for value in network.parameters() if id(value) not in known])
+    readers = [] if network.reader is None else list(network.reader.parameters())
+    blurs = tuple(network.config.tasks.index(name) for name in network.config.blur_tasks)
+    reading = [Part(blurs, one, slice(None), one.detach()) for one in readers]
+    known |= {id(one) for one in readers}
+    return Parts(own, reading, [value for value in network.parameters() if id(value) not in known])
 
 
 class TaskwiseAdam:
@@ -58,9 +56,11 @@ class TaskwiseAdam:
     """
 
     def __init__(self, network: CompactNetwork, config: TrainingConfig) -> None:
-        self.parts, self.shared = parts_of(network)
+        own, reading, self.shared = parts_of(network)
+        self.parts = [*own, *reading]
         groups = [
-            {"params": [part.values for part in self.parts], "pace": 1.0},
+            {"params": [part.values for part in own], "pace": 1.0},
+            {"params": [part.values for part in reading], "pace": config.kernel_pace},
             {"params": self.shared, "pace": config.shared_pace},
         ]
         self.adam = torch.optim.RAdam(
@@ -71,7 +71,7 @@ class TaskwiseAdam:
         """Move along the gradients of the network's parameters.
 
         Args:
-            rate: the learning rate; what is shared moves at its pace.
+            rate: the learning rate; what is shared, and what reads kernels, moves at its pace.
             present: for each task, whether the batch held it.
         """
         for group in self.adam.param_groups:
