@@ -34,6 +34,8 @@ READ = 5
 """Pictures of what is always the same that the network is given beside the correlations: places and distances."""
 CORRELATIONS = 13
 MATCHES = 4
+DISTRUST = -3.0
+"""The logarithm of the odds of a kernel to be right before anything is learned: wrong ones do harm."""
 SMALLEST = 16
 """Side of a picture in pixels below which no kernel is looked for."""
 SHOCKS, SHOCK = 6, 0.45
@@ -48,15 +50,17 @@ class Blur(NamedTuple):
     its centre of mass is taken for the middle."""
     caution: Tensor
     """(B, 2): half the logarithms of what Wiener's filter takes for noise, growing with the frequency and even."""
+    trust: Tensor
+    """(B, 1) in [0, 1]: how much of what the filter changes is kept."""
 
     def packed(self) -> Tensor:
-        """Return both as one row of numbers a picture, (B, SIDE^2 + 2)."""
-        return torch.cat([self.kernel.flatten(1), self.caution], 1)
+        """Return all as one row of numbers a picture, (B, SIDE^2 + 3)."""
+        return torch.cat([self.kernel.flatten(1), self.caution, self.trust], 1)
 
     @classmethod
     def unpacked(cls, numbers: Tensor) -> Blur:
         """Return what `packed` made a row of."""
-        return cls(numbers[:, :-2].view(-1, SIDE, SIDE), numbers[:, -2:])
+        return cls(numbers[:, :-3].view(-1, SIDE, SIDE), numbers[:, -3:-1], numbers[:, -1:])
 
 
 def sharp(batch: int, device: torch.device) -> Tensor:
@@ -77,7 +81,8 @@ def deblurred(picture: Tensor, blur: Blur) -> Tensor:
     Beyond [0, 1] the result goes on, faintly, so that training finds the way back.
     """
     light = sharpened(to_linear(picture.float()), blur)
-    return to_srgb(light) + 0.02 * (light - light.clamp(0, 1))
+    undone = to_srgb(light) + 0.02 * (light - light.clamp(0, 1))
+    return torch.lerp(picture.float(), undone, blur.trust[:, :, None, None])
 
 
 def sharpened(picture: Tensor, blur: Blur) -> Tensor:
@@ -261,12 +266,13 @@ class KernelReader(nn.Module):
         self.down_fine, self.to_middle = Residual(fine), nn.Conv2d(fine, middle, 3, 2, 1)
         self.down_middle, self.to_coarse = _chain(middle), nn.Conv2d(middle, coarse, 3, 2, 1)
         self.bottom = _chain(coarse)
-        self.whole = nn.Sequential(nn.Linear(2 * coarse + 1, 96), nn.SiLU(), nn.Linear(96, coarse + 2))
+        self.whole = nn.Sequential(nn.Linear(2 * coarse + 1, 96), nn.SiLU(), nn.Linear(96, coarse + 3))
         self.from_coarse, self.up_middle = nn.Conv2d(coarse, middle, 1), _chain(middle)
         self.from_middle, self.up_fine = nn.Conv2d(middle, fine, 1), _chain(fine)
         self.last = nn.Conv2d(fine, 1, 3, padding=1)
         nn.init.zeros_(self.whole[2].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.last.weight)
+        nn.init.constant_(self.whole[2].bias[2], DISTRUST)  # type: ignore[index]
         places = torch.arange(SIDE) - SIDE // 2.0
         rows, columns = places[:, None].expand(SIDE, SIDE), places.expand(SIDE, SIDE)
         far = (rows.square() + columns.square()).sqrt()
@@ -287,12 +293,13 @@ class KernelReader(nn.Module):
         middle = self.down_middle(self.to_middle(fine))
         coarse = self.bottom(self.to_coarse(middle))
         whole = self.whole(torch.cat([coarse.mean((2, 3)), coarse.amax((2, 3)), strength], 1))
-        coarse = coarse + whole[:, 2:, None, None]
+        coarse = coarse + whole[:, 3:, None, None]
         middle = self.up_middle(middle + _enlarged(self.from_coarse(coarse), middle))
         fine = self.up_fine(fine + _enlarged(self.from_middle(middle), fine))
         likely = 4 * self.last(fine)[:, 0].float() + self.start
         kernel = likely.flatten(1).softmax(1).unflatten(1, (SIDE, SIDE))
-        return Blur(kernel, whole[:, :2].float().clamp(-5, 5))
+        whole = whole.float()
+        return Blur(kernel, whole[:, :2].clamp(-5, 5), whole[:, 2:3].sigmoid())
 
 
 def _chain(width: int) -> nn.Sequential:
@@ -311,7 +318,8 @@ def find_blur(reader: KernelReader, windows: Tensor) -> Blur:
         windows: (B, n, 3, h, w) in [0, 1] from all over each picture, h and w at most WINDOW.
     """
     if min(windows.shape[3:]) < SMALLEST:
-        return Blur(sharp(len(windows), windows.device), windows.new_full((len(windows), 2), -3))
+        nothing = windows.new_zeros((len(windows), 3))
+        return Blur(sharp(len(windows), windows.device), nothing[:, :2], nothing[:, 2:])
     with torch.no_grad(), torch.autocast(windows.device.type, enabled=False):
         lumas = torch.einsum("c,bnchw->bnhw", windows.new_tensor((0.299, 0.587, 0.114)), windows.float())
         described, strength = correlations(lumas)

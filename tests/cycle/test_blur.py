@@ -28,7 +28,7 @@ from cyclerdm_cli.cycle.blur import (
 from cyclerdm_cli.tasks.camera import convolve, gaussian_kernels
 from cyclerdm_cli.tasks.deblur import shake_trails
 
-CALM = torch.zeros((1, 2))
+CALM, SURE = torch.zeros((1, 2)), torch.ones((1, 1))
 
 
 @pytest.fixture(scope="module")
@@ -61,15 +61,15 @@ def test_where_a_kernel_lies_does_not_count() -> None:
 def test_a_kernel_that_is_known_is_undone(photograph: Tensor) -> None:
     kernel = shaken()
     blurred = convolve(photograph, kernel.flip(1, 2))
-    result = sharpened(blurred, Blur(framed(kernel), CALM))
+    result = sharpened(blurred, Blur(framed(kernel), CALM, SURE))
     assert off_by(result, photograph) < 0.4 * off_by(blurred, photograph)
-    turned = sharpened(blurred, Blur(framed(kernel.flip(1, 2)), CALM))
+    turned = sharpened(blurred, Blur(framed(kernel.flip(1, 2)), CALM, SURE))
     assert off_by(turned, photograph) > 0.9 * off_by(blurred, photograph)
 
 
 def test_wieners_filter_is_that_of_the_textbook(photograph: Tensor) -> None:
     kernel, caution = framed(gaussian_kernels(torch.tensor([1.5]), 9)), torch.tensor([[0.4, -0.3]])
-    found = sharpened(photograph, Blur(kernel, caution))[0, 0].numpy()
+    found = sharpened(photograph, Blur(kernel, caution, SURE))[0, 0].numpy()
     padded = np.pad(photograph[0, 0].numpy(), 64, mode="reflect")
     height, width = padded.shape
     placed = np.zeros((height, width))
@@ -88,10 +88,10 @@ def test_wieners_filter_is_that_of_the_textbook(photograph: Tensor) -> None:
 
 
 def test_what_is_sharp_stays_and_flat_colours_always_do(photograph: Tensor) -> None:
-    confident = Blur(sharp(1, torch.device("cpu")), torch.full((1, 2), -3.0))
+    confident = Blur(sharp(1, torch.device("cpu")), torch.full((1, 2), -3.0), SURE)
     assert float((deblurred(photograph, confident) - photograph).abs().max()) < 0.01
     flat = torch.full((1, 3, 70, 90), 0.3)
-    assert float((deblurred(flat, Blur(framed(shaken()), CALM)) - flat).abs().max()) < 1e-3
+    assert float((deblurred(flat, Blur(framed(shaken()), CALM, SURE)) - flat).abs().max()) < 1e-3
 
 
 def test_steps_give_the_kernel_away(photograph: Tensor) -> None:
@@ -163,3 +163,12 @@ def test_the_same_window_twice_tells_what_one_does(photograph: Tensor) -> None:
     unpacked = Blur.unpacked(once.packed())
     assert torch.equal(unpacked.kernel, once.kernel)
     assert torch.equal(unpacked.caution, once.caution)
+    assert torch.equal(unpacked.trust, once.trust)
+
+
+def test_what_is_not_trusted_changes_nothing(photograph: Tensor) -> None:
+    doubted = Blur(framed(shaken()), CALM, 0 * SURE)
+    torch.testing.assert_close(deblurred(photograph, doubted), photograph)
+    half = deblurred(photograph, doubted._replace(trust=SURE / 2))
+    whole = deblurred(photograph, doubted._replace(trust=SURE))
+    torch.testing.assert_close(half, (photograph + whole) / 2)

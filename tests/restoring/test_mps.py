@@ -38,7 +38,7 @@ SPECTRA = [  # with macOS 14
 ]
 FOR_KERNELS = [
     "abs", "bitwise_and", "clone", "fill_", "flip", "ge", "gt", "le", "log", "minimum", "new_full", "new_ones",
-    "roll", "sign", "softmax", "sort", "sqrt", "square", "upsample_bilinear2d", "where",
+    "roll", "sigmoid", "sign", "softmax", "sort", "sqrt", "square", "upsample_bilinear2d", "where",
 ]
 ON_THE_PROCESSOR = ["randint", "randn"]  # so that a seed means one result, whatever the device
 # fmt: on

@@ -76,7 +76,7 @@ def test_what_is_left_is_bounded_and_least_where_the_kernel_is_right() -> None:
     calm = torch.zeros(4, 2)
 
     def after(kernel: torch.Tensor, caution: torch.Tensor) -> float:
-        return float(left(deblurred(lq, Blur(kernel, caution)), lq, clean))
+        return float(left(deblurred(lq, Blur(kernel, caution, torch.ones(4, 1))), lq, clean))
 
     right, none = after(framed(true), calm), after(sharp(4, CPU), calm)
     wild = after(drawn_kernels(16, 4), calm - 3)
