@@ -44,7 +44,7 @@ def test_an_answer_is_the_likeliest_damage_clean_or_unsure() -> None:
     seen = [
         sight(("derain",), derain=0.9, dehaze=0.8),
         sight(("derain",)),
-        sight(("derain",), derain=0.275),
+        sight(("derain",), derain=0.425),
         sight(("derain", "dehaze"), derain=0.9, dehaze=0.8),
         sight(("derain", "dehaze"), derain=0.9),
     ]
