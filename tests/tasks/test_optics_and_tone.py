@@ -155,7 +155,7 @@ def test_missing_share_follows_severity(severity, size):
 
 def test_missing_pixels_are_white_and_the_others_untouched():
     clean = scenes()
-    lq, mask = inpaint.degrade(clean, worst(0.5), generator())
+    lq, mask, _ = inpaint.degrade(clean, worst(0.5), generator())
     assert mask.shape == (8, 1, 64, 80)
     assert set(mask.unique().tolist()) == {0.0, 1.0}
     gone = mask.expand_as(clean) > 0
