@@ -109,6 +109,18 @@ def test_a_run_writes_a_file_that_loads_and_resumes(
         torch.testing.assert_close(value, kept["average"][name], atol=1e-3, rtol=1e-3)
     assert not torch.equal(kept["average"]["visual.proj"], kept["model"]["visual.proj"])
 
+    words[words.index(tmp_path / "run")] = tmp_path / "second"
+    begun = CliRunner().invoke(
+        app, [*map(str, words), "--iterations", "1", "--learning-rate", "1e-9", "--init", str(file)]
+    )
+    assert begun.exit_code == 0, begun.stderr
+    for name, value in load_clip(tmp_path / "second" / "clip.safetensors").numbers.items():
+        torch.testing.assert_close(value, load_clip(file).numbers[name], atol=1e-3, rtol=1e-3)
+    missing = CliRunner().invoke(
+        app, [*map(str, words), "--iterations", "1", "--resume", "--init", str(tmp_path / "no")]
+    )
+    assert missing.exit_code == 4
+
 
 class Stopped(Dataset[int]):
     """Gives one number, then its process is stopped from outside."""
