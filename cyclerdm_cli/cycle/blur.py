@@ -32,8 +32,8 @@ STRONGEST, STRONG = 0.03, (0.15, 0.05)
 """Shares of the slopes: those that trigger the correlations, and those that least squares trust."""
 READ = 5
 """Pictures of what is always the same that the network is given beside the correlations: places and distances."""
-CORRELATIONS = 13
-MATCHES = 4
+CORRELATIONS, MATCHES = 13, 4
+CLUES = CORRELATIONS + MATCHES
 DISTRUST = -3.0
 """The logarithm of the odds of a kernel to be right before anything is learned: wrong ones do harm."""
 SMALLEST = 16
@@ -262,7 +262,7 @@ class KernelReader(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         fine, middle, coarse = WIDTHS
-        self.first = nn.Conv2d(CORRELATIONS + MATCHES + READ, fine, 5, padding=2)
+        self.first = nn.Conv2d(CLUES + READ, fine, 5, padding=2)
         self.down_fine, self.to_middle = Residual(fine), nn.Conv2d(fine, middle, 3, 2, 1)
         self.down_middle, self.to_coarse = _chain(middle), nn.Conv2d(middle, coarse, 3, 2, 1)
         self.bottom = _chain(coarse)
@@ -285,8 +285,8 @@ class KernelReader(nn.Module):
         """Read a kernel.
 
         Args:
-            maps: (B, CORRELATIONS + MATCHES, SIDE, SIDE), see `correlations` and `matches`.
-            strength: (B, 1), see `correlations`.
+            maps: (B, CLUES, SIDE, SIDE), see `clues`.
+            strength: (B, 1), see `clues`.
         """
         x = torch.cat([maps, self.places.expand(len(maps), -1, -1, -1)], 1)  # type: ignore[operator]
         fine = self.down_fine(self.first(x.contiguous(memory_format=torch.channels_last)))
@@ -310,6 +310,22 @@ def _enlarged(x: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
 
 
+@torch.no_grad()
+def clues(windows: Tensor) -> tuple[Tensor, Tensor]:
+    """Gather what a kernel is read from.
+
+    Args:
+        windows: (B, n, 3, h, w) in [0, 1] from all over each picture, h and w from SMALLEST to WINDOW.
+
+    Returns:
+        (B, CLUES, SIDE, SIDE), see `correlations` and `matches`; (B, 1), the logarithm of the slopes' strength.
+    """
+    with torch.autocast(windows.device.type, enabled=False):
+        lumas = torch.einsum("c,bnchw->bnhw", windows.new_tensor((0.299, 0.587, 0.114)), windows.float())
+        described, strength = correlations(lumas)
+        return torch.cat([described, matches(lumas)], 1), strength
+
+
 def find_blur(reader: KernelReader, windows: Tensor) -> Blur:
     """Find the blur of whole pictures.
 
@@ -320,9 +336,5 @@ def find_blur(reader: KernelReader, windows: Tensor) -> Blur:
     if min(windows.shape[3:]) < SMALLEST:
         nothing = windows.new_zeros((len(windows), 3))
         return Blur(sharp(len(windows), windows.device), nothing[:, :2], nothing[:, 2:])
-    with torch.no_grad(), torch.autocast(windows.device.type, enabled=False):
-        lumas = torch.einsum("c,bnchw->bnhw", windows.new_tensor((0.299, 0.587, 0.114)), windows.float())
-        described, strength = correlations(lumas)
-        maps = torch.cat([described, matches(lumas)], 1)
-    found: Blur = reader(maps, strength)
+    found: Blur = reader(*clues(windows))
     return found

@@ -98,6 +98,8 @@ class TrainingConfig:
     """Share of the run before which only stage 1 is trained."""
     kernels_first: float = 0.0
     """Share of the run in which nothing but the kernels of blur is learned."""
+    kernel_repeats: int = 6
+    """Optimiser steps on as many scenes seen before, after each new batch, as long as kernels alone are learned."""
     start_share: float = 0.85
     """How often a stage is trained from its very start, time 1; otherwise the time is uniform."""
     clip: str = ""
@@ -140,6 +142,7 @@ class TrainingConfig:
             ("validations", self.validations, self.validations >= 0, "0 or more"),
             ("validation_pictures", self.validation_pictures, self.validation_pictures >= 1, "1 or more"),
             ("kernels_first", self.kernels_first, 0 <= self.kernels_first <= 1, "0 to 1"),
+            ("kernel_repeats", self.kernel_repeats, self.kernel_repeats >= 0, "0 or more"),
             ("ema", self.ema, 0 <= self.ema < 1, "0 up to 1"),
             ("precision", self.precision, self.precision in ("bf16", "fp32"), "bf16 or fp32"),
             ("stage_shares", self.stage_shares, len(self.stage_shares) == 3 and sum(self.stage_shares) > 0,

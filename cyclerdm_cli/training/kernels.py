@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import torch
 from torch import Tensor
 
-from cyclerdm_cli.cycle.blur import deblurred, find_blur, power, spectrum_of
+from cyclerdm_cli.cycle.blur import CLUES, SIDE, Blur, KernelReader, clues, deblurred, power, spectrum_of
 from cyclerdm_cli.cycle.compact import CompactNetwork
 from cyclerdm_cli.cycle.cycle import WINDOW
 from cyclerdm_cli.training.data import Batch
@@ -15,8 +17,52 @@ GRID = 128
 """Side of the spectra of which kernels are compared."""
 
 
-def learned_blur(network: CompactNetwork, batch: Batch) -> tuple[Tensor | None, Tensor]:
+@dataclass
+class KernelMemory:
+    """Scenes as the reader sees them, and what blurred them: to blur a scene costs more than to learn from it."""
+
+    room: int = 12_000
+    """Scenes, the newest in the place of the oldest once it is full; each takes 152 kB."""
+    count: int = 0
+    maps: Tensor = field(default_factory=lambda: torch.empty(0, CLUES, SIDE, SIDE, dtype=torch.half))
+    strength: Tensor = field(default_factory=lambda: torch.empty(0, 1))
+    kernel: Tensor = field(default_factory=lambda: torch.empty(0, SIDE, SIDE, dtype=torch.half))
+    chance: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(0))
+    """Draws the scenes; on the CPU."""
+
+    def __len__(self) -> int:
+        return min(self.count, self.room)
+
+    def keep(self, maps: Tensor, strength: Tensor, kernel: Tensor) -> None:
+        """Add scenes, where their kernels, (B, SIDE, SIDE), are known; see `clues`."""
+        known = kernel.sum((1, 2)) > 0
+        places = (torch.arange(self.count, self.count + int(known.sum())) % self.room).to(maps.device)
+        for name, values in (("maps", maps), ("strength", strength), ("kernel", kernel)):
+            kept: Tensor = getattr(self, name)
+            if not len(kept):
+                kept = torch.empty((self.room, *kept.shape[1:]), dtype=kept.dtype, device=maps.device)
+                setattr(self, name, kept)
+            kept[places] = values[known].to(kept.dtype)
+        self.count += len(places)
+
+    def error(self, reader: KernelReader, scenes: int) -> Tensor:
+        """Return the error of the kernels of scenes drawn from those kept; 0 where there are none."""
+        if not len(self):
+            return self.strength.new_zeros(())
+        picks = torch.randint(len(self), (scenes,), generator=self.chance).to(self.maps.device)
+        found: Blur = reader(self.maps[picks].float(), self.strength[picks])
+        return kernel_error(found.kernel, self.kernel[picks].float())
+
+
+def learned_blur(
+    network: CompactNetwork, batch: Batch, memory: KernelMemory | None = None
+) -> tuple[Tensor | None, Tensor]:
     """Look for the kernels of a batch.
+
+    Args:
+        network: whose reader looks for them.
+        batch: of any tasks.
+        memory: is given what there is to learn from once more.
 
     Returns:
         The patches with the blur found undone, (B, 3, P, P), without gradient, None where no task of the batch is a
@@ -28,7 +74,10 @@ def learned_blur(network: CompactNetwork, batch: Batch) -> tuple[Tensor | None, 
         return None, batch.clean.new_zeros(())
     which = turns.repeat_interleave(len(batch.scene) // len(turns))
     scene, clean = batch.scene[which], batch.clean_scene[which]
-    found = find_blur(network.reader, scene[:, None, :, :WINDOW, :WINDOW])
+    maps, strength = clues(scene[:, None, :, :WINDOW, :WINDOW])
+    if memory is not None:
+        memory.keep(maps, strength, batch.kernel[which])
+    found: Blur = network.reader(maps, strength)
     with torch.autocast(scene.device.type, enabled=False):
         undone = deblurred(scene, found)
         error = left(undone, scene, clean) + kernel_error(found.kernel, batch.kernel[which])

@@ -19,7 +19,7 @@ from cyclerdm_cli.cycle.compact import CompactNetwork, CompactStages
 from cyclerdm_cli.cycle.wavelet import Wavelet
 from cyclerdm_cli.training.configuration import ObjectiveWeights
 from cyclerdm_cli.training.data import Batch
-from cyclerdm_cli.training.kernels import learned_blur
+from cyclerdm_cli.training.kernels import KernelMemory, learned_blur
 from cyclerdm_cli.training.terms import band_error, frequency_error, relative_error, structure_error
 
 PromptLoss = Callable[[Tensor, Tensor], Tensor]
@@ -33,14 +33,22 @@ class Objective:
     weights: ObjectiveWeights = field(default_factory=ObjectiveWeights)
     prompts: PromptLoss | None = None
     """The CLIP prompt loss, where its weights are there."""
+    memory: KernelMemory | None = None
+    """Is given the blurred scenes of stage 0, where they are learned from more than once."""
 
     def __call__(self, network: CompactNetwork, batch: Batch, stage: int) -> Tensor:
         """Return the loss of stage 1, 2 or 3 on a batch, or, for 0, of its kernels alone where it has any."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.weights.kernel > 0):
-            sharper, kernels = learned_blur(network, batch)
+            sharper, kernels = learned_blur(network, batch, None if stage else self.memory)
         if stage == 0 and sharper is not None:
             return self.weights.kernel * kernels
         return self._stage(network, batch, max(stage, 1), sharper) + self.weights.kernel * kernels
+
+    def once_more(self, network: CompactNetwork, scenes: int) -> Tensor:
+        """Return the loss of stage 0 on so many scenes of the memory."""
+        if self.memory is None or network.reader is None:
+            return torch.zeros(())
+        return self.weights.kernel * self.memory.error(network.reader, scenes)
 
     def _stage(self, network: CompactNetwork, batch: Batch, stage: int, sharper: Tensor | None) -> Tensor:
         wavelet = Wavelet.named(network.config.wavelet)

@@ -6,7 +6,7 @@ import math
 import random
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from cyclerdm_cli.errors import CycleRDMError
 from cyclerdm_cli.training.average import Average
 from cyclerdm_cli.training.configuration import TrainingConfig
 from cyclerdm_cli.training.data import BatchSource
+from cyclerdm_cli.training.kernels import KernelMemory
 from cyclerdm_cli.training.objective import Objective
 from cyclerdm_cli.training.optimizer import TaskwiseAdam
 from cyclerdm_cli.training.processes import ALONE, Processes
@@ -108,8 +109,21 @@ def train(
     if resume:
         progress = _load(checkpoint, network, optimizer, average, device)
     loss_of = objective or Objective(config.weights)
+    if config.kernel_repeats:
+        loss_of = replace(loss_of, memory=KernelMemory())
     if config.compile:
         network.compile(dynamic=False)
+
+    def move(loss: Tensor, rate: float, present: list[bool]) -> None:
+        """Take one step of the optimiser."""
+        network.zero_grad(set_to_none=True)
+        if loss.requires_grad:
+            loss.backward()  # type: ignore[no-untyped-call]
+        processes.average_gradients([*steering, *details, *readers])
+        for parameters in (steering, details, readers):
+            nn.utils.clip_grad_norm_(parameters, config.gradient_norm)
+        optimizer.step(rate, present)
+        average.update(network, progress.iteration)
 
     losses: dict[str, list[Tensor]] = {}
     last_log = last_save = time.monotonic()
@@ -123,13 +137,12 @@ def train(
         rate = learning_rate(config, progress.iteration, share)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             loss = loss_of(network, batch, stage)
-        network.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        processes.average_gradients([*steering, *details, *readers])
-        for parameters in (steering, details, readers):
-            nn.utils.clip_grad_norm_(parameters, config.gradient_norm)
-        optimizer.step(rate, processes.each_anywhere(batch.mixture.amax(0) > 0))
-        average.update(network, progress.iteration)
+        present = processes.each_anywhere(batch.mixture.amax(0) > 0)
+        move(loss, rate, present)
+        for _ in range(config.kernel_repeats if stage == 0 else 0):
+            with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+                again = loss_of.once_more(network, len(batch.scene))
+            move(again, rate, present)
         losses.setdefault(f"stage{stage}", []).append(processes.mean(loss.detach()))
         progress.iteration += 1
         progress.seconds = time.monotonic() - clock

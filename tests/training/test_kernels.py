@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 from tiny import LOOKING, tiny_network
 
-from cyclerdm_cli.cycle.blur import Blur, deblurred, find_blur, framed, sharp
+from cyclerdm_cli.cycle.blur import CLUES, SIDE, Blur, KernelReader, deblurred, find_blur, framed, sharp
 from cyclerdm_cli.cycle.light import to_linear, to_srgb
 from cyclerdm_cli.tasks.camera import convolve
 from cyclerdm_cli.tasks.catalogue import find_task
 from cyclerdm_cli.tasks.deblur import degrade, kernels_of
 from cyclerdm_cli.training.configuration import TrainingConfig
 from cyclerdm_cli.training.data import BatchSource, pictures_in, read_photographs
-from cyclerdm_cli.training.kernels import kernel_error, learned_blur, left
+from cyclerdm_cli.training.kernels import KernelMemory, kernel_error, learned_blur, left
 from cyclerdm_cli.training.objective import Objective
 from cyclerdm_cli.training.trainer import draw_stage, train
 
@@ -121,3 +121,29 @@ def test_kernels_come_first_and_move_nothing_else(folder: Path, tmp_path: Path) 
     moved = {name for name, value in values.items() if not torch.equal(value, before[name])}
     assert moved
     assert all(name.startswith("reader.") for name in moved)
+
+
+def test_scenes_are_remembered_where_their_kernels_are_known_the_newest_last() -> None:
+    memory = KernelMemory(room=5)
+    assert float(memory.error(KernelReader(), 2)) == 0
+    for number in range(3):
+        kernels = drawn_kernels(9, 3)
+        kernels[1] = 0
+        memory.keep(torch.full((3, CLUES, SIDE, SIDE), float(number)), torch.zeros(3, 1), kernels)
+    assert (memory.count, len(memory)) == (6, 5)
+    assert memory.maps[:, 0, 0, 0].tolist() == [2, 0, 1, 1, 2]
+    assert bool((memory.kernel.sum((1, 2)) > 0.9).all())
+    error = memory.error(KernelReader(), 8)
+    assert error.requires_grad
+    assert 0 < float(error.detach()) <= 2
+
+
+def test_kernels_are_learned_once_more_from_what_was_seen(folder: Path, tmp_path: Path) -> None:
+    def steps(repeats: int) -> int:
+        config = replace(CONFIG, iterations=2, kernels_first=1.0, kernel_repeats=repeats)
+        network = tiny_network(config=LOOKING).requires_grad_(True)
+        train(network, source(folder, ("deblur",), config), config, tmp_path)
+        state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["optimizer"]["state"]
+        return max(int(one["step"]) for one in state.values())
+
+    assert [steps(repeats) for repeats in (0, 3)] == [2, 8]

@@ -218,7 +218,9 @@ def test_a_group_that_loses_a_process_goes_on_from_the_checkpoint_by_itself(
         words = [
             sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1",
             "--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{port}", "--local-addr", "127.0.0.1",
-            "--max-restarts", "1", "--monitor-interval", "0.1", "-m", "cyclerdm_cli",
+            # A heartbeat while it waits for the others at the end can hang it: pytorch/pytorch#69520.
+            "--rdzv-conf", "keep_alive_interval=600", "--max-restarts", "1", "--monitor-interval", "0.1",
+            "-m", "cyclerdm_cli",
             *command("--data", photographs, "--task", "denoise,dehaze", "--iterations", 16, "--out", out,
                      "--checkpoint-minutes", "0.0001"),
         ]  # fmt: skip
