@@ -34,6 +34,10 @@ READ = 5
 """Pictures of what is always the same that the network is given beside the correlations: places and distances."""
 CORRELATIONS, MATCHES = 13, 4
 CLUES = CORRELATIONS + MATCHES
+AROUND = 135
+"""Side of the spectra in which kernels are laid on one another: odd, so that no frequency is its own opposite."""
+WAYS = 8
+"""To mirror and turn a picture onto the grid of its pixels."""
 DISTRUST = -3.0
 """The logarithm of the odds of a kernel to be right before anything is learned: wrong ones do harm."""
 SMALLEST = 16
@@ -46,7 +50,7 @@ class Blur(NamedTuple):
     """What is known of the blur of pictures."""
 
     kernel: Tensor
-    """(B, SIDE, SIDE), at least 0, each of sum 1: where the light of one point went. Where it lies does not count:
+    """(B, SIDE, SIDE), each of sum 1: where the light of one point went. Where it lies does not count:
     its centre of mass is taken for the middle."""
     caution: Tensor
     """(B, 2): half the logarithms of what Wiener's filter takes for noise, growing with the frequency and even."""
@@ -241,6 +245,39 @@ def _to_middle(maps: Tensor) -> Tensor:
     return maps / maps[..., middle, middle].clamp_min(1e-6)[..., None, None]
 
 
+def clues_mirrored(maps: Tensor, way: int) -> Tensor:
+    """Return the clues of pictures as they are if these are mirrored or turned.
+
+    Args:
+        maps: (B, CLUES, SIDE, SIDE), see `clues`.
+        way: see `mirrored`.
+    """
+    across, down, falling, rising = range(4)  # as in `correlations`
+    if way & 4:
+        across, down = down, across
+    if (way & 1) ^ (way >> 1 & 1):
+        falling, rising = rising, falling
+    directions = [across, down, falling, rising]
+    together, shaped, shifts, rest = 4, 5, 9, range(CORRELATIONS, CLUES)
+    order = [*directions, together, *(start + one for start in (shaped, shifts) for one in directions), *rest]
+    return mirrored(maps[:, order], way)
+
+
+def mirrored(planes: Tensor, way: int) -> Tensor:
+    """Mirror and turn (..., S, S): 1 exchanges left and right, 2 top and bottom, 4 rows and columns; sums both."""
+    if way & 1:
+        planes = planes.flip(-1)
+    if way & 2:
+        planes = planes.flip(-2)
+    return planes.transpose(-1, -2) if way & 4 else planes
+
+
+def _mirrored_back(planes: Tensor, way: int) -> Tensor:
+    if way & 4:
+        planes = planes.transpose(-1, -2)
+    return mirrored(planes, way & 3)
+
+
 class Residual(nn.Module):
     """x + conv(SiLU(conv(normalised x)))."""
 
@@ -326,6 +363,23 @@ def clues(windows: Tensor) -> tuple[Tensor, Tensor]:
         return torch.cat([described, matches(lumas)], 1), strength
 
 
+def read_blur(reader: KernelReader, maps: Tensor, strength: Tensor) -> Blur:
+    """Read clues in all WAYS, and return the mean: what was a guess in one of them is rarely one in the others.
+
+    The kernels lie on one another by their centres of mass, which fall between pixels: a kernel may come out
+    faintly negative beside sharp lines.
+    """
+    ways = torch.cat([clues_mirrored(maps, way) for way in range(WAYS)])
+    kernels, caution, trust = (
+        values.unflatten(0, (WAYS, -1)) for values in reader(ways, strength.repeat(WAYS, 1))
+    )
+    kernels = torch.cat([_mirrored_back(one, way) for way, one in enumerate(kernels)])
+    spectra, _ = spectrum_of(kernels, AROUND, AROUND)
+    mean = torch.fft.irfft2(spectra.view(WAYS, -1, *spectra.shape[1:]).mean(0), s=(AROUND, AROUND))
+    kernel = torch.roll(mean, (SIDE // 2, SIDE // 2), (1, 2))[:, :SIDE, :SIDE]
+    return Blur(kernel / kernel.sum((1, 2), keepdim=True), caution.mean(0), trust.mean(0))
+
+
 def find_blur(reader: KernelReader, windows: Tensor) -> Blur:
     """Find the blur of whole pictures.
 
@@ -336,5 +390,4 @@ def find_blur(reader: KernelReader, windows: Tensor) -> Blur:
     if min(windows.shape[3:]) < SMALLEST:
         nothing = windows.new_zeros((len(windows), 3))
         return Blur(sharp(len(windows), windows.device), nothing[:, :2], nothing[:, 2:])
-    found: Blur = reader(*clues(windows))
-    return found
+    return read_blur(reader, *clues(windows))

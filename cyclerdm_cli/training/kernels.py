@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from cyclerdm_cli.cycle.blur import CLUES, SIDE, Blur, KernelReader, clues, deblurred, power, spectrum_of
+from cyclerdm_cli.cycle.blur import (
+    CLUES,
+    SIDE,
+    WAYS,
+    Blur,
+    KernelReader,
+    clues,
+    clues_mirrored,
+    deblurred,
+    mirrored,
+    power,
+    read_blur,
+    spectrum_of,
+)
 from cyclerdm_cli.cycle.compact import CompactNetwork
 from cyclerdm_cli.cycle.cycle import WINDOW
 from cyclerdm_cli.training.data import Batch
@@ -50,8 +64,9 @@ class KernelMemory:
         if not len(self):
             return self.strength.new_zeros(())
         picks = torch.randint(len(self), (scenes,), generator=self.chance).to(self.maps.device)
-        found: Blur = reader(self.maps[picks].float(), self.strength[picks])
-        return kernel_error(found.kernel, self.kernel[picks].float())
+        way = int(torch.randint(WAYS, (), generator=self.chance))
+        found: Blur = reader(clues_mirrored(self.maps[picks].float(), way), self.strength[picks])
+        return kernel_error(found.kernel, mirrored(self.kernel[picks].float(), way))
 
 
 def learned_blur(
@@ -77,7 +92,10 @@ def learned_blur(
     maps, strength = clues(scene[:, None, :, :WINDOW, :WINDOW])
     if memory is not None:
         memory.keep(maps, strength, batch.kernel[which])
-    found: Blur = network.reader(maps, strength)
+    # Where the reader rests it is asked as when restoring.
+    found: Blur = (network.reader if torch.is_grad_enabled() else partial(read_blur, network.reader))(
+        maps, strength
+    )
     with torch.autocast(scene.device.type, enabled=False):
         undone = deblurred(scene, found)
         error = left(undone, scene, clean) + kernel_error(found.kernel, batch.kernel[which])

@@ -50,7 +50,7 @@ SOFTEST_DAMAGED = 1.8
 """The same of a photograph that something else is wrong with: out of a film, smoothed by the camera, enlarged."""
 SMALLEST = 0.5
 """Photographs are shrunk down to this share, but not below the smallest scene: small pictures show whole scenes."""
-SHRUNK, COMPRESSED = 0.4, 0.45
+SHRUNK, COMPRESSED = 0.6, 0.45
 """Shares of the scenes that are shrunk after the damage, and compressed, as pictures on the way to people are."""
 
 
@@ -182,7 +182,7 @@ def _softened(clean: Tensor, random: Random) -> Tensor:
 def _sent(pixels: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:
     """Shrink and compress a share of the pictures."""
     if random.random() < SHRUNK:
-        side = round(len(pixels) * random.uniform(0.45, 0.95))
+        side = round(len(pixels) * random.uniform(0.36, 0.95))
         pixels = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     if random.random() < COMPRESSED:
         stored = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, random.randint(60, 97)])[1]

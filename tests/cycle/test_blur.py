@@ -13,13 +13,18 @@ from torch import Tensor
 from cyclerdm_cli.cycle.blur import (
     MATCHES,
     SIDE,
+    WAYS,
     Blur,
     KernelReader,
+    clues,
+    clues_mirrored,
     correlations,
     deblurred,
     find_blur,
     framed,
     matches,
+    mirrored,
+    read_blur,
     sharp,
     sharpened,
     shocked,
@@ -164,6 +169,28 @@ def test_the_same_window_twice_tells_what_one_does(photograph: Tensor) -> None:
     assert torch.equal(unpacked.kernel, once.kernel)
     assert torch.equal(unpacked.caution, once.caution)
     assert torch.equal(unpacked.trust, once.trust)
+
+
+@pytest.mark.parametrize("way", range(WAYS))
+def test_clues_are_mirrored_as_pictures_are(photograph: Tensor, way: int) -> None:
+    maps = clues_mirrored(clues(photograph[:, None])[0], way)
+    again = clues(mirrored(photograph, way)[:, None].contiguous())[0]
+    for channel in range(9):  # those of what follows hang on single pixels
+        pair = torch.stack([maps[0, channel].flatten(), again[0, channel].flatten()])
+        assert float(torch.corrcoef(pair)[0, 1]) > 0.97, channel
+
+
+@pytest.mark.parametrize("way", range(1, WAYS))
+def test_of_a_mirrored_picture_the_kernel_is_mirrored(photograph: Tensor, way: int) -> None:
+    torch.manual_seed(0)
+    reader = KernelReader()
+    torch.nn.init.normal_(reader.last.weight, std=0.3)
+    maps, strength = clues(convolve(photograph, shaken())[:, None])
+    with torch.no_grad():
+        one, other = read_blur(reader, maps, strength), read_blur(reader, clues_mirrored(maps, way), strength)
+    torch.testing.assert_close(mirrored(one.kernel, way), other.kernel, atol=1e-5, rtol=0)
+    torch.testing.assert_close(one.caution, other.caution)
+    assert float((mirrored(one.kernel, way) - one.kernel).abs().max()) > 1e-4
 
 
 def test_what_is_not_trusted_changes_nothing(photograph: Tensor) -> None:

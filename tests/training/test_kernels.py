@@ -11,7 +11,17 @@ import torch
 from PIL import Image
 from tiny import LOOKING, tiny_network
 
-from cyclerdm_cli.cycle.blur import CLUES, SIDE, Blur, KernelReader, deblurred, find_blur, framed, sharp
+from cyclerdm_cli.cycle.blur import (
+    CLUES,
+    SIDE,
+    Blur,
+    KernelReader,
+    clues,
+    deblurred,
+    find_blur,
+    framed,
+    sharp,
+)
 from cyclerdm_cli.cycle.light import to_linear, to_srgb
 from cyclerdm_cli.tasks.camera import convolve
 from cyclerdm_cli.tasks.catalogue import find_task
@@ -97,9 +107,17 @@ def test_patches_are_cut_from_scenes_whose_blur_is_undone(folder: Path) -> None:
     assert network.reader is not None
     turn = int(batch.mixture[:, LOOKING.tasks.index("deblur")].argmax())
     scenes, patches = batch.scene.chunk(2)[turn], sharper.chunk(2)[turn]
-    undone = deblurred(scenes, find_blur(network.reader, scenes[:, None]))
     (top, left_), *_ = batch.corners[turn].tolist()
-    torch.testing.assert_close(patches[: len(scenes)], undone[:, :, top : top + 32, left_ : left_ + 32])
+
+    def cut(blur: Blur) -> torch.Tensor:
+        return deblurred(scenes, blur)[:, :, top : top + 32, left_ : left_ + 32]
+
+    torch.testing.assert_close(patches[: len(scenes)], cut(network.reader(*clues(scenes[:, None]))).detach())
+    with torch.no_grad():  # the reader rests: it is asked as when restoring
+        resting = learned_blur(network, batch)[0]
+        assert resting is not None
+        expected = cut(find_blur(network.reader, scenes[:, None]))
+        torch.testing.assert_close(resting.chunk(2)[turn][: len(scenes)], expected)
     assert torch.equal(sharper.chunk(2)[1 - turn], batch.degraded.chunk(2)[1 - turn])
     assert not bool(batch.kernel.chunk(2)[1 - turn].any())
 
