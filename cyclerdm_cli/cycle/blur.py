@@ -32,7 +32,9 @@ STRONGEST, STRONG = 0.03, (0.15, 0.05)
 """Shares of the slopes: those that trigger the correlations, and those that least squares trust."""
 READ = 5
 """Pictures of what is always the same that the network is given beside the correlations: places and distances."""
-CORRELATIONS, MATCHES = 13, 4
+SCALES = (1, 2, 4)
+"""How often pictures are shrunk before kernels are fitted."""
+CORRELATIONS, MATCHES = 13, (len(SCALES) + 1) * len(STRONG)
 CLUES = CORRELATIONS + MATCHES
 AROUND = 135
 """Side of the spectra in which kernels are laid on one another: odd, so that no frequency is its own opposite."""
@@ -177,19 +179,25 @@ def matches(lumas: Tensor) -> Tensor:
         lumas: (B, n, h, w) windows of each picture, h and w at most WINDOW.
 
     Returns:
-        (B, MATCHES, SIDE, SIDE), the largest value of each 1: for the STRONG slopes as they are, and of steps.
+        (B, MATCHES, SIDE, SIDE), the largest value of each 1: for the STRONG slopes as they are, and for steps,
+        these at each of SCALES: of what a long kernel smeared the shock filter makes steps only once it is shrunk.
     """
-    given = torch.fft.rfft2(_slopes(lumas, (ACROSS, DOWN)), s=(WINDOW, WINDOW))
     found = []
-    for sharper, ease in ((lumas, 0.02), (shocked(lumas), 0.1)):
-        slopes = _slopes(sharper, (ACROSS, DOWN))
-        size = slopes.square().sum(2, keepdim=True).sqrt()
-        for share in STRONG:
-            edges = torch.fft.rfft2(slopes * (size >= _least_of(size, share)), s=(WINDOW, WINDOW))
-            strength = power(edges).sum((1, 2))
-            noise = ease * strength.mean((1, 2), keepdim=True) + 1e-6
-            found.append(_lags((edges.conj() * given).sum((1, 2)) / (strength + noise)))
-    fitted = torch.stack(found, 1)
+    for scale in SCALES:
+        shrunk, side = F.avg_pool2d(lumas, scale), WINDOW // scale
+        given = torch.fft.rfft2(_slopes(shrunk, (ACROSS, DOWN)), s=(side, side))
+        for sharper, ease in ((shrunk, 0.02), (shocked(shrunk), 0.1))[scale > 1 :]:
+            slopes = _slopes(sharper, (ACROSS, DOWN))
+            size = slopes.square().sum(2, keepdim=True).sqrt()
+            for share in STRONG:
+                edges = torch.fft.rfft2(slopes * (size >= _least_of(size, share)), s=(side, side))
+                strength = power(edges).sum((1, 2))
+                noise = ease * strength.mean((1, 2), keepdim=True) + 1e-6
+                fitted = _lags((edges.conj() * given).sum((1, 2)) / (strength + noise), scale)
+                found.append(
+                    F.interpolate(fitted[:, None], (SIDE, SIDE), mode="bilinear", align_corners=True)
+                )
+    fitted = torch.cat(found, 1)
     return fitted / fitted.abs().amax((2, 3), keepdim=True).clamp_min(1e-6)
 
 
@@ -233,10 +241,11 @@ def _least_of(size: Tensor, share: float) -> Tensor:
     return ordered[:, None, :, int((1 - share) * (ordered.shape[2] - 1)), None, None]
 
 
-def _lags(spectra: Tensor) -> Tensor:
-    """Return correlations, as products of spectra, for lags up to half of SIDE: (..., SIDE, SIDE)."""
-    lags = torch.fft.irfft2(spectra, s=(WINDOW, WINDOW))
-    return torch.roll(lags, (SIDE // 2, SIDE // 2), (-2, -1))[..., :SIDE, :SIDE]
+def _lags(spectra: Tensor, scale: int = 1) -> Tensor:
+    """Return correlations, as products of spectra, for lags up to half of SIDE before shrinking: (..., n, n)."""
+    window, reach = WINDOW // scale, SIDE // 2 // scale
+    lags = torch.fft.irfft2(spectra, s=(window, window))
+    return torch.roll(lags, (reach, reach), (-2, -1))[..., : 2 * reach + 1, : 2 * reach + 1]
 
 
 def _to_middle(maps: Tensor) -> Tensor:

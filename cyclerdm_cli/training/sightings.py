@@ -46,11 +46,11 @@ FINEST_GRAIN = 1.2 / 255
 """Standard deviation of noise that a clean photograph may have."""
 SOFTEST = 1.0
 """Sigma in pixels of the softness that a clean photograph may have: lenses and cameras differ."""
-SOFTEST_DAMAGED = 1.8
-"""The same of a photograph that something else is wrong with: out of a film, smoothed by the camera, enlarged."""
+SOFTEST_UNDER_NOISE = 1.8
+"""The same of a photograph that is called noisy: cameras smooth away a part of it, and of the picture with it."""
 SMALLEST = 0.5
 """Photographs are shrunk down to this share, but not below the smallest scene: small pictures show whole scenes."""
-SHRUNK, COMPRESSED = 0.6, 0.45
+SHRUNK, COMPRESSED = 0.3, 0.3
 """Shares of the scenes that are shrunk after the damage, and compressed, as pictures on the way to people are."""
 
 
@@ -119,7 +119,7 @@ class SightingSource(Dataset[Sightings]):
             clean = _varied(self.photographs.cut(photograph[None], side, generator), random, generator)
             for _ in range(self.kinds):
                 names = self._names_for(int(photograph), random)
-                scene = clean if {"clean", "deblur"} & set(names) else _softened(clean, random)
+                scene = _softened(clean, random) if names == ("denoise",) else clean
                 descriptions.append(described(_sent(_damaged(scene, names, generator), random)))
                 labels.append(labels_of(names))
         return Sightings(torch.stack(descriptions), torch.stack(labels))
@@ -173,18 +173,18 @@ def _varied(clean: Tensor, random: Random, generator: torch.Generator) -> Tensor
 
 
 def _softened(clean: Tensor, random: Random) -> Tensor:
-    """Blur one scene in three: not each soft picture is blurred and nothing else."""
+    """Blur one scene in three, as cameras do that smooth noise away."""
     if random.random() < 2 / 3:
         return clean
-    return gaussian_blur(clean, torch.tensor([random.uniform(SOFTEST, SOFTEST_DAMAGED)]))
+    return gaussian_blur(clean, torch.tensor([random.uniform(SOFTEST, SOFTEST_UNDER_NOISE)]))
 
 
 def _sent(pixels: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:
     """Shrink and compress a share of the pictures."""
     if random.random() < SHRUNK:
-        side = round(len(pixels) * random.uniform(0.36, 0.95))
+        side = round(len(pixels) * random.uniform(0.55, 0.95))
         pixels = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     if random.random() < COMPRESSED:
-        stored = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, random.randint(60, 97)])[1]
+        stored = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, random.randint(65, 97)])[1]
         pixels = cv2.imdecode(stored, cv2.IMREAD_COLOR)  # type: ignore[assignment]
     return pixels

@@ -99,22 +99,34 @@ def test_what_is_sharp_stays_and_flat_colours_always_do(photograph: Tensor) -> N
     assert float((deblurred(flat, Blur(framed(shaken()), CALM, SURE)) - flat).abs().max()) < 1e-3
 
 
-def test_steps_give_the_kernel_away(photograph: Tensor) -> None:
-    steps = (photograph.mean(1, keepdim=True) * 5).round() / 5
-    blurred = convolve(steps, shaken().flip(1, 2))
-    kernel = framed(shaken())[0]
-    found = matches(blurred)
-    assert found.shape == (1, MATCHES, SIDE, SIDE)
+def alike(found: Tensor, kernel: Tensor) -> list[float]:
+    """Tell how far each pair of fits is the kernel, (SIDE, SIDE), wherever it lies: at most 1."""
     spectrum = torch.fft.rfft2(kernel, s=(2 * SIDE, 2 * SIDE))
 
-    def alike(one: Tensor) -> float:
-        other = torch.fft.rfft2(one.clamp_min(0), s=(2 * SIDE, 2 * SIDE))
+    def one_of(fit: Tensor) -> float:
+        other = torch.fft.rfft2(fit.clamp_min(0), s=(2 * SIDE, 2 * SIDE))
         lags = torch.fft.irfft2(other * spectrum.conj(), s=(2 * SIDE, 2 * SIDE))
-        return float(lags.amax() / (one.clamp_min(0).norm() * kernel.norm()))
+        return float(lags.amax() / (fit.clamp_min(0).norm() * kernel.norm()))
 
-    as_they_are, of_steps = (max(alike(one) for one in pair) for pair in found[0].split(2))
+    return [max(map(one_of, pair)) for pair in found[0].split(2)]
+
+
+def test_steps_give_the_kernel_away(photograph: Tensor) -> None:
+    steps = (photograph.mean(1, keepdim=True) * 5).round() / 5
+    found = matches(convolve(steps, shaken().flip(1, 2)))
+    assert found.shape == (1, MATCHES, SIDE, SIDE)
+    as_they_are, of_steps, *_ = alike(found, framed(shaken())[0])
     assert of_steps > 0.75
     assert of_steps > as_they_are
+
+
+def test_long_kernels_are_found_in_pictures_shrunk(photograph: Tensor) -> None:
+    line = torch.zeros(1, SIDE, SIDE)
+    line[0, SIDE // 2 - 2 : SIDE // 2 + 3, 12:-12] = 1 / (5 * (SIDE - 24))
+    steps = (photograph.mean(1, keepdim=True) * 5).round() / 5
+    _, at_full_size, halved, quartered = alike(matches(convolve(steps, line)), line[0])
+    assert at_full_size < halved
+    assert quartered > 0.75
 
 
 def test_a_shock_filter_turns_a_ramp_into_a_step() -> None:
