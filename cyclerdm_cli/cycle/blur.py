@@ -4,9 +4,9 @@ To tell which of all kernels it was that blurred a picture is what a small convo
 learn, so it is asked apart. The correlations of the slopes hold how much each frequency was weakened
 (Goldstein and Fattal, "Blur-Kernel Estimation from Spectral Irregularities", ECCV 2012), those of strong
 slopes with all others hold the shape; and if edges were steps before, as a shock filter makes them again,
-least squares between their slopes and those that are there give the kernel (Cho and Lee, "Fast Motion
-Deblurring", SIGGRAPH Asia 2009). None of it is exact: a small network reads all of it, as pictures of the
-kernel.
+least squares between their slopes and those that are there give the kernel, from coarse to fine (Cho and Lee,
+"Fast Motion Deblurring", SIGGRAPH Asia 2009). None of it is exact: a small network reads all of it, as pictures
+of the kernel, in all ways to mirror and turn them.
 """
 
 from __future__ import annotations
