@@ -37,8 +37,9 @@ SPECTRA = [  # with macOS 14
     "_conj", "complex", "fft_fftfreq", "fft_irfft2", "fft_rfft2", "fft_rfftfreq", "imag", "real",
 ]
 FOR_KERNELS = [
-    "abs", "bitwise_and", "clone", "fill_", "flip", "ge", "gt", "le", "log", "minimum", "new_full", "new_ones",
-    "roll", "sigmoid", "sign", "softmax", "sort", "sqrt", "square", "upsample_bilinear2d", "where",
+    "abs", "bitwise_and", "clone", "fill_", "flip", "ge", "gt", "index", "le", "log", "minimum", "new_full",
+    "new_ones", "repeat", "roll", "sigmoid", "sign", "softmax", "sort", "sqrt", "square",
+    "upsample_bilinear2d", "where",
 ]
 ON_THE_PROCESSOR = ["randint", "randn"]  # so that a seed means one result, whatever the device
 # fmt: on
