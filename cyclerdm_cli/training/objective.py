@@ -46,7 +46,7 @@ class Objective:
 
     def once_more(self, network: CompactNetwork, scenes: int) -> Tensor:
         """Return the loss of stage 0 on so many scenes of the memory."""
-        if self.memory is None or network.reader is None:
+        if self.memory is None or network.reader is None or not self.weights.kernel:
             return torch.zeros(())
         return self.weights.kernel * self.memory.error(network.reader, scenes)
 

@@ -165,3 +165,14 @@ def test_kernels_are_learned_once_more_from_what_was_seen(folder: Path, tmp_path
         return max(int(one["step"]) for one in state.values())
 
     assert [steps(repeats) for repeats in (0, 3)] == [2, 8]
+
+
+def test_a_reader_that_rests_does_not_move(folder: Path, tmp_path: Path) -> None:
+    weights = replace(CONFIG.weights, kernel=0.0)
+    config = replace(CONFIG, kernels_first=1.0, weights=weights)
+    network = tiny_network(config=LOOKING).requires_grad_(True)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    values = train(network, source(folder, ("deblur",), config), config, tmp_path)
+    assert all(
+        torch.equal(value, before[name]) for name, value in values.items() if name.startswith("reader.")
+    )
