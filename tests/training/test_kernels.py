@@ -169,7 +169,7 @@ def test_kernels_are_learned_once_more_from_what_was_seen(folder: Path, tmp_path
 
 def test_a_reader_that_rests_does_not_move(folder: Path, tmp_path: Path) -> None:
     weights = replace(CONFIG.weights, kernel=0.0)
-    config = replace(CONFIG, kernels_first=1.0, weights=weights)
+    config = replace(CONFIG, kernels_first=1.0, weights=weights, warm_up=1, weight_decay=0.5)
     network = tiny_network(config=LOOKING).requires_grad_(True)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     values = train(network, source(folder, ("deblur",), config), config, tmp_path)
