@@ -11,7 +11,9 @@ from skimage import data
 from torch import Tensor
 
 from cyclerdm_cli.cycle.blur import (
+    FAINT,
     MATCHES,
+    PULL,
     SIDE,
     WAYS,
     Blur,
@@ -30,6 +32,7 @@ from cyclerdm_cli.cycle.blur import (
     shocked,
     spectrum_of,
 )
+from cyclerdm_cli.cycle.light import to_linear, to_srgb
 from cyclerdm_cli.tasks.camera import convolve, gaussian_kernels
 from cyclerdm_cli.tasks.deblur import shake_trails
 
@@ -90,6 +93,51 @@ def test_wieners_filter_is_that_of_the_textbook(photograph: Tensor) -> None:
         np.fft.fft2(padded) * (1 + even) * transfer.conj() / (abs(transfer) ** 2 + noise)
     ).real
     np.testing.assert_allclose(found, answer[64:-64, 64:-64], atol=1e-4)
+
+
+def test_edges_come_out_with_less_ringing(photograph: Tensor) -> None:
+    kernel, noise = shaken(), torch.randn((1, 1, 256, 256), generator=torch.Generator().manual_seed(3))
+    steps = (photograph.mean(1, keepdim=True) * 5).round() / 5
+    blurred = convolve(steps, kernel.flip(1, 2)) + 0.003 * noise
+    blur = Blur(framed(kernel), CALM, SURE)
+    errors = [off_by(sharpened(blurred, blur, splits), steps) for splits in (0, 1, 3)]
+    assert errors[2] < errors[1] < errors[0]
+    assert errors[2] < 0.8 * errors[0]
+
+
+def test_splitting_is_that_of_the_textbook() -> None:
+    """The picture nearest to what is given, and in its slopes to the strong ones of the filter's result."""
+    generator, kernel = torch.Generator().manual_seed(3), framed(gaussian_kernels(torch.tensor([1.5]), 9))
+    blur = Blur(kernel, torch.tensor([[0.4, -0.3]]), SURE)
+    picture = convolve(torch.rand((1, 1, 256, 256), generator=generator), kernel[:, 28:37, 28:37])
+    once, twice = (sharpened(picture, blur, splits)[0, 0].double().numpy() for splits in (0, 1))
+    even, growing = math.exp(2 * -0.3 - 9), math.exp(2 * 0.4 - 3)
+    inside = (slice(64, -64), slice(64, -64))
+
+    def blurring(values: np.ndarray) -> np.ndarray:
+        return convolve(torch.from_numpy(values)[None, None].float(), kernel)[0, 0].double().numpy()
+
+    def slopes(values: np.ndarray) -> list[np.ndarray]:
+        return [np.roll(values, -1, axis) - values for axis in (1, 0)]
+
+    strong = slopes(once)
+    size = strong[0] ** 2 + strong[1] ** 2
+    kept = np.clip(1 - FAINT**2 / np.maximum(size, 1e-10), 0, None)
+    off = [kept * wanted - there for wanted, there in zip(strong, slopes(twice), strict=True)]
+    # Where the sum of squares is least its gradient is nothing.
+    towards = blurring((1 + even) * picture[0, 0].double().numpy() - blurring(twice)) - even * twice
+    pulled = PULL * growing * sum(np.roll(one, 1, axis) - one for one, axis in zip(off, (1, 0), strict=True))
+    assert np.abs((towards + pulled)[inside]).max() < 0.02 * np.abs(towards[inside]).max()
+
+
+@pytest.mark.parametrize("after_the_curve", [True, False])
+def test_blur_before_and_after_the_tone_curve_is_undone(photograph: Tensor, after_the_curve: bool) -> None:
+    kernel = shaken()
+    light = photograph if after_the_curve else to_linear(photograph)
+    blurred = convolve(light, kernel.flip(1, 2)).clamp(0, 1)
+    blurred = blurred if after_the_curve else to_srgb(blurred)
+    result = deblurred(blurred, Blur(framed(kernel), CALM, SURE)).clamp(0, 1)
+    assert off_by(result, photograph) < 0.7 * off_by(blurred, photograph)
 
 
 def test_what_is_sharp_stays_and_flat_colours_always_do(photograph: Tensor) -> None:

@@ -13,6 +13,7 @@ from tiny import LOOKING, tiny_network
 
 from cyclerdm_cli.cycle.blur import (
     CLUES,
+    HALFWAY,
     SIDE,
     Blur,
     KernelReader,
@@ -82,7 +83,7 @@ def test_a_kernel_that_is_right_leaves_no_error_and_none_at_all_leaves_all_of_it
 def test_what_is_left_is_bounded_and_least_where_the_kernel_is_right() -> None:
     clean = torch.nn.functional.interpolate(torch.rand(4, 3, 16, 16), size=(128, 128), mode="nearest")
     true = kernels_of(torch.full((4,), 8.0), 9, torch.Generator().manual_seed(1))
-    lq = to_srgb(convolve(to_linear(clean), true.flip(1, 2)))
+    lq = convolve(clean**HALFWAY, true.flip(1, 2)).clamp(0, 1) ** (1 / HALFWAY)
     calm = torch.zeros(4, 2)
 
     def after(kernel: torch.Tensor, caution: torch.Tensor) -> float:
