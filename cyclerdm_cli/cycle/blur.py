@@ -39,6 +39,8 @@ AROUND = 135
 """Side of the spectra in which kernels are laid on one another: odd, so that no frequency is its own opposite."""
 WAYS = 8
 """To mirror and turn a picture onto the grid of its pixels."""
+APART = 0.1
+"""How far the kernels read in all ways lie apart, of what their mean blurs, where only a third is trusted."""
 DISTRUST = -3.0
 """The logarithm of the odds of a kernel to be right before anything is learned: wrong ones do harm."""
 SMALLEST = 16
@@ -179,6 +181,13 @@ def spectrum_of(kernel: Tensor, height: int, width: int) -> tuple[Tensor, Tensor
     columns = torch.fft.rfftfreq(width, device=device)
     turned = 2 * math.pi * (rows * down + columns * across)
     return spectrum * torch.complex(turned.cos(), turned.sin()), rows.square() + columns.square()
+
+
+def natural(frequency: Tensor) -> Tensor:
+    """Return how strong natural pictures are at squared frequencies, (H, W // 2 + 1); nothing for their mean."""
+    strength = 1 / (frequency + 1 / WINDOW**2)
+    strength[0, 0] = 0
+    return strength
 
 
 def power(spectrum: Tensor) -> Tensor:
@@ -415,17 +424,22 @@ def read_blur(reader: KernelReader, maps: Tensor, strength: Tensor) -> Blur:
     """Read clues in all WAYS, and return the mean: what was a guess in one of them is rarely one in the others.
 
     The kernels lie on one another by their centres of mass, which fall between pixels: a kernel may come out
-    faintly negative beside sharp lines.
+    faintly negative beside sharp lines. Where they disagree they are not trusted.
     """
     ways = torch.cat([clues_mirrored(maps, way) for way in range(WAYS)])
     kernels, caution, trust = (
         values.unflatten(0, (WAYS, -1)) for values in reader(ways, strength.repeat(WAYS, 1))
     )
     kernels = torch.cat([_mirrored_back(one, way) for way, one in enumerate(kernels)])
-    spectra, _ = spectrum_of(kernels, AROUND, AROUND)
-    mean = torch.fft.irfft2(spectra.view(WAYS, -1, *spectra.shape[1:]).mean(0), s=(AROUND, AROUND))
-    kernel = torch.roll(mean, (SIDE // 2, SIDE // 2), (1, 2))[:, :SIDE, :SIDE]
-    return Blur(kernel / kernel.sum((1, 2), keepdim=True), caution.mean(0), trust.mean(0))
+    spectra, frequency = spectrum_of(kernels, AROUND, AROUND)
+    spectra, weight = spectra.view(WAYS, -1, *spectra.shape[1:]), natural(frequency)
+    mean = spectra.mean(0)
+    apart = ((power(spectra).mean(0) - power(mean)) * weight).sum((1, 2))
+    blurring = (((1 - mean.real).square() + mean.imag.square()) * weight).sum((1, 2)) + 1e-2 * weight.sum()
+    trust = trust.mean(0) * torch.exp(apart / (-APART * blurring))[:, None]
+    kernel = torch.fft.irfft2(mean, s=(AROUND, AROUND))
+    kernel = torch.roll(kernel, (SIDE // 2, SIDE // 2), (1, 2))[:, :SIDE, :SIDE]
+    return Blur(kernel / kernel.sum((1, 2), keepdim=True), caution.mean(0), trust)
 
 
 def find_blur(reader: KernelReader, windows: Tensor) -> Blur:

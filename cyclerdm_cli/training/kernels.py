@@ -18,6 +18,7 @@ from cyclerdm_cli.cycle.blur import (
     clues_mirrored,
     deblurred,
     mirrored,
+    natural,
     power,
     read_blur,
     spectrum_of,
@@ -117,8 +118,7 @@ def kernel_error(found: Tensor, true: Tensor) -> Tensor:
         return found.new_zeros(())
     spectrum, frequency = spectrum_of(found[known], GRID, GRID)
     target, _ = spectrum_of(true[known], GRID, GRID)
-    weight = 1 / (frequency + 1 / 256**2)
-    weight[0, 0] = 0
+    weight = natural(frequency)
     wrong = (power(spectrum - target) * weight).sum((1, 2))
     blurring = (power(1 - target) * weight).sum((1, 2))
     return (wrong / (blurring + 1e-2 * weight.sum())).clamp_min(1e-8).sqrt().mean()

@@ -253,6 +253,28 @@ def test_of_a_mirrored_picture_the_kernel_is_mirrored(photograph: Tensor, way: i
     assert float((mirrored(one.kernel, way) - one.kernel).abs().max()) > 1e-4
 
 
+def test_kernels_that_disagree_are_not_trusted(photograph: Tensor) -> None:
+    class Fixed(KernelReader):
+        found: Tensor
+
+        def forward(self, maps: Tensor, strength: Tensor) -> Blur:
+            length = len(maps)
+            return Blur(
+                self.found.repeat(length // len(self.found), 1, 1),
+                CALM.repeat(length, 1),
+                SURE.repeat(length, 1),
+            )
+
+    reader, seen = Fixed(), clues(photograph[:, None])
+    disc = framed(gaussian_kernels(torch.tensor([2.0]), 13))
+    reader.found = disc
+    torch.testing.assert_close(read_blur(reader, *seen).trust, SURE, atol=1e-3, rtol=0)
+    line = torch.zeros(1, SIDE, SIDE)
+    line[0, SIDE // 2, 20:-20] = 1 / (SIDE - 40)
+    reader.found = line  # read from the picture as it is and from its rows and columns exchanged: a cross
+    assert float(read_blur(reader, *seen).trust) < 0.5
+
+
 def test_what_is_not_trusted_changes_nothing(photograph: Tensor) -> None:
     doubted = Blur(framed(shaken()), CALM, 0 * SURE)
     torch.testing.assert_close(deblurred(photograph, doubted), photograph)

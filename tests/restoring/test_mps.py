@@ -38,7 +38,7 @@ SPECTRA = [  # with macOS 14
 ]
 FOR_KERNELS = [
     "abs", "bitwise_and", "clone", "fill_", "flip", "ge", "gt", "index", "le", "log", "minimum", "new_full",
-    "new_ones", "repeat", "roll", "sigmoid", "sign", "softmax", "sort", "sqrt", "square",
+    "new_ones", "reciprocal", "repeat", "roll", "sigmoid", "sign", "softmax", "sort", "sqrt", "square",
     "upsample_bilinear2d", "where",
 ]
 ON_THE_PROCESSOR = ["randint", "randn"]  # so that a seed means one result, whatever the device
