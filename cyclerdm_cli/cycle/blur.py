@@ -48,6 +48,7 @@ SMALLEST = 16
 HALFWAY = 1.5
 """To this power sRGB-encoded pictures are raised before blur is undone."""
 LUMA = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue (ITU-R BT.601)."""
 DULL = 0.4
 """How much more cautious Wiener's filter is with what the colours differ by from the luma."""
 SPLITS, FAINT, PULL = 3, 0.06, 0.05
@@ -122,12 +123,10 @@ def sharpened(picture: Tensor, blur: Blur, splits: int = 0) -> Tensor:
     strength = power(spectrum).unsqueeze(1) + even
     seen = (1 + even) * spectrum.conj().unsqueeze(1) * torch.fft.rfft2(_tapered(padded, spectrum))
     result = torch.fft.irfft2(seen / (strength + growing * frequency), s=(height, width))
+    roughness = _roughness(padded)
     for split in range(splits):
-        towards = torch.fft.rfft2(_edges(result, FAINT / 2**split))
-        pull = PULL * 2**split * growing
-        result = torch.fft.irfft2(
-            (seen + pull * towards) / (strength + pull * _roughness(padded)), s=(height, width)
-        )
+        towards, pull = torch.fft.rfft2(_edges(result, FAINT / 2**split)), PULL * 2**split * growing
+        result = torch.fft.irfft2((seen + pull * towards) / (strength + pull * roughness), s=(height, width))
     return result[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cyclerdm_cli.cycle.light import to_linear, to_srgb
 from cyclerdm_cli.tasks.camera import gaussian_blur, per_picture, sensor_noise, stored
 from cyclerdm_cli.tasks.degradation import Degraded
 from cyclerdm_cli.tasks.draw import chance, integer, log_uniform, smooth_field, uniform
+from cyclerdm_cli.tasks.light import to_linear, to_srgb
 
 LEAST_SHADOW, DEEPEST_SHADOW = 0.35, 0.012
 """Share of its linear light that the subject keeps at severity 0 and 1."""

@@ -13,10 +13,10 @@ import math
 import torch
 from torch import Tensor
 
-from cyclerdm_cli.cycle.light import to_linear, to_srgb
 from cyclerdm_cli.tasks.camera import convolve, gaussian_blur, per_picture, stored
 from cyclerdm_cli.tasks.degradation import Degraded
 from cyclerdm_cli.tasks.draw import chance, log_uniform, normal, smooth_field, uniform
+from cyclerdm_cli.tasks.light import to_linear, to_srgb
 
 SHORTEST, LONGEST = 3, 61
 """Extent of the blur in pixels at severity 0 and 1."""

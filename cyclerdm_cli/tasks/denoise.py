@@ -10,7 +10,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cyclerdm_cli.cycle.light import to_linear, to_srgb
 from cyclerdm_cli.tasks.camera import (
     gaussian_blur,
     per_picture,
@@ -20,6 +19,7 @@ from cyclerdm_cli.tasks.camera import (
 )
 from cyclerdm_cli.tasks.degradation import Degraded
 from cyclerdm_cli.tasks.draw import log_uniform, normal, uniform
+from cyclerdm_cli.tasks.light import to_linear, to_srgb
 
 FAINTEST_SIGMA, HEAVIEST_SIGMA = 1.5 / 255, 75 / 255
 """Of the noise at severity 0 and 1: what is much fainter is lost in the rounding to 8 bits."""

@@ -13,10 +13,10 @@ import math
 import torch
 from torch import Tensor
 
-from cyclerdm_cli.cycle.light import to_linear, to_srgb
 from cyclerdm_cli.tasks.camera import per_picture, sensor_noise, stored
 from cyclerdm_cli.tasks.degradation import Degraded
 from cyclerdm_cli.tasks.draw import chance, log_uniform, smooth_field, uniform
+from cyclerdm_cli.tasks.light import to_linear, to_srgb
 
 DARKEST_EXPOSURE = 0.02
 MIDDLE_GREY = 0.18

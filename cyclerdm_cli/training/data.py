@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cyclerdm_cli.cycle.blur import SIDE, framed, sharp
+from cyclerdm_cli.cycle.blur import LUMA, SIDE, framed, sharp
 from cyclerdm_cli.errors import DataError, PictureError
 from cyclerdm_cli.pictures.formats import BY_EXTENSION
 from cyclerdm_cli.pictures.picture import to_depth
@@ -159,7 +159,7 @@ def read_photographs(
         pixels=torch.from_numpy(np.concatenate([piece.reshape(-1, 3) for piece in pieces])).to(device),
         starts=torch.from_numpy(starts),
         sides=torch.tensor(sides),
-        luma=torch.tensor([float((piece.mean((0, 1)) @ (0.299, 0.587, 0.114)) / 255) for piece in pieces]),
+        luma=torch.tensor([float((piece.mean((0, 1)) @ LUMA) / 255) for piece in pieces]),
         dark_channel=torch.tensor([_dark_channel(piece) for piece in pieces]),
         files=tuple(files),
         left_out=tuple(left_out),

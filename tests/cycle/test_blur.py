@@ -32,9 +32,9 @@ from cyclerdm_cli.cycle.blur import (
     shocked,
     spectrum_of,
 )
-from cyclerdm_cli.cycle.light import to_linear, to_srgb
 from cyclerdm_cli.tasks.camera import convolve, gaussian_kernels
 from cyclerdm_cli.tasks.deblur import shake_trails
+from cyclerdm_cli.tasks.light import to_linear, to_srgb
 
 CALM, SURE = torch.zeros((1, 2)), torch.ones((1, 1))
 
@@ -258,16 +258,11 @@ def test_kernels_that_disagree_are_not_trusted(photograph: Tensor) -> None:
         found: Tensor
 
         def forward(self, maps: Tensor, strength: Tensor) -> Blur:
-            length = len(maps)
-            return Blur(
-                self.found.repeat(length // len(self.found), 1, 1),
-                CALM.repeat(length, 1),
-                SURE.repeat(length, 1),
-            )
+            ways = len(maps)
+            return Blur(self.found.repeat(ways, 1, 1), CALM.repeat(ways, 1), SURE.repeat(ways, 1))
 
     reader, seen = Fixed(), clues(photograph[:, None])
-    disc = framed(gaussian_kernels(torch.tensor([2.0]), 13))
-    reader.found = disc
+    reader.found = framed(gaussian_kernels(torch.tensor([2.0]), 13))
     torch.testing.assert_close(read_blur(reader, *seen).trust, SURE, atol=1e-3, rtol=0)
     line = torch.zeros(1, SIDE, SIDE)
     line[0, SIDE // 2, 20:-20] = 1 / (SIDE - 40)

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from cyclerdm_cli.cycle.light import to_linear
 from cyclerdm_cli.tasks import backlight, deblur, inpaint, underwater
 from cyclerdm_cli.tasks.camera import convolve, gaussian_blur
 from cyclerdm_cli.tasks.draw import smooth_field
+from cyclerdm_cli.tasks.light import to_linear
 
 TASKS = pytest.mark.parametrize(
     "task", [deblur, inpaint, backlight, underwater], ids=lambda task: task.__name__

@@ -23,10 +23,10 @@ from cyclerdm_cli.cycle.blur import (
     framed,
     sharp,
 )
-from cyclerdm_cli.cycle.light import to_linear, to_srgb
 from cyclerdm_cli.tasks.camera import convolve
 from cyclerdm_cli.tasks.catalogue import find_task
 from cyclerdm_cli.tasks.deblur import degrade, kernels_of
+from cyclerdm_cli.tasks.light import to_linear, to_srgb
 from cyclerdm_cli.training.configuration import TrainingConfig
 from cyclerdm_cli.training.data import BatchSource, pictures_in, read_photographs
 from cyclerdm_cli.training.kernels import KernelMemory, kernel_error, learned_blur, left

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from cyclerdm_cli.cycle.light import to_linear, to_srgb
+from cyclerdm_cli.tasks.light import to_linear, to_srgb
 
 
 def test_the_transfer_curve_has_an_inverse() -> None:
