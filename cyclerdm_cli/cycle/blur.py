@@ -51,6 +51,12 @@ LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue (ITU-R BT.601)."""
 DULL = 0.4
 """How much more cautious Wiener's filter is with what the colours differ by from the luma."""
+ATTEMPTS = (-0.7, 0.5)
+"""How much more cautious than what was read blur is undone, in half logarithms: once sharper, once calmer."""
+BLENDING = 32
+"""Channels of the network that blends the attempts."""
+KNOWN = 4
+"""Numbers about a blur that it is told."""
 SPLITS, FAINT, PULL = 3, 0.06, 0.05
 """Times that the luma's edges are told from ringing; the slopes, at first, below which they are none; how strongly
 the result is pulled towards them, at first."""
@@ -91,8 +97,8 @@ def framed(kernel: Tensor) -> Tensor:
     return F.pad(kernel, ((SIDE - kernel.shape[-1]) // 2,) * 4)
 
 
-def deblurred(picture: Tensor, blur: Blur) -> Tensor:
-    """Undo a blur: (B, 3, H, W) in [0, 1], sRGB-encoded, to the same.
+def attempts(picture: Tensor, blur: Blur) -> Tensor:
+    """Undo a blur in several ways: (B, 3, H, W) in [0, 1], sRGB-encoded, to (B, 3 len(ATTEMPTS), H, W).
 
     Light is smeared before the tone curve, much of what is found blurred was smeared after it, and of which kind a
     picture is can't be told: halfway between, both come out well. Edges are drawn sharp in the luma alone.
@@ -101,10 +107,13 @@ def deblurred(picture: Tensor, blur: Blur) -> Tensor:
     """
     given = picture.float().clamp_min(0) ** HALFWAY
     luma = (given * given.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True)
-    duller = blur._replace(caution=blur.caution + DULL)
-    sharper = sharpened(luma, blur, SPLITS) + sharpened(given - luma, duller)
-    undone = sharper.clamp(1e-5, 1) ** (1 / HALFWAY) + 0.02 * (sharper - sharper.clamp(0, 1))
-    return torch.lerp(picture.float(), undone, blur.trust[:, :, None, None])
+    colours = sharpened(given - luma, blur._replace(caution=blur.caution + DULL))
+    made = []
+    for more in ATTEMPTS:
+        sharper = colours + sharpened(luma, blur._replace(caution=blur.caution + more), SPLITS)
+        undone = sharper.clamp(1e-5, 1) ** (1 / HALFWAY) + 0.02 * (sharper - sharper.clamp(0, 1))
+        made.append(torch.lerp(picture.float(), undone, blur.trust[:, :, None, None]))
+    return torch.cat(made, 1)
 
 
 def sharpened(picture: Tensor, blur: Blur, splits: int = 0) -> Tensor:
@@ -347,6 +356,64 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""
         return x + self.conv2(F.silu(self.conv1(self.norm(x))))
+
+
+class Blend(nn.Module):
+    """Tells where which attempt to undo a blur came out best, and where none did.
+
+    A kernel that is nearly right rings, one of a subject that moved alone rings all around it, noise is sharpened
+    with the rest: how cautious to be is seen from the results (Vasu, Maligireddy and Rajagopalan, "Non-Blind
+    Deblurring: Handling Kernel Uncertainty with CNNs", CVPR 2018). Starts as the attempts' mean.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        seen = 1 + len(ATTEMPTS)
+        self.first, self.about = nn.Conv2d(4 * seen, BLENDING, 3, padding=1), nn.Linear(KNOWN, BLENDING)
+        self.near, self.far = (
+            nn.Sequential(
+                nn.Conv2d(BLENDING, BLENDING, 3, padding=wide, dilation=wide),
+                nn.SiLU(),
+                nn.Conv2d(BLENDING, BLENDING, 3, padding=1),
+            )
+            for wide in (2, 4)
+        )
+        self.last = nn.Conv2d(BLENDING, 4 * seen, 3, padding=1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        with torch.no_grad():
+            self.last.bias[:4] = -4  # type: ignore[index]
+
+    def forward(self, picture: Tensor, made: Tensor, about: Tensor) -> Tensor:
+        """Blend.
+
+        Args:
+            picture: (B, 3, H, W) in [0, 1], as it is.
+            made: (B, 3 len(ATTEMPTS), H, W), see `attempts`.
+            about: (B, KNOWN), see `known`.
+
+        Returns:
+            (B, 3, H, W), between them at every pixel.
+        """
+        choices = torch.cat([picture, made.to(picture.dtype)], 1)
+        choices = choices.view(len(picture), -1, 3, *picture.shape[2:])  # (B, choices, 3, H, W)
+        lumas = (choices * choices.new_tensor(LUMA).view(3, 1, 1)).sum(2)
+        changes = torch.cat([lumas[:, :1] - 0.5, 4 * (lumas[:, 1:] - lumas[:, :1])], 1)
+        height, width = picture.shape[2:]
+        changes = F.pad(changes, (0, width % 2, 0, height % 2), mode="replicate")
+        x = F.pixel_unshuffle(changes, 2).contiguous(memory_format=torch.channels_last)
+        x = F.silu(self.first(x) + self.about(about)[:, :, None, None])
+        x = x + self.near(x)
+        x = x + self.far(x)
+        shares = F.pixel_shuffle(self.last(x).float(), 2).softmax(1)[..., :height, :width]
+        return (choices * shares[:, :, None]).sum(1)
+
+
+def known(blur: Blur) -> Tensor:
+    """Return what a blend is told of a blur, (B, KNOWN): its trust, its caution, and how far light went."""
+    places = torch.arange(SIDE, device=blur.kernel.device) - SIDE // 2.0
+    spread = sum((blur.kernel.sum(axis) * places.square()).sum(1, keepdim=True) for axis in (1, 2))
+    return torch.cat([blur.trust, blur.caution / 4, spread.clamp_min(0).sqrt() / 8], 1)  # type: ignore[union-attr]
 
 
 class KernelReader(nn.Module):

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cyclerdm_cli.cycle.blur import Blur, KernelReader, deblurred, find_blur
+from cyclerdm_cli.cycle.blur import Blend, Blur, KernelReader, attempts, find_blur, known
 from cyclerdm_cli.cycle.configuration import configuration_from_json
 from cyclerdm_cli.cycle.cycle import STAGES, THUMBNAIL, Whole
 from cyclerdm_cli.cycle.sampler import restoring_steps
@@ -263,6 +263,7 @@ class CompactNetwork(nn.Module):
         self.tone = Tone(condition)
         self.gain = FeatureGain(config.gain_width)
         self.reader = KernelReader() if config.blur_tasks else None
+        self.blend = Blend() if config.blur_tasks else None
 
         # Every stage sees and changes the picture through convolutions of its own; between them all is shared.
         tasks = len(config.tasks)
@@ -321,9 +322,15 @@ class CompactNetwork(nn.Module):
             mixture[0, self.config.tasks.index(name)] = 1 / len(names)
         sharper = None
         if whole.findings.shape[1]:
-            sharper = partial(deblurred, blur=Blur.unpacked(whole.findings))
+            sharper = partial(self.deblurred, blur=Blur.unpacked(whole.findings))
         wavelet = Wavelet.named(self.config.wavelet)
         return CompactStages(self, mixture, whole.thumbnail, mask, wavelet, steps or 1, sharper)
+
+    def deblurred(self, picture: Tensor, blur: Blur) -> Tensor:
+        """Undo a blur as well as each place of the picture allows: (B, 3, H, W) in [0, 1] to the same shape."""
+        assert self.blend is not None
+        blended: Tensor = self.blend(picture, attempts(picture, blur), known(blur))
+        return blended
 
     def forward(
         self,

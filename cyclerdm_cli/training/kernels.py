@@ -14,9 +14,10 @@ from cyclerdm_cli.cycle.blur import (
     WAYS,
     Blur,
     KernelReader,
+    attempts,
     clues,
     clues_mirrored,
-    deblurred,
+    known,
     mirrored,
     natural,
     power,
@@ -70,9 +71,19 @@ class KernelMemory:
         return kernel_error(found.kernel, mirrored(self.kernel[picks].float(), way))
 
 
+@dataclass(frozen=True)
+class Begun:
+    """The patches of a batch with the blur found undone, in all ways."""
+
+    attempts: Tensor
+    """(B, 3 len(ATTEMPTS), P, P), without gradient."""
+    known: Tensor
+    """(B, KNOWN), the same."""
+
+
 def learned_blur(
     network: CompactNetwork, batch: Batch, memory: KernelMemory | None = None
-) -> tuple[Tensor | None, Tensor]:
+) -> tuple[Begun | None, Tensor]:
     """Look for the kernels of a batch.
 
     Args:
@@ -81,12 +92,12 @@ def learned_blur(
         memory: is given what there is to learn from once more.
 
     Returns:
-        The patches with the blur found undone, (B, 3, P, P), without gradient, None where no task of the batch is a
-        blur; and the error of what was found.
+        The patches with the blur found undone, None where no task of the batch is a blur; and the error of what was
+        found.
     """
     chosen = [name in network.config.blur_tasks for name in network.config.tasks]
     turns = batch.mixture[:, chosen].sum(1) > 0
-    if network.reader is None or not bool(turns.any()):
+    if network.reader is None or network.blend is None or not bool(turns.any()):
         return None, batch.clean.new_zeros(())
     which = turns.repeat_interleave(len(batch.scene) // len(turns))
     scene, clean = batch.scene[which], batch.clean_scene[which]
@@ -98,11 +109,14 @@ def learned_blur(
         maps, strength
     )
     with torch.autocast(scene.device.type, enabled=False):
-        undone = deblurred(scene, found)
+        made, about = attempts(scene, found), known(found)
+        undone = network.blend(scene, made, about)
         error = left(undone, scene, clean) + kernel_error(found.kernel, batch.kernel[which])
-    whole = batch.scene.clone()
-    whole[which] = undone.detach()
-    return batch.patches_of(whole), error
+    whole = batch.scene.repeat(1, made.shape[1] // 3, 1, 1)
+    whole[which] = made.detach()
+    told = about.new_zeros((len(which), about.shape[1], *whole.shape[2:]))
+    told[which] = about.detach()[:, :, None, None]
+    return Begun(batch.patches_of(whole), batch.patches_of(told)[:, :, 0, 0]), error
 
 
 def kernel_error(found: Tensor, true: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from cyclerdm_cli.cycle.compact import CompactNetwork, CompactStages
 from cyclerdm_cli.cycle.wavelet import Wavelet
 from cyclerdm_cli.training.configuration import ObjectiveWeights
 from cyclerdm_cli.training.data import Batch
-from cyclerdm_cli.training.kernels import KernelMemory, learned_blur
+from cyclerdm_cli.training.kernels import Begun, KernelMemory, learned_blur
 from cyclerdm_cli.training.terms import band_error, frequency_error, relative_error, structure_error
 
 PromptLoss = Callable[[Tensor, Tensor], Tensor]
@@ -39,10 +40,10 @@ class Objective:
     def __call__(self, network: CompactNetwork, batch: Batch, stage: int) -> Tensor:
         """Return the loss of stage 1, 2 or 3 on a batch, or, for 0, of its kernels alone where it has any."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.weights.kernel > 0):
-            sharper, kernels = learned_blur(network, batch, None if stage else self.memory)
-        if stage == 0 and sharper is not None:
+            begun, kernels = learned_blur(network, batch, None if stage else self.memory)
+        if stage == 0 and begun is not None:
             return self.weights.kernel * kernels
-        return self._stage(network, batch, max(stage, 1), sharper) + self.weights.kernel * kernels
+        return self._stage(network, batch, max(stage, 1), begun) + self.weights.kernel * kernels
 
     def once_more(self, network: CompactNetwork, scenes: int) -> Tensor:
         """Return the loss of stage 0 on so many scenes of the memory."""
@@ -50,11 +51,12 @@ class Objective:
             return torch.zeros(())
         return self.weights.kernel * self.memory.error(network.reader, scenes)
 
-    def _stage(self, network: CompactNetwork, batch: Batch, stage: int, sharper: Tensor | None) -> Tensor:
+    def _stage(self, network: CompactNetwork, batch: Batch, stage: int, begun: Begun | None) -> Tensor:
         wavelet = Wavelet.named(network.config.wavelet)
         stages = CompactStages(network, batch.mixture, batch.thumbnail, batch.mask, wavelet)
-        if sharper is not None:
-            stages = replace(stages, sharper=lambda patches: sharper)
+        if begun is not None and network.blend is not None:
+            sharper = partial(network.blend, made=begun.attempts, about=begun.known)
+            stages = replace(stages, sharper=sharper)
         # Where only parts are missing, only they are learned: the rest is copied when restoring.
         counted = torch.where(batch.mask.amax((2, 3), keepdim=True) > 0, batch.mask, 1.0)
         time = batch.time.view(-1, 1, 1, 1)

@@ -43,9 +43,14 @@ def parts_of(network: CompactNetwork) -> Parts:
     tasks = len(network.config.tasks)
     own = [part for parameter in owned for part in _parts(parameter, tasks)]
     readers = [] if network.reader is None else list(network.reader.parameters())
+    blends = [] if network.blend is None else list(network.blend.parameters())
     blurs = tuple(network.config.tasks.index(name) for name in network.config.blur_tasks)
-    reading = [Part(blurs, one, slice(None), one.detach()) for one in readers]
-    known |= {id(one) for one in readers}
+    reading, blending = (
+        [Part(blurs, one, slice(None), one.detach()) for one in parameters]
+        for parameters in (readers, blends)
+    )
+    own += blending
+    known |= {id(one) for one in (*readers, *blends)}
     return Parts(own, reading, [value for value in network.parameters() if id(value) not in known])
 
 

@@ -26,8 +26,8 @@ from cyclerdm_cli.training.processes import ALONE, Processes
 CHECKPOINT = "checkpoint.pt"
 DETAIL = ("heads", "down", "middle", "up", "tails", "gain")
 """Names of the parts of the network that work on pixels."""
-READER = ("reader",)
-"""Names of those that read kernels; all others steer the first."""
+READER = ("reader", "blend")
+"""Names of those that undo blur before it; all others steer it."""
 
 
 @dataclass

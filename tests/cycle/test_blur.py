@@ -11,19 +11,22 @@ from skimage import data
 from torch import Tensor
 
 from cyclerdm_cli.cycle.blur import (
+    ATTEMPTS,
     FAINT,
     MATCHES,
     PULL,
     SIDE,
     WAYS,
+    Blend,
     Blur,
     KernelReader,
+    attempts,
     clues,
     clues_mirrored,
     correlations,
-    deblurred,
     find_blur,
     framed,
+    known,
     matches,
     mirrored,
     read_blur,
@@ -49,6 +52,11 @@ def shaken() -> Tensor:
     generator = torch.Generator().manual_seed(5)
     trail = shake_trails(torch.tensor([9.0]), torch.full((1, 1, 1), 0.2), 11, generator)
     return trail / trail.sum()
+
+
+def deblurred(picture: Tensor, blur: Blur) -> Tensor:
+    """Return the mean of the attempts to undo a blur."""
+    return attempts(picture, blur).view(len(picture), -1, *picture.shape[1:]).mean(1)
 
 
 def off_by(first: Tensor, second: Tensor) -> float:
@@ -276,3 +284,31 @@ def test_what_is_not_trusted_changes_nothing(photograph: Tensor) -> None:
     half = deblurred(photograph, doubted._replace(trust=SURE / 2))
     whole = deblurred(photograph, doubted._replace(trust=SURE))
     torch.testing.assert_close(half, (photograph + whole) / 2)
+
+
+def test_attempts_differ_in_how_cautious_they_are(photograph: Tensor) -> None:
+    blurred = convolve(photograph, shaken().flip(1, 2)).clamp(0, 1)
+    made = attempts(blurred, Blur(framed(shaken()), CALM, SURE))
+    assert made.shape == (1, 3 * len(ATTEMPTS), 256, 256)
+    rough = [float((one[..., 1:] - one[..., :-1]).abs().mean()) for one in made.chunk(len(ATTEMPTS), 1)]
+    assert rough[ATTEMPTS.index(min(ATTEMPTS))] > 1.05 * rough[ATTEMPTS.index(max(ATTEMPTS))]
+
+
+def test_a_blend_begins_as_the_mean_of_the_attempts_and_lies_between() -> None:
+    picture, made = torch.rand(2, 3, 33, 46), torch.rand(2, 3 * len(ATTEMPTS), 33, 46)
+    about = known(Blur(sharp(2, torch.device("cpu")), torch.zeros(2, 2), torch.ones(2, 1)))
+    blend = Blend()
+    mean = made.view(2, len(ATTEMPTS), 3, 33, 46).mean(1)
+    torch.testing.assert_close(blend(picture, made, about), mean, atol=0.02, rtol=0)
+    torch.nn.init.normal_(blend.last.weight)
+    choices = torch.cat([picture, made], 1).view(2, -1, 3, 33, 46)
+    blended = blend(picture, made, about)
+    assert float((blended - mean).abs().detach().max()) > 0.05
+    assert bool(((blended <= choices.amax(1) + 1e-5) & (blended >= choices.amin(1) - 1e-5)).all())
+
+
+def test_a_blend_is_told_how_far_light_went() -> None:
+    line = torch.zeros(1, SIDE, SIDE)
+    line[0, SIDE // 2, SIDE // 2 - 8 : SIDE // 2 + 9 : 16] = 0.5
+    told = known(Blur(line, torch.full((1, 2), 2.0), torch.full((1, 1), 0.3)))
+    torch.testing.assert_close(told, torch.tensor([[0.3, 0.5, 0.5, 1.0]]))

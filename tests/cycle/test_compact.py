@@ -7,7 +7,7 @@ import torch
 from tiny import LOOKING, TINY, tiny_network
 from torch.nn import functional as F
 
-from cyclerdm_cli.cycle.blur import SIDE, Blur, deblurred
+from cyclerdm_cli.cycle.blur import SIDE, Blur
 from cyclerdm_cli.cycle.compact import CompactNetwork, CompactStages, TaskConvolution, thumbnail_of
 from cyclerdm_cli.cycle.cycle import Whole, cycle
 
@@ -102,7 +102,7 @@ def test_only_the_tasks_that_are_blurs_look_for_kernels() -> None:
         return stages.start(1, picture)
 
     assert torch.equal(started("derain", nothing), picture)
-    undone = deblurred(picture, Blur.unpacked(found.findings)).clamp(0, 1)
+    undone = network.deblurred(picture, Blur.unpacked(found.findings)).clamp(0, 1)
     torch.testing.assert_close(started("deblur", found), undone)
     assert float((undone - picture).abs().max()) > 0.001
     half = network.look("deblur+derain", thumbnail, picture[:, None])

@@ -12,13 +12,14 @@ from PIL import Image
 from tiny import LOOKING, tiny_network
 
 from cyclerdm_cli.cycle.blur import (
+    ATTEMPTS,
     CLUES,
     HALFWAY,
     SIDE,
     Blur,
     KernelReader,
+    attempts,
     clues,
-    deblurred,
     find_blur,
     framed,
     sharp,
@@ -87,7 +88,7 @@ def test_what_is_left_is_bounded_and_least_where_the_kernel_is_right() -> None:
     calm = torch.zeros(4, 2)
 
     def after(kernel: torch.Tensor, caution: torch.Tensor) -> float:
-        return float(left(deblurred(lq, Blur(kernel, caution, torch.ones(4, 1))), lq, clean))
+        return float(left(attempts(lq, Blur(kernel, caution, torch.ones(4, 1)))[:, :3], lq, clean))
 
     right, none = after(framed(true), calm), after(sharp(4, CPU), calm)
     wild = after(drawn_kernels(16, 4), calm - 3)
@@ -101,8 +102,9 @@ def test_patches_are_cut_from_scenes_whose_blur_is_undone(folder: Path) -> None:
     batch = next(one for one in batches if len(one.mixture.unique(dim=0)) == 2)
     assert torch.equal(batch.patches_of(batch.scene), batch.degraded)
     assert torch.equal(batch.patches_of(batch.clean_scene), batch.clean)
-    sharper, error = learned_blur(network, batch)
-    assert sharper is not None
+    begun, error = learned_blur(network, batch)
+    assert begun is not None
+    sharper = begun.attempts
     assert float(error.detach()) > 0
     assert not sharper.requires_grad
     assert network.reader is not None
@@ -111,22 +113,25 @@ def test_patches_are_cut_from_scenes_whose_blur_is_undone(folder: Path) -> None:
     (top, left_), *_ = batch.corners[turn].tolist()
 
     def cut(blur: Blur) -> torch.Tensor:
-        return deblurred(scenes, blur)[:, :, top : top + 32, left_ : left_ + 32]
+        return attempts(scenes, blur)[:, :, top : top + 32, left_ : left_ + 32]
 
     torch.testing.assert_close(patches[: len(scenes)], cut(network.reader(*clues(scenes[:, None]))).detach())
     with torch.no_grad():  # the reader rests: it is asked as when restoring
         resting = learned_blur(network, batch)[0]
         assert resting is not None
         expected = cut(find_blur(network.reader, scenes[:, None]))
-        torch.testing.assert_close(resting.chunk(2)[turn][: len(scenes)], expected)
-    assert torch.equal(sharper.chunk(2)[1 - turn], batch.degraded.chunk(2)[1 - turn])
+        torch.testing.assert_close(resting.attempts.chunk(2)[turn][: len(scenes)], expected)
+    untouched = batch.degraded.chunk(2)[1 - turn].repeat(1, len(ATTEMPTS), 1, 1)
+    assert torch.equal(sharper.chunk(2)[1 - turn], untouched)
+    assert bool(begun.known.chunk(2)[turn].any())
+    assert not bool(begun.known.chunk(2)[1 - turn].any())
     assert not bool(batch.kernel.chunk(2)[1 - turn].any())
 
 
 def test_without_a_blur_in_the_batch_nothing_is_looked_for(folder: Path) -> None:
     batch = source(folder, ("derain",)).draw(0, 0.0)
-    sharper, error = learned_blur(tiny_network(config=LOOKING), batch)
-    assert sharper is None
+    begun, error = learned_blur(tiny_network(config=LOOKING), batch)
+    assert begun is None
     assert float(error) == 0
     assert learned_blur(tiny_network(), source(folder, ("deblur",)).draw(0, 0.0))[0] is None
 
@@ -139,7 +144,19 @@ def test_kernels_come_first_and_move_nothing_else(folder: Path, tmp_path: Path) 
     values = train(network, source(folder, ("deblur",), config), config, tmp_path, objective=Objective())
     moved = {name for name, value in values.items() if not torch.equal(value, before[name])}
     assert moved
-    assert all(name.startswith("reader.") for name in moved)
+    assert all(name.startswith(("reader.", "blend.")) for name in moved)
+
+
+def test_stage_1_teaches_what_blends_the_attempts(folder: Path) -> None:
+    network = tiny_network(config=LOOKING).requires_grad_(True)
+    weights = replace(CONFIG.weights, kernel=0.0)
+    batch = source(folder, ("deblur",)).draw(0, 0.0)
+    Objective(weights)(network, batch, 1).backward()  # type: ignore[no-untyped-call]
+    assert network.blend is not None
+    assert network.reader is not None
+    assert network.blend.last.weight.grad is not None
+    assert float(network.blend.last.weight.grad.abs().max()) > 0
+    assert all(one.grad is None for one in network.reader.parameters())
 
 
 def test_scenes_are_remembered_where_their_kernels_are_known_the_newest_last() -> None:
