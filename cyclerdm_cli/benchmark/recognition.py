@@ -18,7 +18,7 @@ from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task
 from cyclerdm_cli.tasks.draw import uniform
 from cyclerdm_cli.training.data import Photographs
 from cyclerdm_cli.training.sightings import MIXTURES, damage
-from cyclerdm_cli.words.clip import Clip
+from cyclerdm_cli.words.eye import Eye
 from cyclerdm_cli.words.judging import Judgement, judge
 from cyclerdm_cli.words.wordings import NAMES
 
@@ -54,9 +54,9 @@ class Sight:
         return set(self.truth) <= set(self.found.tasks)
 
 
-def judged(clip: Clip, pixels: Pixels) -> Judgement:
+def judged(eye: Eye, pixels: Pixels) -> Judgement:
     """Judge a picture as `restore --task auto` does."""
-    return judge(clip.see(pixels).tolist(), missing=mask_of(Picture(pixels)) is not None)
+    return judge(eye.see(pixels).tolist(), missing=mask_of(Picture(pixels)) is not None)
 
 
 def whole(photographs: Photographs, index: int) -> Pixels:
@@ -75,7 +75,7 @@ def degraded(clean: Pixels, tasks: Sequence[Task], least: float, seed: int) -> P
 
 
 def sights(
-    clip: Clip, photographs: Photographs, truths: Iterable[tuple[str, ...]], least: float, seed: int
+    eye: Eye, photographs: Photographs, truths: Iterable[tuple[str, ...]], least: float, seed: int
 ) -> Iterator[Sight]:
     """Judge every photograph with every damage that it can show; `Photographs.suitable` says which those are."""
     for number, truth in enumerate(truths):
@@ -86,7 +86,7 @@ def sights(
                 pixels = whole(photographs, index)
                 if tasks:
                     pixels = degraded(pixels, tasks, least, seed + 1000 * index + number)
-                yield Sight(truth, judged(clip, pixels))
+                yield Sight(truth, judged(eye, pixels))
 
 
 def singles() -> list[tuple[str, ...]]:
@@ -119,7 +119,7 @@ class MixtureScore:
 
 
 def mixture_scores(
-    clip: Clip, photographs: Photographs, restore: Restore, least: float, seed: int
+    eye: Eye, photographs: Photographs, restore: Restore, least: float, seed: int
 ) -> Iterator[MixtureScore]:
     """Measure each of MIXTURES."""
     for number, names in enumerate(MIXTURES):
@@ -131,7 +131,7 @@ def mixture_scores(
             lq = degraded(clean, tasks, least, seed + 1000 * index + number)
             known = [(name,) for name in names] + list(permutations(names))
             results = {"+".join(way): _in_turn(restore, lq, way) for way in known}
-            chosen = judged(clip, lq).tasks
+            chosen = judged(eye, lq).tasks
             results["one pass"] = restore(lq, "+".join(names))
             way = "+".join(chosen)
             results["auto"] = results[way] if way in results else _in_turn(restore, lq, chosen)

@@ -14,7 +14,7 @@ from cyclerdm_cli.tasks.catalogue import find_task
 
 if TYPE_CHECKING:
     from cyclerdm_cli.benchmark.recognition import Restore, Sight
-    from cyclerdm_cli.words.clip import Clip
+    from cyclerdm_cli.words.eye import Eye
 
 
 def add_to(bench: typer.Typer) -> None:
@@ -55,9 +55,9 @@ def add_to(bench: typer.Typer) -> None:
         from cyclerdm_cli.benchmark.recognition import mixture_scores, sights, singles
         from cyclerdm_cli.training.data import pictures_in, read_photographs
         from cyclerdm_cli.training.sightings import MIXTURES
-        from cyclerdm_cli.words.clip import load_clip, packaged
+        from cyclerdm_cli.words.eye import load_eye
 
-        eye = load_clip(clip or packaged())
+        eye = load_eye(clip)
         paths = pictures_in(data)[: limit or None]
         photographs = read_photographs(paths, 1, torch.device("cpu"), (1.0,))
         words().print(f"{len(photographs.files)} photographs, severities {least:g} to 1, seed {seed}")
@@ -85,7 +85,7 @@ def _named(word: str) -> tuple[str, Path]:
     return name if name == "clean" else find_task(name).name, Path(folder)
 
 
-def _real(eye: Clip, name: str, folder: Path) -> Iterable[Sight]:
+def _real(eye: Eye, name: str, folder: Path) -> Iterable[Sight]:
     from cyclerdm_cli.benchmark.recognition import Sight, judged
     from cyclerdm_cli.pictures.picture import to_depth
     from cyclerdm_cli.pictures.reading import read_picture
@@ -118,6 +118,11 @@ def _print_confusion(title: str, seen: list[Sight]) -> None:
         put_line(f"| {truth} | {counts} | {row[truth] / row.total():.0%} |")
     right = sum(sight.right for sight in seen)
     put_line(f"\n{right} of {len(seen)} right: {right / len(seen):.1%}")
+    damaged = [sight for sight in seen if sight.truth != ("clean",)]
+    if damaged:
+        named = sum(sight.all_named for sight in damaged)
+        share = f"{named / len(damaged):.1%}"
+        put_line(f"{named} of {len(damaged)} with their damage among what would be undone: {share}")
 
 
 def _print_pairs(seen: list[Sight]) -> None:

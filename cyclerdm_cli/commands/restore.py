@@ -456,9 +456,9 @@ class _Run:
         choose = None
         if not self.tasks:
             from cyclerdm_cli.restoring.choosing import chooser
-            from cyclerdm_cli.words.clip import load_clip, packaged
+            from cyclerdm_cli.words.eye import load_eye
 
-            choose = chooser(load_clip(packaged()), header.tasks)
+            choose = chooser(load_eye(), header.tasks)
         return choice.name, Work(Restorer(network, engine, options), self.tasks, files, choose)
 
     def _tell(self, outcome: Outcome, weights: str, device: str, progress: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cyclerdm_cli.commands import train_prompts
+from cyclerdm_cli.commands import train_prompts, train_verdict
 from cyclerdm_cli.commands.recipe_options import recipe_options
 from cyclerdm_cli.commands.reporting import INTERRUPTED, faults_in_one_line, put_line, words
 from cyclerdm_cli.errors import UsageError
@@ -43,7 +43,8 @@ def add_to(app: typer.Typer) -> None:
             str,
             typer.Option(
                 "--model",
-                help="compact, the network that restores; or prompts, the CLIP behind --task auto and --prompt.",
+                help="compact, the network that restores; prompts, the CLIP behind --task auto and --prompt; or "
+                "verdict, what --task auto thinks of tasks that it tries.",
             ),
         ] = "compact",
         out: Annotated[Path, typer.Option("--out", help="Folder for weights, log and checkpoint.")] = Path(
@@ -61,7 +62,8 @@ def add_to(app: typer.Typer) -> None:
         init: Annotated[
             str | None,
             typer.Option(
-                "--init", help="Weights to start from: a name or a file; for prompts, builtin or a file."
+                "--init",
+                help="Weights to start from: a name or a file; for prompts and verdict, builtin or a file.",
             ),
         ] = None,
         resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
@@ -82,12 +84,12 @@ def add_to(app: typer.Typer) -> None:
         from cyclerdm_cli.training.recipe import read_recipe
         from cyclerdm_cli.training.run import Run, data_folders, estimate, find_data, perform
 
-        if model == "prompts":
+        if model in ("prompts", "verdict"):
             request = train_prompts.Request(data, out, init, resume, device, licence, data_note, dry_run)
-            train_prompts.carry_out(request, recipe, config)
+            (train_prompts if model == "prompts" else train_verdict).carry_out(request, recipe, config)
             return
         if model != "compact":
-            raise UsageError(f"unknown model {model!r}", hint="one of: compact, prompts")
+            raise UsageError(f"unknown model {model!r}", hint="one of: compact, prompts, verdict")
         tasks = _tasks(task, data)
         resolved = read_recipe(
             tuple(one.name for one in tasks), device, config, recipe, warm=init is not None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cyclerdm_cli.pictures.masks import mask_of
 from cyclerdm_cli.pictures.picture import Picture, to_depth
 from cyclerdm_cli.tasks.catalogue import Task, find_task
-from cyclerdm_cli.words.clip import Clip
+from cyclerdm_cli.words.eye import Eye
 from cyclerdm_cli.words.judging import judge
 
 
@@ -26,16 +26,16 @@ class Choice:
     """Why nothing was chosen, in a line."""
 
 
-def chooser(clip: Clip, known: Collection[str]) -> Callable[[Picture], Choice]:
+def chooser(eye: Eye, known: Collection[str]) -> Callable[[Picture], Choice]:
     """Return what chooses the tasks for a picture.
 
     Args:
-        clip: looks at it.
+        eye: looks at it.
         known: names of the tasks that can be undone.
     """
 
     def choose(picture: Picture) -> Choice:
-        likely = clip.see(to_depth(picture.pixels, 8))
+        likely = eye.see(to_depth(picture.pixels, 8))
         found = judge(likely.tolist(), missing=mask_of(picture) is not None)
         unknown = [name for name in found.tasks if name not in known]
         doubt = ""

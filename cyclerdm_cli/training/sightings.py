@@ -22,6 +22,7 @@ from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task
 from cyclerdm_cli.tasks.degradation import degradation_of
 from cyclerdm_cli.tasks.draw import normal, uniform
 from cyclerdm_cli.training.data import Photographs
+from cyclerdm_cli.words.trials import Trial
 from cyclerdm_cli.words.windows import described
 from cyclerdm_cli.words.wordings import NAMES
 
@@ -61,6 +62,8 @@ class Sightings(NamedTuple):
     """(B, 3, S, S) float32; see `windows.described`."""
     labels: Tensor
     """(B, len(NAMES)) float32, 1 for what is true of the scene."""
+    tried: Tensor
+    """(B, TRIED) float32, what came of trying tasks on the scene; (B, 0) where none were tried."""
 
 
 def labels_of(names: Sequence[str]) -> Tensor:
@@ -90,11 +93,20 @@ class SightingSource(Dataset[Sightings]):
     kinds: int = 4
     """Damages of each of them: beside one another they show what is damage and what is the photograph."""
     seed: int = 0
+    trial: Trial | None = None
+    """Tries tasks on each scene, which takes three times as long as to damage and describe it. Photographs that are
+    dark by themselves are then left out: who learns that a rainy night is rain alone takes no night for dark."""
+
+    def shows_any(self) -> bool:
+        """Say whether there is a photograph that a scene can be cut from."""
+        return bool(self._fitting)
 
     @cached_property
     def _fitting(self) -> dict[int, Tensor]:
         """The photographs that hold a scene of each size."""
         sides = self.photographs.sides.amin(1)
+        if self.trial is not None:
+            sides = torch.where(self._suitable["low-light"], sides, 0)
         return {side: (sides >= side).nonzero().flatten() for side in SCENES if bool((sides >= side).any())}
 
     @cached_property
@@ -112,7 +124,7 @@ class SightingSource(Dataset[Sightings]):
         torch.set_num_threads(1)
         random = Random(f"{self.seed} {number}")
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
-        descriptions, labels = [], []
+        descriptions, labels, tried = [], [], []
         for _ in range(self.scenes):
             side = random.choice(list(self._fitting))
             photograph = self._fitting[side][random.randrange(len(self._fitting[side]))]
@@ -120,9 +132,11 @@ class SightingSource(Dataset[Sightings]):
             for _ in range(self.kinds):
                 names = self._names_for(int(photograph), random)
                 scene = _softened(clean, random) if names == ("denoise",) else clean
-                descriptions.append(described(_sent(_damaged(scene, names, generator), random)))
+                pixels = _sent(_damaged(scene, names, generator), random)
+                descriptions.append(described(pixels))
                 labels.append(labels_of(names))
-        return Sightings(torch.stack(descriptions), torch.stack(labels))
+                tried.append(torch.empty(0) if self.trial is None else self.trial(pixels))
+        return Sightings(torch.stack(descriptions), torch.stack(labels), torch.stack(tried))
 
     def _names_for(self, photograph: int, random: Random) -> tuple[str, ...]:
         """Draw damages that the photograph can teach: a dark one, say, is no example of a bright one darkened."""

@@ -18,11 +18,14 @@ from cyclerdm_cli.errors import WeightsError
 from cyclerdm_cli.weights.file import Header, read_all, read_header
 from cyclerdm_cli.words.tokens import Vocabulary
 from cyclerdm_cli.words.towers import read_picture, read_text
-from cyclerdm_cli.words.windows import GRID, PATCH, described
+from cyclerdm_cli.words.trials import Verdict
+from cyclerdm_cli.words.windows import GRID, PATCH
 from cyclerdm_cli.words.wordings import NAMES, anchors
 
 ARCHITECTURE = "clip"
 """In the header of the file of weights."""
+WEIGHING = "verdict."
+"""Begins the names of those numbers in the file that are not of open_clip's model."""
 MOST = 6.0
 """Standard deviations beyond which a number of a description says no more."""
 LEAST_KNOWN = 0.5
@@ -56,13 +59,14 @@ class Clip:
     vocabulary: Vocabulary
     anchors: Tensor
     """(len(NAMES), D) of length 1: the embeddings of the tasks' own prompts, and of the clean picture's."""
+    verdict: Verdict | None = None
+    """Weighs what the picture tower sees against what comes of trials."""
 
-    def see(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Return how likely each of NAMES is of a picture, (H, W, 3) uint8 sRGB: (len(NAMES),), not of sum 1."""
-        with torch.inference_mode():
-            seen = self.scale.normalised(described(pixels)[None])
-            embedded = read_picture(self.numbers, self.vision_config, seen)
-            return self._logits(embedded)[0].sigmoid().double().numpy()
+    @torch.inference_mode()
+    def look(self, descriptions: Tensor) -> Tensor:
+        """Return the logarithms of the odds of each of NAMES, (B, len(NAMES)), for descriptions of pictures."""
+        seen = self.scale.normalised(descriptions)
+        return self._logits(read_picture(self.numbers, self.vision_config, seen))
 
     @torch.inference_mode()
     def read(self, sentences: Sequence[str]) -> NDArray[np.float64]:
@@ -107,6 +111,12 @@ def _clip_of(numbers: dict[str, Tensor], header: Header) -> Clip:
     config = header.config
     if tuple(config["names"]) != NAMES:
         raise ValueError("it knows other tasks")
+    names = [name for name in numbers if name.startswith(WEIGHING)]
+    weighing = {name.removeprefix(WEIGHING): numbers.pop(name) for name in names}
+    verdict = Verdict() if weighing else None
+    if verdict is not None:
+        verdict.load_state_dict(weighing)
+        verdict.requires_grad_(False)
     unnamed = Clip(
         numbers,
         config["vision_cfg"],
@@ -117,4 +127,4 @@ def _clip_of(numbers: dict[str, Tensor], header: Header) -> Clip:
     )
     with torch.inference_mode():
         found = F.normalize(unnamed.embed(anchors()), dim=-1)
-    return replace(unnamed, anchors=found)
+    return replace(unnamed, anchors=found, verdict=verdict)

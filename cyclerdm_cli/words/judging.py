@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from cyclerdm_cli.tasks.catalogue import TASKS
 from cyclerdm_cli.words.wordings import NAMES
 
-PRESENT = 0.45
+PRESENT = 0.22
 """By so much a damage must be likelier than that the picture is clean, to be taken to be there."""
-DOUBTED = 0.4
+DOUBTED = 0.18
 """A picture whose likeliest damage lies between this and PRESENT is neither clean nor clear."""
 TOGETHER = 2
 """Damages undone in one picture at most: nothing was ever taught with more."""

@@ -15,8 +15,8 @@ from cyclerdm_cli.app import app
 from cyclerdm_cli.benchmark.recognition import Sight, confusion, degraded, mixture_scores, sights, singles
 from cyclerdm_cli.tasks.catalogue import find_task
 from cyclerdm_cli.training.data import pictures_in, read_photographs
-from cyclerdm_cli.words import clip as clip_module
-from cyclerdm_cli.words.judging import judge
+from cyclerdm_cli.words import eye as eye_module
+from cyclerdm_cli.words.judging import DOUBTED, PRESENT, judge
 from cyclerdm_cli.words.wordings import NAMES
 
 
@@ -44,7 +44,7 @@ def test_an_answer_is_the_likeliest_damage_clean_or_unsure() -> None:
     seen = [
         sight(("derain",), derain=0.9, dehaze=0.8),
         sight(("derain",)),
-        sight(("derain",), derain=0.425),
+        sight(("derain",), derain=(DOUBTED + PRESENT) / 2),
         sight(("derain", "dehaze"), derain=0.9, dehaze=0.8),
         sight(("derain", "dehaze"), derain=0.9),
     ]
@@ -87,7 +87,7 @@ def test_gains_compare_every_way(folder: Path) -> None:
 
 
 def test_the_command_prints_tables(folder: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clip_module, "load_clip", lambda path: Eye())
+    monkeypatch.setattr(eye_module, "load_eye", lambda path: Eye())
     words = ["bench", "auto", "--data", folder, "--limit", "1", "--mixtures", "--weights", tiny_weights]
     result = CliRunner().invoke(app, [*map(str, words), "--real", f"clean={folder}"])
     assert result.exit_code == 0, result.output

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from cyclerdm_cli.app import app
 from cyclerdm_cli.words import clip as clip_module
+from cyclerdm_cli.words import eye as eye_module
 from cyclerdm_cli.words.wordings import NAMES
 
 See = Callable[..., None]
@@ -37,6 +38,7 @@ class Eye:
 def sees(monkeypatch: pytest.MonkeyPatch) -> See:
     def set_eye(**values: float) -> None:
         monkeypatch.setattr(clip_module, "load_clip", lambda path: Eye(**values))
+        monkeypatch.setattr(eye_module, "load_eye", lambda: Eye(**values))
 
     return set_eye
 
@@ -106,7 +108,7 @@ def test_a_clean_picture_in_another_format_keeps_its_pixels(
 def test_a_doubtful_picture_fails_alone_and_asks_for_the_task(
     restore: list[str], photograph_file: Path, sees: See, tmp_path: Path
 ) -> None:
-    sees(deblur=0.43)
+    sees(deblur=0.22)
     Image.new("RGB", (64, 48), (9, 9, 9)).save(tmp_path / "dark.png")
     status, out, err = call(
         *restore, photograph_file, tmp_path / "dark.png", "-o", tmp_path / "out", "--json"
@@ -115,8 +117,8 @@ def test_a_doubtful_picture_fails_alone_and_asks_for_the_task(
     doubtful, dark, _ = (json.loads(line) for line in out.splitlines())
     assert doubtful["status"] == "failed"
     assert "--task" in doubtful["error"]
-    assert "deblur 0.43" in doubtful["error"]
-    assert doubtful["probabilities"]["deblur"] == 0.43
+    assert "deblur 0.22" in doubtful["error"]
+    assert doubtful["probabilities"]["deblur"] == 0.22
     assert (dark["status"], dark["task"]) == ("ok", "low-light")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["dark.png"]
     assert "not sure" in err

@@ -78,7 +78,8 @@ def test_a_model_learns_to_tell_two_kinds_apart() -> None:
         kind = torch.randint(2, (128,), generator=generator)
         descriptions = torch.randn((128, 3, SIDE, SIDE), generator=generator)
         descriptions[:, 0, ::6, ::6] += 2.0 * kind[:, None, None]
-        memory.keep(training.Sightings(descriptions, torch.stack([kinds[int(one)] for one in kind])))
+        labels = torch.stack([kinds[int(one)] for one in kind])
+        memory.keep(training.Sightings(descriptions, labels, torch.empty(128, 0)))
     made = Recogniser(RecogniserConfig(iterations=25, precision="fp32"), CPU)
     losses = [made.step(memory)["picture"] for _ in range(25)]
     assert losses[-1] < 0.5 * losses[0]

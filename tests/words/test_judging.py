@@ -29,7 +29,7 @@ def test_a_clean_picture_is_left_alone_and_a_doubtful_one_is_asked_about() -> No
     assert (clean.tasks, clean.sure) == ((), True)
     doubtful = judge(likely(clean=0.1, denoise=0.1 + (DOUBTED + PRESENT) / 2), missing=False)
     assert (doubtful.tasks, doubtful.sure) == ((), False)
-    faint = judge(likely(clean=0.5, denoise=0.7), missing=False)
+    faint = judge(likely(clean=0.5, denoise=0.6), missing=False)
     assert (faint.tasks, faint.sure) == ((), True)
 
 

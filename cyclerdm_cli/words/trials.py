@@ -1,0 +1,191 @@
+"""What comes of tasks that are tried on a picture: damage is there where there is something to undo.
+
+What flakes, nights or noise look like varies more than any program that draws them, and a tower that learned from
+drawn ones alone is often sure of the wrong thing where they are real. The network that restores learned for far
+longer, and to leave alone what is no damage. So its first stage is tried: what it takes away as noise, rain, snow
+and drops in a few windows at full size, how it would change tones and colours of the whole, and what kernel the
+picture seems to be blurred by. What a small network makes of this counts nearly as much as what the tower saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cyclerdm_cli.cycle.blur import LUMA, SIDE, Blur, natural, power, spectrum_of
+from cyclerdm_cli.cycle.compact import CompactNetwork, CompactStages, thumbnail_of
+from cyclerdm_cli.cycle.cycle import WINDOW as LARGEST
+from cyclerdm_cli.cycle.wavelet import Wavelet
+from cyclerdm_cli.words.wordings import NAMES
+
+TONES = ("dehaze", "low-light", "underwater", "backlight")
+"""Tasks of which counts how they change the whole."""
+DETAILS = ("denoise", "derain", "desnow", "raindrop")
+"""Tasks of which counts what they take away, pixel by pixel."""
+BLUR = "deblur"
+WINDOW = 160
+"""Side in pixels of the windows in pictures that are wider or higher than LARGEST."""
+EVEN = 32
+"""Sides of windows are multiples of this."""
+TAKEN, EXTREMES = 10, 2
+"""Numbers about what a task takes away on average, and where most and least."""
+TRIED = 4 * len(TONES) + (TAKEN + EXTREMES) * len(DETAILS) + 3 + 6
+"""Numbers altogether."""
+FAINT = 0.1
+"""Levels of 255 below which it does not matter how little is taken away."""
+HIDDEN = 192
+"""Width of the network that says what trials mean."""
+MOST_SURE = 4.0
+"""Logarithm of the odds beyond which the tower's word says no more."""
+SEEN, SAID = 0.7, 0.56
+"""How much counts what the tower saw, and what trials say: less than 1, as they are not independent."""
+FARTHEST = 5.0
+"""Standard deviations beyond which a number says no more."""
+
+Pixels = NDArray[np.uint8]
+
+
+class Trial:
+    """Tries the tasks of a network, on the processor."""
+
+    def __init__(self, network: CompactNetwork, precision: torch.dtype = torch.float32) -> None:
+        """`precision` is that of the network's convolutions."""
+        self.network, self.precision = network, precision
+
+    @torch.inference_mode()
+    def __call__(self, pixels: Pixels) -> Tensor:
+        """Return what comes of it, (TRIED,), for a picture, (H, W, 3) uint8 of any size."""
+        picture = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float() / 255
+        below, right = (max(0, EVEN - side) for side in picture.shape[2:])
+        if below or right:
+            picture = F.pad(picture, (0, right, 0, below), mode="replicate")
+        thumbnail, windows = thumbnail_of(picture), _windows(picture)
+        found = [self._toned(thumbnail), self._taken(windows, thumbnail), _detail_of(windows)]
+        return torch.cat([*found, self._blur(picture, thumbnail)])
+
+    def _together(
+        self, tasks: Sequence[str], pictures: Tensor, thumbnail: Tensor
+    ) -> tuple[CompactStages, Tensor]:
+        """Bind all pictures to each of the tasks: the stages, and the pictures as often as there are tasks."""
+        config = self.network.config
+        mixture = torch.zeros((len(tasks), len(config.tasks)))
+        for row, task in enumerate(tasks):
+            mixture[row, config.tasks.index(task)] = 1
+        repeated = pictures.repeat(len(tasks), 1, 1, 1)
+        thumbnails, mask = thumbnail.expand(len(repeated), -1, -1, -1), torch.zeros_like(repeated[:, :1])
+        wavelet = Wavelet.named(config.wavelet)
+        return CompactStages(self.network, mixture, thumbnails, mask, wavelet), repeated
+
+    def _toned(self, thumbnail: Tensor) -> Tensor:
+        """Return how the whole changes by each of TONES: red, green, blue on average, and how much altogether."""
+        stages, repeated = self._together(TONES, thumbnail, thumbnail)
+        change = stages.start(1, repeated).clamp(0, 1) - repeated
+        return 10 * torch.cat([change.mean((2, 3)), change.abs().mean((1, 2, 3))[:, None]], 1).flatten()
+
+    def _taken(self, windows: Tensor, thumbnail: Tensor) -> Tensor:
+        """Return how strong, bright, coloured and directed what each of DETAILS takes away is."""
+        stages, repeated = self._together(DETAILS, windows, thumbnail)
+        with torch.autocast("cpu", self.precision, enabled=self.precision != torch.float32):
+            restored = stages.restore(1, repeated, repeated)
+        taken = (255 * (repeated - restored.float())).view(len(DETAILS), *windows.shape)
+        luma = _luma(taken)  # (tasks, n, h, w)
+        strength = luma.square().mean((2, 3)).sqrt()
+        numbers = [
+            luma.clamp_min(0).mean((2, 3)),
+            (-luma).clamp_min(0).mean((2, 3)),
+            strength,
+            (taken - luma[:, :, None]).square().mean((2, 3, 4)).sqrt(),
+            luma.mean((2, 3)).abs(),
+            luma.abs().amax((2, 3)) / 8,
+            luma.diff(dim=3).abs().mean((2, 3)),
+            luma.diff(dim=2).abs().mean((2, 3)),
+            (luma[..., 1:, 1:] - luma[..., :-1, :-1]).abs().mean((2, 3)),
+            (luma[..., 1:, :-1] - luma[..., :-1, 1:]).abs().mean((2, 3)),
+        ]
+        average = torch.stack(numbers, 1).mean(2)  # (tasks, TAKEN)
+        extremes = torch.stack([strength.amax(1), strength.amin(1)], 1)
+        return (torch.cat([average, extremes], 1) + FAINT).log().flatten()
+
+    def _blur(self, picture: Tensor, thumbnail: Tensor) -> Tensor:
+        """Return how far a kernel is trusted, how long, how directed and how strong it is, and the caution."""
+        height, width = (min(side, LARGEST) for side in picture.shape[2:])
+        top, left = (
+            (side - kept) // 2 for side, kept in zip(picture.shape[2:], (height, width), strict=True)
+        )
+        window = picture[:, None, :, top : top + height, left : left + width]
+        blur = Blur.unpacked(self.network.look(BLUR, thumbnail, window).findings)
+        places = torch.arange(SIDE) - SIDE // 2.0
+        down, across = blur.kernel.sum(2), blur.kernel.sum(1)  # (1, SIDE)
+        rows, columns = ((shares * places).sum(1) for shares in (down, across))
+        high = (down * places.square()).sum(1) - rows.square()
+        wide = (across * places.square()).sum(1) - columns.square()
+        slanted = (blur.kernel * places[:, None] * places).sum((1, 2)) - rows * columns
+        extent = (high + wide).clamp_min(1e-3)
+        directed = ((high - wide).square() + 4 * slanted.square()).sqrt() / extent
+        spectrum, frequency = spectrum_of(blur.kernel, 2 * SIDE + 5, 2 * SIDE + 5)
+        weight = natural(frequency)
+        strong = (power(1 - spectrum) * weight).sum((1, 2)) / weight.sum()
+        return torch.cat([blur.trust[0], extent.log(), directed, strong, blur.caution[0]])
+
+
+def _windows(picture: Tensor) -> Tensor:
+    """Cut (1, 3, H, W) into a window of its own size or, where it is large, windows from its quarters."""
+    spans = []
+    for side in picture.shape[2:]:
+        kept = side // EVEN * EVEN if side <= LARGEST else WINDOW
+        left = side - kept
+        starts = [left // 2] if side <= LARGEST else [left // 4, left - left // 4]
+        spans.append([slice(start, start + kept) for start in starts])
+    return torch.cat([picture[:, :, rows, columns] for rows in spans[0] for columns in spans[1]])
+
+
+def _detail_of(windows: Tensor) -> Tensor:
+    """Return how much detail, contrast and light windows have."""
+    luma = 255 * _luma(windows)
+    fine = (luma - F.avg_pool2d(luma[:, None], 5, 1, 2)[:, 0]).abs().mean((1, 2))
+    spread = torch.stack([fine, luma.std((1, 2))], 1)
+    return torch.cat([(spread + 0.5).log().mean(0), luma.mean()[None] / 100])
+
+
+def _luma(pictures: Tensor) -> Tensor:
+    """Map (..., 3, H, W) to (..., H, W)."""
+    return (pictures * pictures.new_tensor(LUMA).view(3, 1, 1)).sum(-3)
+
+
+class Verdict(nn.Module):
+    """What to think of trials, and of what the tower saw: the sum of both, as logarithms of odds."""
+
+    def __init__(self, hidden: int = HIDDEN) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(TRIED, hidden), nn.Linear(hidden, len(NAMES))
+        self.register_buffer("mean", torch.zeros(TRIED))
+        self.register_buffer("std", torch.ones(TRIED))
+
+    def normal(self, tried: Tensor) -> Tensor:
+        """Bring what came of trials, (B, TRIED), around zero."""
+        return ((tried - self.mean) / self.std).clamp(-FARTHEST, FARTHEST)  # type: ignore[operator]
+
+    def opinion(self, normal: Tensor, dropped: float = 0.0) -> Tensor:
+        """Return what trials alone say, (B, len(NAMES)).
+
+        Args:
+            normal: (B, TRIED), see `normal`.
+            dropped: share of what lies between that is left out, while it learns.
+        """
+        said: Tensor = self.last(F.dropout(F.silu(self.first(normal)), dropped))
+        return said
+
+    def forward(self, tried: Tensor, seen: Tensor) -> Tensor:
+        """Return the logarithms of the odds of each of NAMES, (B, len(NAMES)).
+
+        Args:
+            tried: (B, TRIED), see `Trial`.
+            seen: (B, len(NAMES)), the same by the tower, which is never quite believed.
+        """
+        believed = MOST_SURE * torch.tanh(seen / MOST_SURE)
+        return SEEN * believed + SAID * self.opinion(self.normal(tried))
