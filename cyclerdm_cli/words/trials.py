@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from cyclerdm_cli.cycle.blur import LUMA, SIDE, Blur, natural, power, spectrum_of
 from cyclerdm_cli.cycle.compact import CompactNetwork, CompactStages, thumbnail_of
+from cyclerdm_cli.cycle.cycle import THUMBNAIL
 from cyclerdm_cli.cycle.cycle import WINDOW as LARGEST
 from cyclerdm_cli.cycle.wavelet import Wavelet
 from cyclerdm_cli.words.wordings import NAMES
@@ -60,13 +61,11 @@ class Trial:
     @torch.inference_mode()
     def __call__(self, pixels: Pixels) -> Tensor:
         """Return what comes of it, (TRIED,), for a picture, (H, W, 3) uint8 of any size."""
-        picture = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float() / 255
-        below, right = (max(0, EVEN - side) for side in picture.shape[2:])
-        if below or right:
-            picture = F.pad(picture, (0, right, 0, below), mode="replicate")
-        thumbnail, windows = thumbnail_of(picture), _windows(picture)
+        lacking = [(0, max(0, EVEN - side)) for side in pixels.shape[:2]]
+        pixels = np.pad(pixels, (*lacking, (0, 0)), mode="edge") if np.any(lacking) else pixels
+        thumbnail, windows = _thumbnail(pixels), _windows(pixels)
         found = [self._toned(thumbnail), self._taken(windows, thumbnail), _detail_of(windows)]
-        return torch.cat([*found, self._blur(picture, thumbnail)])
+        return torch.cat([*found, self._blur(pixels, thumbnail)])
 
     def _together(
         self, tasks: Sequence[str], pictures: Tensor, thumbnail: Tensor
@@ -111,13 +110,11 @@ class Trial:
         extremes = torch.stack([strength.amax(1), strength.amin(1)], 1)
         return (torch.cat([average, extremes], 1) + FAINT).log().flatten()
 
-    def _blur(self, picture: Tensor, thumbnail: Tensor) -> Tensor:
+    def _blur(self, pixels: Pixels, thumbnail: Tensor) -> Tensor:
         """Return how far a kernel is trusted, how long, how directed and how strong it is, and the caution."""
-        height, width = (min(side, LARGEST) for side in picture.shape[2:])
-        top, left = (
-            (side - kept) // 2 for side, kept in zip(picture.shape[2:], (height, width), strict=True)
-        )
-        window = picture[:, None, :, top : top + height, left : left + width]
+        height, width = (min(side, LARGEST) for side in pixels.shape[:2])
+        top, left = ((side - kept) // 2 for side, kept in zip(pixels.shape[:2], (height, width), strict=True))
+        window = _floating(pixels[top : top + height, left : left + width])[None]
         blur = Blur.unpacked(self.network.look(BLUR, thumbnail, window).findings)
         places = torch.arange(SIDE) - SIDE // 2.0
         down, across = blur.kernel.sum(2), blur.kernel.sum(1)  # (1, SIDE)
@@ -133,15 +130,28 @@ class Trial:
         return torch.cat([blur.trust[0], extent.log(), directed, strong, blur.caution[0]])
 
 
-def _windows(picture: Tensor) -> Tensor:
-    """Cut (1, 3, H, W) into a window of its own size or, where it is large, windows from its quarters."""
+def _thumbnail(pixels: Pixels) -> Tensor:
+    """Average (H, W, 3) as `thumbnail_of` does, some rows at a time: (1, 3, THUMBNAIL, THUMBNAIL)."""
+    height = len(pixels)
+    bounds = [(row * height // THUMBNAIL, -(-(row + 1) * height // THUMBNAIL)) for row in range(THUMBNAIL)]
+    rows = torch.cat([_floating(pixels[top:bottom]).mean(2, keepdim=True) for top, bottom in bounds], 2)
+    return thumbnail_of(rows)
+
+
+def _floating(pixels: Pixels) -> Tensor:
+    """Map (H, W, 3) uint8 to (1, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float() / 255
+
+
+def _windows(pixels: Pixels) -> Tensor:
+    """Cut (H, W, 3) into a window of its own size or, if it is large, windows from its quarters: (n, 3, h, w)."""
     spans = []
-    for side in picture.shape[2:]:
+    for side in pixels.shape[:2]:
         kept = side // EVEN * EVEN if side <= LARGEST else WINDOW
         left = side - kept
         starts = [left // 2] if side <= LARGEST else [left // 4, left - left // 4]
         spans.append([slice(start, start + kept) for start in starts])
-    return torch.cat([picture[:, :, rows, columns] for rows in spans[0] for columns in spans[1]])
+    return torch.cat([_floating(pixels[rows, columns]) for rows in spans[0] for columns in spans[1]])
 
 
 def _detail_of(windows: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from cyclerdm_cli.cycle.compact import thumbnail_of
 from cyclerdm_cli.words.eye import load_eye, load_trial
 from cyclerdm_cli.words.trials import (
     BLUR,
@@ -17,6 +18,7 @@ from cyclerdm_cli.words.trials import (
     TRIED,
     Trial,
     Verdict,
+    _thumbnail,
     _windows,
 )
 from cyclerdm_cli.words.wordings import NAMES
@@ -64,11 +66,17 @@ def test_pictures_of_any_size_are_tried(trial: Trial, size: tuple[int, int]) -> 
 
 
 def test_windows_come_from_all_quarters_of_what_is_large() -> None:
-    picture = torch.arange(400.0).view(1, 1, 1, 400).expand(1, 3, 200, 400)
-    windows = _windows(picture)
+    pixels = (np.arange(400) // 2).astype(np.uint8)[None, :, None].repeat(200, 0).repeat(3, 2)
+    windows = _windows(pixels)
     assert windows.shape == (2, 3, 192, 160)
-    assert windows[:, 0, 0, 0].tolist() == [60, 180]
-    assert _windows(picture[..., :250]).shape == (1, 3, 192, 224)
+    assert (255 * windows[:, 0, 0, 0]).round().tolist() == [30, 90]
+    assert _windows(pixels[:, :250]).shape == (1, 3, 192, 224)
+
+
+def test_thumbnails_are_averages_whatever_the_size() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (75, 131, 3), np.uint8)
+    whole = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+    torch.testing.assert_close(_thumbnail(pixels), thumbnail_of(whole), atol=1e-5, rtol=0)
 
 
 def test_a_verdict_adds_both_and_never_quite_believes_the_tower() -> None:
