@@ -14,6 +14,8 @@ DOUBTED = 0.18
 """A picture whose likeliest damage lies between this and PRESENT is neither clean nor clear."""
 TOGETHER = 2
 """Damages undone in one picture at most: nothing was ever taught with more."""
+EITHER = ("low-light", "backlight")
+"""Both brighten: of these the likelier alone is undone."""
 SAID = 0.05
 """Probabilities below this are not worth a word."""
 
@@ -49,7 +51,9 @@ def judge(likely: Sequence[float], *, missing: bool) -> Judgement:
                 values[task.name] = 0.0
     lead = {task.name: values[task.name] - values["clean"] for task in TASKS}
     damage = sorted(lead, key=lambda name: -lead[name])
-    there = [name for name in damage if lead[name] >= PRESENT][:TOGETHER]
+    there = [name for name in damage if lead[name] >= PRESENT]
+    both = [name for name in there if name in EITHER]
+    there = [name for name in there if name not in both[1:]][:TOGETHER]
     sure = bool(there) or lead[damage[0]] < DOUBTED
     return Judgement(values, in_order(there), sure)
 

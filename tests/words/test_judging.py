@@ -24,6 +24,11 @@ def test_two_damages_are_undone_in_order() -> None:
     assert in_order(["dehaze", "derain"]) == ("derain", "dehaze")
 
 
+def test_a_picture_is_brightened_once() -> None:
+    found = judge(likely(backlight=0.9, low_light=0.8, denoise=0.7), missing=False)
+    assert found.tasks == ("denoise", "backlight")
+
+
 def test_a_clean_picture_is_left_alone_and_a_doubtful_one_is_asked_about() -> None:
     clean = judge(likely(clean=0.9, denoise=DOUBTED - 0.05), missing=False)
     assert (clean.tasks, clean.sure) == ((), True)
