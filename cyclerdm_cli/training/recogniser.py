@@ -11,11 +11,9 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,14 +21,20 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.training.average import Average
 from cyclerdm_cli.training.configuration import check_kinds
 from cyclerdm_cli.training.data import Photographs
 from cyclerdm_cli.training.openclip import import_open_clip
-from cyclerdm_cli.training.sightings import Sightings, SightingSource, drawn_names, labels_of
+from cyclerdm_cli.training.sightings import (
+    Sightings,
+    SightingSource,
+    drawn_names,
+    handfuls_of,
+    helpers_may_be_stopped,
+    labels_of,
+)
 from cyclerdm_cli.weights.file import Header, write_weights
 from cyclerdm_cli.words.clip import ARCHITECTURE, Scale, load_clip
 from cyclerdm_cli.words.tokens import Vocabulary
@@ -306,8 +310,8 @@ def learn(
     enough = min(FIRST_MEMORY if recogniser.scale is None else LATER_MEMORY, config.memory)
     last = saved = time.monotonic()
     sums: dict[str, float] = {}
-    with _helpers_may_be_stopped(stopped):
-        for seen in _handfuls(source, progress.handfuls, config.workers):
+    with helpers_may_be_stopped(stopped):
+        for seen in handfuls_of(source, progress.handfuls, config.workers):
             memory.keep(seen)
             progress.handfuls += 1
             for _ in range(config.steps_per_handful if len(memory) >= enough else 0):
@@ -326,26 +330,6 @@ def learn(
                 _save(recogniser, folder)
                 saved = now
     _save(recogniser, folder)
-
-
-@contextmanager
-def _helpers_may_be_stopped(stopped: Callable[[], bool]) -> Iterator[None]:
-    """Take it for the end where a helper died and the run was stopped: who stops a group stops those as well.
-
-    torch raises it from a signal, wherever the program is.
-    """
-    try:
-        yield
-    except RuntimeError:
-        if not stopped():
-            raise
-
-
-def _handfuls(source: Dataset[Sightings], first: int, workers: int) -> Iterator[Sightings]:
-    """Yield handfuls without end, drawn ahead in other processes, in order."""
-    yield from DataLoader(
-        source, batch_size=None, sampler=count(first), num_workers=workers, prefetch_factor=4
-    )
 
 
 def _log(progress: Progress, sums: dict[str, float], folder: Path, say: Callable[[str], None]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from random import Random
 from typing import NamedTuple
 
@@ -15,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from cyclerdm_cli.tasks.camera import gaussian_blur
 from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task
@@ -202,3 +204,23 @@ def _sent(pixels: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:
         stored = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, random.randint(65, 97)])[1]
         pixels = cv2.imdecode(stored, cv2.IMREAD_COLOR)  # type: ignore[assignment]
     return pixels
+
+
+@contextmanager
+def helpers_may_be_stopped(stopped: Callable[[], bool]) -> Iterator[None]:
+    """Take it for the end where a helper died and the run was stopped: who stops a group stops those as well.
+
+    torch raises it from a signal, wherever the program is.
+    """
+    try:
+        yield
+    except RuntimeError:
+        if not stopped():
+            raise
+
+
+def handfuls_of(source: Dataset[Sightings], first: int, workers: int) -> Iterator[Sightings]:
+    """Yield handfuls without end, drawn ahead in other processes, in order."""
+    yield from DataLoader(
+        source, batch_size=None, sampler=count(first), num_workers=workers, prefetch_factor=4
+    )

@@ -6,26 +6,25 @@ Several networks learn, each by itself, and their mean is kept: as one network, 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from cyclerdm_cli.errors import DataError, UsageError
 from cyclerdm_cli.training.configuration import check_kinds
 from cyclerdm_cli.training.data import Photographs
-from cyclerdm_cli.training.sightings import SightingSource
+from cyclerdm_cli.training.sightings import SightingSource, handfuls_of, helpers_may_be_stopped
 from cyclerdm_cli.weights.file import read_all, read_header, write_weights
 from cyclerdm_cli.words.clip import WEIGHING
 from cyclerdm_cli.words.eye import load_trial
-from cyclerdm_cli.words.trials import HIDDEN, Verdict
+from cyclerdm_cli.words.trials import HIDDEN, TRIED, Verdict
+from cyclerdm_cli.words.wordings import NAMES
 
 MEMBERS = 4
 """Networks that learn."""
@@ -140,24 +139,20 @@ def gathered(
         by_handfuls = config.iterations and found["handfuls"] >= config.iterations
         return bool(by_handfuls or (config.minutes and found["minutes"] >= config.minutes) or stopped())
 
-    handfuls: Iterator[Any] = iter(())
-    if not done():
-        handfuls = iter(
-            DataLoader(
-                source, batch_size=None, sampler=count(found["handfuls"]), num_workers=1, prefetch_factor=2
-            )
-        )
-    for seen in handfuls:
-        found["parts"].append((seen.tried, seen.labels))
-        found["handfuls"] += 1
-        now = time.monotonic()
-        found["minutes"] = (now - begun) / 60
-        if now - last > SAVE_EVERY or done():
-            last = now
-            _save(found, file)
-            say(f"{found['handfuls']} handfuls, {found['minutes']:.1f} min")
-        if done():
-            break
+    with helpers_may_be_stopped(stopped):
+        for seen in () if done() else handfuls_of(source, found["handfuls"], 1):
+            found["parts"].append((seen.tried, seen.labels))
+            found["handfuls"] += 1
+            now = time.monotonic()
+            found["minutes"] = (now - begun) / 60
+            if now - last > SAVE_EVERY or done():
+                last = now
+                _save(found, file)
+                say(f"{found['handfuls']} handfuls, {found['minutes']:.1f} min")
+            if done():
+                break
+    if not found["parts"]:  # stopped at once
+        return Evidence(torch.empty(0, TRIED), torch.empty(0, len(NAMES)))
     return Evidence(*(torch.cat(part) for part in zip(*found["parts"], strict=True)))
 
 

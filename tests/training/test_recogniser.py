@@ -21,7 +21,15 @@ from cyclerdm_cli.tasks.catalogue import TASKS, find_task
 from cyclerdm_cli.training import recogniser as training
 from cyclerdm_cli.training.data import pictures_in, read_photographs
 from cyclerdm_cli.training.recogniser import Memory, Recogniser, RecogniserConfig
-from cyclerdm_cli.training.sightings import MIXTURES, SightingSource, damage, drawn_names, labels_of
+from cyclerdm_cli.training.sightings import (
+    MIXTURES,
+    SightingSource,
+    damage,
+    drawn_names,
+    handfuls_of,
+    helpers_may_be_stopped,
+    labels_of,
+)
 from cyclerdm_cli.words.clip import load_clip
 from cyclerdm_cli.words.windows import SIDE
 from cyclerdm_cli.words.wordings import NAMES
@@ -134,13 +142,13 @@ class Stopped(Dataset[int]):
 
 def test_a_helper_that_is_stopped_with_the_run_is_no_fault() -> None:
     source: Any = Stopped()
-    with training._helpers_may_be_stopped(lambda: True):
-        list(training._handfuls(source, 0, 1))
+    with helpers_may_be_stopped(lambda: True):
+        list(handfuls_of(source, 0, 1))
     with (
         pytest.raises(RuntimeError, match="worker"),
-        training._helpers_may_be_stopped(lambda: False),
+        helpers_may_be_stopped(lambda: False),
     ):
-        list(training._handfuls(source, 0, 1))
+        list(handfuls_of(source, 0, 1))
 
 
 def test_neither_night_nor_mist_is_an_example_of_a_clean_picture(tmp_path: Path) -> None:

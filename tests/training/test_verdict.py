@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 from cyclerdm_cli.app import app
 from cyclerdm_cli.training import verdict as training
+from cyclerdm_cli.training.data import pictures_in, read_photographs
 from cyclerdm_cli.training.sightings import SightingSource
-from cyclerdm_cli.training.verdict import Evidence, learned
+from cyclerdm_cli.training.verdict import Evidence, VerdictConfig, gathered, learned
 from cyclerdm_cli.weights.file import read_header
 from cyclerdm_cli.words.clip import load_clip, packaged
 from cyclerdm_cli.words.trials import HIDDEN, TRIED
@@ -85,6 +86,14 @@ def test_a_run_writes_a_clip_with_a_verdict_and_goes_on(
     resumed = CliRunner().invoke(app, [*map(str, words), "--iterations", "2", "--resume"])
     assert resumed.exit_code == 0, resumed.stderr
     assert read_header(file).training["verdict"]["scenes"] == 8
+
+
+def test_who_stops_at_once_has_gathered_nothing(folder: Path, tmp_path: Path) -> None:
+    photographs = read_photographs(pictures_in(folder), 192, torch.device("cpu"))
+    found = gathered(VerdictConfig(minutes=9), photographs, tmp_path / "run", lambda _: None, lambda: True)
+    assert found.tried.shape == (0, TRIED)
+    assert found.labels.shape == (0, len(NAMES))
+    assert not list((tmp_path / "run").iterdir())
 
 
 def test_what_cannot_be_meant_is_said(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
