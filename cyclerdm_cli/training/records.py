@@ -66,12 +66,13 @@ def _numbers(record: dict[str, Any], prefix: str = "") -> list[tuple[str, float]
 
 
 def draw_curves(records: list[dict[str, Any]]) -> Image.Image:
-    """Draw the loss of each stage and the PSNR gained by each task against the iterations."""
+    """Draw the loss of each phase and the PSNR gained against the iterations."""
     losses: dict[str, list[tuple[float, float]]] = {}
     gains: dict[str, list[tuple[float, float]]] = {}
     for record in records:
-        for name, value in record.get("loss", {}).items():
-            losses.setdefault(name, []).append((record["iteration"], value))
+        if "loss" in record:
+            phase = f"phase {record['phase'] + 1}"
+            losses.setdefault(phase, []).append((record["iteration"], record["loss"]))
         for name, value in record.get("validation", {}).items():
             gains.setdefault(name, []).append((record["iteration"], value))
     sheet = Image.new("RGB", (1200, 480), "white")

@@ -10,7 +10,7 @@ import math
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,8 @@ class Header:
     """Date, ISO 8601."""
     training: dict[str, Any]
     """The resolved recipe."""
+    lineage: list[dict[str, Any]] = field(default_factory=list)
+    """Every run that led to the numbers, the oldest first."""
     format: int = FORMAT_VERSION
 
 
