@@ -68,10 +68,11 @@ def veiled(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Tenso
     batch, _, height, width = clean.shape
     drizzle = uniform(-0.4, 0.5, (batch, 1, 1, 1), generator).clamp_min(0)
     drizzle = drizzle * (0.6 + 0.4 * smooth_field(batch, height, width, 3, generator))
-    thick = uniform(0.3, 1.6, (batch, 1, 1, 1), generator)
-    haze = 1 - torch.exp(-thick * invented_depth(clean, generator))
-    veil = torch.where(chance(0.15, batch, generator), haze, drizzle)
-    veil = veil * per_picture((severity - 0.3).clamp_min(0) / 0.7)
+    thick = uniform(0.2, 1.5, (batch, 1, 1, 1), generator)
+    hazy = chance(0.15, batch, generator).flatten()
+    if bool(hazy.any()):
+        drizzle[hazy] = 1 - torch.exp(-thick[hazy] * invented_depth(clean[hazy], generator))
+    veil = drizzle * per_picture((severity - 0.3).clamp_min(0) / 0.7)
     return torch.lerp(clean, uniform(0.5, 0.95, (batch, 1, 1, 1), generator), veil)
 
 
