@@ -267,3 +267,21 @@ def test_haze_keeps_a_share_of_every_contrast_and_adds_light_to_the_dark():
     assert 0.1 < (thick.std((1, 2, 3)) / clean.std((1, 2, 3))).median() < 0.6
     black = dehaze.degrade(torch.zeros(16, 3, 32, 32), worst(1.0, 16), generator()).lq
     assert black.mean((1, 2, 3)).median() > 0.5
+
+
+def test_most_pictures_in_low_light_are_dark_some_dull_and_some_too_bright():
+    clean = scenes(64)
+    damaged = low_light.degrade(clean, worst(0.8, 64), generator()).lq
+    change = damaged.mean((1, 2, 3)) / clean.mean((1, 2, 3))
+    assert 0.5 < (change < 0.35).float().mean() < 0.9
+    assert 0.02 < (change > 1.15).float().mean() < 0.25
+    assert damaged.mean((1, 2, 3)).min() > 0.003
+
+
+def test_the_camera_curve_keeps_black_and_white_and_their_order():
+    light = torch.linspace(0, 1, 256).expand(16, 3, 1, -1)
+    picture = low_light.developed(light, generator())
+    torch.testing.assert_close(picture[..., 0], torch.zeros(16, 3, 1))
+    assert picture.amax() <= 1 + 1e-5
+    assert picture[..., -1].min() > 0.99
+    assert (picture.diff(dim=3) >= -1e-6).all()
