@@ -16,7 +16,7 @@ from tiny import TINY, tiny_network
 from cyclerdm_cli.weights.file import Header, write_weights
 
 if TYPE_CHECKING:
-    from cyclerdm_cli.training.recogniser import Recogniser
+    from cyclerdm_cli.recognising.recogniser import Recogniser
 
 # Where a script runs the tests in its background, they begin with Ctrl-C ignored, as would what they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -67,8 +67,8 @@ def photograph_file(tmp_path: Path, photograph: np.ndarray) -> Path:
 def tiny_recogniser() -> Recogniser:
     """Return a recogniser of random numbers, of open_clip's own classes, that has seen noise for pictures."""
     pytest.importorskip("open_clip")
-    from cyclerdm_cli.training import recogniser as training
-    from cyclerdm_cli.training.sightings import Sightings
+    from cyclerdm_cli.recognising import recogniser as training
+    from cyclerdm_cli.recognising.sightings import Sightings
     from cyclerdm_cli.words.windows import SIDE
     from cyclerdm_cli.words.wordings import NAMES
 
@@ -90,7 +90,7 @@ def tiny_recogniser() -> Recogniser:
 @pytest.fixture(scope="session")
 def tiny_clip(tiny_recogniser: Recogniser, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the file of it."""
-    from cyclerdm_cli.training import recogniser as training
+    from cyclerdm_cli.recognising import recogniser as training
 
     path = tmp_path_factory.mktemp("clip") / "clip.safetensors"
     with pytest.MonkeyPatch.context() as patch:

@@ -54,7 +54,7 @@ def add_to(bench: typer.Typer) -> None:
 
         from cyclerdm_cli.benchmark.recognition import mixture_scores, sights, singles
         from cyclerdm_cli.training.data import pictures_in, read_photographs
-        from cyclerdm_cli.training.sightings import MIXTURES
+        from cyclerdm_cli.recognising.sightings import MIXTURES
         from cyclerdm_cli.words.eye import load_eye
 
         eye = load_eye(clip)

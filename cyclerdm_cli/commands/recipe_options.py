@@ -28,7 +28,9 @@ def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def spread(*arguments: Any, **values: Any) -> None:
         given = {name: values.pop(name) for name in options if name in values}
-        command(*arguments, fields={name: value for name, value in given.items() if value is not None}, **values)
+        command(
+            *arguments, fields={name: value for name, value in given.items() if value is not None}, **values
+        )
 
     own = inspect.signature(command, eval_str=True)
     kept = [parameter for parameter in own.parameters.values() if parameter.name != "fields"]

@@ -296,7 +296,7 @@ def _understood(prompt: str, clip: str | None, quiet: bool) -> list[Task]:
 
     reader: Reader
     if clip is not None:
-        from cyclerdm_cli.training.ordinary import ordinary_reader
+        from cyclerdm_cli.recognising.ordinary import ordinary_reader
 
         reader = ordinary_reader(clip)
     else:

@@ -62,11 +62,10 @@ def add_to(app: typer.Typer) -> None:
             ),
         ] = None,
         recipe: Annotated[
-            str, typer.Option("--recipe", help="package, as the package's weights are made, or a file in TOML.")
+            str,
+            typer.Option("--recipe", help="package, as the package's weights are made, or a file in TOML."),
         ] = "package",
-        config: Annotated[
-            Path | None, typer.Option("--config", help="The same as --recipe FILE.")
-        ] = None,
+        config: Annotated[Path | None, typer.Option("--config", help="The same as --recipe FILE.")] = None,
         init: Annotated[
             str | None,
             typer.Option(

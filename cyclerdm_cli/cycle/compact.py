@@ -118,7 +118,7 @@ class CompactFindings(Findings):
     def to(self, device: torch.device) -> CompactFindings:
         """Return the same on another device."""
         light = self.light and Light(*(part.to(device) for part in self.light))
-        return CompactFindings(light, self.blur and Blur(*(part.to(device) for part in self.blur)))
+        return CompactFindings(light, self.blur and self.blur.to(device))
 
     def expand(self, batch: int) -> CompactFindings:
         """Repeat those of the last picture until there are `batch`."""
@@ -185,7 +185,9 @@ class CompactNetwork(Network):
 class CompactStages(Stages):
     """The compact network bound to one batch of tiles: what `cycle` calls for each stage."""
 
-    def __init__(self, network: CompactNetwork, findings: CompactFindings, place: Place, mask: Tensor) -> None:
+    def __init__(
+        self, network: CompactNetwork, findings: CompactFindings, place: Place, mask: Tensor
+    ) -> None:
         self.network, self.findings, self.place, self.mask = network, findings, place, mask
         self.wavelet = Wavelet.named(network.config.wavelet)
         self.variants: Tensor | None = None

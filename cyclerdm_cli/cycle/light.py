@@ -61,7 +61,9 @@ class LightNetwork(nn.Module):
         super().__init__()
         self.brightens = brightens
         last = widths[-1]
-        given = 3 + 3 + 3 + 3  # the picture, after the power curve, the estimate so far, and what tells of haze
+        given = (
+            3 + 3 + 3 + 3
+        )  # the picture, after the power curve, the estimate so far, and what tells of haze
         self.head = nn.Conv2d(given, widths[0], 3, 2, 1)
         self.down = nn.ModuleList(
             nn.Conv2d(a, b, 3, 2, 1) for a, b in zip(widths[:-1], widths[1:], strict=True)

@@ -31,7 +31,12 @@ class UNet(nn.Module):
     """Residual blocks at falling and rising resolution, with shortcuts between equal ones."""
 
     def __init__(
-        self, given: int, made: int, widths: Sequence[int], down_blocks: Sequence[int], up_blocks: Sequence[int]
+        self,
+        given: int,
+        made: int,
+        widths: Sequence[int],
+        down_blocks: Sequence[int],
+        up_blocks: Sequence[int],
     ) -> None:
         """Build the network.
 

@@ -52,7 +52,15 @@ TASKS: tuple[Task, ...] = (
         "inpaint", "restore", "missing parts, scratches, text", "a photograph with missing parts", masked=True
     ),
     Task("dehaze", "restore", "haze, mist, fog", "a hazy photograph", tone=True, max_dark_channel=0.35),
-    Task("low-light", "enhance", "too dark", "a photograph taken in the dark", tone=True, dark=True, min_luma=0.25),
+    Task(
+        "low-light",
+        "enhance",
+        "too dark",
+        "a photograph taken in the dark",
+        tone=True,
+        dark=True,
+        min_luma=0.25,
+    ),
     Task("underwater", "enhance", "colours lost under water", "a photograph taken under water", tone=True),
     Task(
         "backlight",

@@ -67,7 +67,7 @@ class Phase:
         known = set(self.stages) <= {KERNELS, 1, 2, 3} and len(set(self.stages)) == len(self.stages)
         checks = (
             ("stages", self.stages, bool(self.stages) and known, "some of 0 (kernels), 1, 2, 3"),
-            ("share", self.share, 0 <= self.share, "0 or more"),
+            ("share", self.share, self.share >= 0, "0 or more"),
             ("scenes", self.scenes, self.scenes >= 1, "1 or more"),
             ("patch", self.patch, self.patch >= 32 and self.patch % 32 == 0, "a multiple of 32"),
             ("scene", self.scene, self.scene >= self.patch, f"the patch, {self.patch}, or more"),

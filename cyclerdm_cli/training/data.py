@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from cyclerdm_cli.cycle.cycle import Place
-from cyclerdm_cli.cycle.deconvolution import KERNEL_SIDE, frame_kernel, sharp_kernel
+from cyclerdm_cli.cycle.deconvolution import SETTINGS, frame_kernel, sharp_kernel
 from cyclerdm_cli.cycle.filling import fill
 from cyclerdm_cli.cycle.light import LUMA
 from cyclerdm_cli.errors import DataError, PictureError
@@ -104,7 +104,7 @@ class Batch(NamedTuple):
     clean_scene: Tensor
     """The same before they were degraded."""
     kernel: Tensor
-    """(S, KERNEL_SIDE, KERNEL_SIDE): what blurred the scenes, all 0 where it was not one kernel; see `Degraded`."""
+    """(S, kernel_side, kernel_side): what blurred the scenes, all 0 where it was not one kernel; see `Degraded`."""
 
     def for_patches(self, of_scenes: Tensor) -> Tensor:
         """Repeat what is known of scenes, (S, ...), for each of their patches: (B, ...)."""
@@ -293,7 +293,9 @@ class BatchSource:
 
     def _draw_scenes(self, phase: Phase, generator: torch.Generator) -> Scenes:
         chance = float(torch.rand(1, generator=generator, device=self.device))
-        if self.pairs and (self.photographs is None or not self.task.degrades or chance < self.config.pair_share):
+        if self.pairs and (
+            self.photographs is None or not self.task.degrades or chance < self.config.pair_share
+        ):
             pick = torch.randint(len(self.pairs), (1,), generator=generator, device=self.device)
             degraded, clean = self.pairs[int(pick)].cut(phase.scenes, phase.scene, generator)
             return Scenes(clean, degraded, torch.zeros_like(clean[:, :1]), self._no_kernels(phase.scenes))
@@ -326,7 +328,7 @@ class BatchSource:
         return torch.rand((count, 1, 1, 1), generator=generator, device=self.device) < share
 
     def _no_kernels(self, count: int) -> Tensor:
-        return torch.zeros((count, KERNEL_SIDE, KERNEL_SIDE), device=self.device)
+        return torch.zeros((count, SETTINGS.kernel_side, SETTINGS.kernel_side), device=self.device)
 
 
 def draw_gradients(count: int, side: int, generator: torch.Generator) -> Tensor:
@@ -334,6 +336,8 @@ def draw_gradients(count: int, side: int, generator: torch.Generator) -> Tensor:
     device = generator.device
     rows = torch.linspace(0, 1, side, device=device).view(1, 1, -1, 1)
     columns = torch.linspace(0, 1, side, device=device).view(1, 1, 1, -1)
-    first, down, across = (uniform(*span, (count, 3, 1, 1), generator) for span in ((0, 1), (-0.5, 0.5), (-0.3, 0.3)))
+    first, down, across = (
+        uniform(*span, (count, 3, 1, 1), generator) for span in ((0, 1), (-0.5, 0.5), (-0.3, 0.3))
+    )
     bend = uniform(0, 0.2, (count, 1, 1, 1), generator) * smooth_field(count, side, side, 2, generator)
     return (first + down * rows + across * columns + bend).clamp(0, 1)

@@ -61,7 +61,9 @@ def orthogonalise(matrix: Tensor) -> Tensor:
 class PhaseOptimizer:
     """Muon and AdamW together, over the parts of a network that a phase learns."""
 
-    def __init__(self, network: nn.Module, parts: tuple[str, ...], momentum: float, weight_decay: float) -> None:
+    def __init__(
+        self, network: nn.Module, parts: tuple[str, ...], momentum: float, weight_decay: float
+    ) -> None:
         """Take the parameters whose names begin with one of `parts`."""
         named = [(name, one) for name, one in network.named_parameters() if name.startswith(parts)]
         self.parameters = [one for _, one in named]

@@ -210,7 +210,9 @@ def train(
 
         if progress.iteration % config.log_every == 0:
             seconds, last_log = time.monotonic() - last_log, time.monotonic()
-            patches = config.log_every * learner.phase.scenes * learner.phase.patches_per_scene * processes.world
+            patches = (
+                config.log_every * learner.phase.scenes * learner.phase.patches_per_scene * processes.world
+            )
             report({
                 "iteration": progress.iteration,
                 "share": round(share, 4),

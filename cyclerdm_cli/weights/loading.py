@@ -12,11 +12,12 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from cyclerdm_cli.cycle.compact import CompactConfig, CompactNetwork
+from cyclerdm_cli.cycle.cycle import Network
 from cyclerdm_cli.cycle.paper import PaperConfig, PaperNetwork
 from cyclerdm_cli.errors import WeightsError
 from cyclerdm_cli.weights.file import Header, count_numbers, read_header, read_tensors
 
-ARCHITECTURES: dict[str, Callable[[dict[str, Any]], nn.Module]] = {
+ARCHITECTURES: dict[str, Callable[[dict[str, Any]], Network]] = {
     "compact": lambda config: CompactNetwork(CompactConfig.from_json(config)),
     "paper": lambda config: PaperNetwork(PaperConfig.from_json(config)),
 }
@@ -48,7 +49,7 @@ class AtMost(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, Header]:
+def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[Network, Header]:
     """Build the network that a file of weights describes, float32 on the device, ready to restore.
 
     Raises:
@@ -66,11 +67,6 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Mod
     tensors = read_tensors(path, _shapes(network), str(device))
     network.load_state_dict(tensors, assign=True)
     return network.eval().requires_grad_(False), header
-
-
-def fill(network: nn.Module, path: Path) -> None:
-    """Copy a file's numbers into a network. Raises WeightsError naming the first that does not fit."""
-    network.load_state_dict(read_tensors(path, _shapes(network)))
 
 
 def _shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:

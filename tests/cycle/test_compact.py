@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from cyclerdm_cli.cycle.blur import SIDE, Blur
 from tiny import LOOKING, TINY, tiny_network
 from torch.nn import functional as F
 
-from cyclerdm_cli.cycle.blur import SIDE, Blur
 from cyclerdm_cli.cycle.compact import CompactNetwork, CompactStages, TaskConvolution, thumbnail_of
 from cyclerdm_cli.cycle.cycle import Whole, cycle
 

@@ -26,8 +26,8 @@ from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.training.average import Average
 from cyclerdm_cli.training.configuration import check_kinds
 from cyclerdm_cli.training.data import Photographs
-from cyclerdm_cli.training.openclip import import_open_clip
-from cyclerdm_cli.training.sightings import (
+from cyclerdm_cli.recognising.openclip import import_open_clip
+from cyclerdm_cli.recognising.sightings import (
     Sightings,
     SightingSource,
     drawn_names,
