@@ -285,3 +285,11 @@ def test_the_camera_curve_keeps_black_and_white_and_their_order():
     assert picture.amax() <= 1 + 1e-5
     assert picture[..., -1].min() > 0.99
     assert (picture.diff(dim=3) >= -1e-6).all()
+
+
+def test_waters_are_blue_teal_and_green():
+    grey = torch.full((96, 3, 32, 32), 0.5)
+    red, green, blue = underwater.degrade(grey, worst(0.7, 96), generator()).lq.mean((2, 3)).T
+    assert 0.1 < (blue > 1.05 * green).float().mean() < 0.6
+    assert 0.2 < (blue < 0.9 * green).float().mean() < 0.8
+    assert (red < green).float().mean() > 0.9
