@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
@@ -68,7 +68,6 @@ class NetworkCandidate:
 
     def __init__(self, name: str, weights: str, path: Path, engine: Engine, options: RestoreOptions) -> None:
         network, header = load_network(path)
-        self.tasks = header.tasks
         self.device = engine.device
         self._restorer = Restorer(network, engine, options)
         self._memory = PeakMemory(engine.device)
@@ -88,10 +87,6 @@ class NetworkCandidate:
         }
         facts.update({name: value for name, value in chosen.items() if value is not None})
         self.setting = Setting(name, weights, str(engine.device), precision, facts)
-
-    def machine(self) -> dict[str, str | int]:
-        """Return what the numbers are measured on."""
-        return machine(self.device)
 
     def identity(self, testset: TestSet, case: Case) -> str:
         """Name weights and settings."""
@@ -168,12 +163,66 @@ class FolderCandidate:
         return None
 
 
+class Contender(Protocol):
+    """Weights in one setting, whatever the task."""
+
+    name: str
+    """As in tables; tells it from the others of the run."""
+    device: str
+
+    def for_task(self, task: str) -> NetworkCandidate:
+        """Return them at work on one task."""
+        ...
+
+    def machine(self) -> dict[str, str | int]:
+        """Return what the numbers are measured on."""
+        ...
+
+
+@dataclass(frozen=True)
+class TaskWeights:
+    """What a family, an entry or a file has for the tasks that are measured."""
+
+    title: str
+    """Of all of it."""
+    of: Mapping[str, WeightsChoice]
+    """By task; the files are here and checked."""
+
+
+class NetworkContender:
+    """Weights in one setting: each task's own file, one of them loaded at a time."""
+
+    def __init__(
+        self, name: str, weights: TaskWeights, device: str, precision: str, options: RestoreOptions
+    ) -> None:
+        """Raises UsageError, DeviceError where a file does not suit the setting; nothing is loaded yet."""
+        self.name, self._weights, self._options = name, weights, options
+        self._engines = {
+            task: choose_engine(device, precision, choice.precisions) for task, choice in weights.of.items()
+        }
+        self._engine = next(iter(self._engines.values()))
+        self.device = str(self._engine.device)
+        self._loaded: tuple[Path, NetworkCandidate] | None = None
+
+    def for_task(self, task: str) -> NetworkCandidate:
+        """Return the weights of a task, loaded. Raises WeightsError where the file is damaged."""
+        choice = self._weights.of[task]
+        if self._loaded is None or self._loaded[0] != choice.path:
+            self._loaded = None  # before the next one is loaded: memory is measured
+            made = NetworkCandidate(self.name, choice.name, choice.path, self._engines[task], self._options)
+            self._loaded = choice.path, made
+        return self._loaded[1]
+
+    def machine(self) -> dict[str, str | int]:
+        """Return what the numbers are measured on."""
+        return machine(self._engine.device)
+
+
 @dataclass(frozen=True)
 class Choice:
     """What was asked to be compared: every combination of the lists is one candidate."""
 
-    weights: Sequence[WeightsChoice] = ()
-    """Whose files are here and checked."""
+    weights: Sequence[TaskWeights] = ()
     devices: Sequence[str] = ("auto",)
     precisions: Sequence[str] = ("auto",)
     steps: Sequence[int] = (0,)
@@ -183,30 +232,29 @@ class Choice:
     """Folders of results, each FOLDER or NAME=FOLDER."""
 
 
-def networks(choice: Choice) -> list[NetworkCandidate]:
-    """Load every combination; its name says what tells it from the others.
+def networks(choice: Choice) -> list[NetworkContender]:
+    """Return every combination; its name says what tells it from the others.
 
     Raises:
-        WeightsError, UsageError, DeviceError: as for restoring.
+        UsageError, DeviceError: as for restoring.
     """
     found = []
-    names = [weights.name for weights in choice.weights]
-    several = {name for name in names if names.count(name) > 1}
+    titles = [weights.title for weights in choice.weights]
+    several = {title for title in titles if titles.count(title) > 1}
     for weights, device, precision, steps, stages in product(
         choice.weights, choice.devices, choice.precisions, choice.steps, choice.stages
     ):
-        name, path = weights.name, weights.path
-        engine = choose_engine(device, precision, weights.precisions)
+        title, path = weights.title, next(iter(weights.of.values())).path
         words = [
-            str(path.with_suffix("")) if name in several else name.removesuffix(".safetensors"),
-            str(engine.device) if len(choice.devices) > 1 else "",
+            str(path.with_suffix("")) if title in several else title.removesuffix(".safetensors"),
+            str(choose_engine(device).device) if len(choice.devices) > 1 else "",
             precision if len(choice.precisions) > 1 else "",
             f"{steps or 'own'} steps" if len(choice.steps) > 1 else "",
             f"{stages} of {STAGES} stages" if len(choice.stages) > 1 else "",
         ]
         options = replace(choice.options, steps=steps, stages=stages)
-        found.append(NetworkCandidate(" ".join(filter(None, words)), name, path, engine, options))
-    settings = [candidate.setting.name for candidate in found]
+        found.append(NetworkContender(" ".join(filter(None, words)), weights, device, precision, options))
+    settings = [contender.name for contender in found]
     if len(set(settings)) < len(settings):
         raise UsageError("two of the settings to compare are the same: " + ", ".join(settings))
     return found

@@ -23,8 +23,8 @@ from cyclerdm_cli.words.judging import Judgement, judge
 from cyclerdm_cli.words.wordings import NAMES
 
 Pixels = NDArray[np.uint8]
-Restore = Callable[[Pixels, str], Pixels]
-"""Undoes the tasks of a name such as `derain` or, in one pass, `derain+dehaze`."""
+Restore = Callable[[Pixels, str], Pixels | None]
+"""Undoes the task of a name such as `derain`, or those of `derain+dehaze` in one pass; None where nothing does."""
 UNSURE = "unsure"
 
 
@@ -108,8 +108,8 @@ class MixtureScore:
 
     names: tuple[str, ...]
     pictures: int
-    one_pass: float
-    """Both tasks in one pass of the network, in equal parts."""
+    one_pass: float | None
+    """Both tasks in one pass of the network, in equal parts; None where each has weights of its own."""
     best: float
     """The best of the known ways: either task alone, or both in either order; chosen for the mean."""
     way: str
@@ -132,21 +132,24 @@ def mixture_scores(
             known = [(name,) for name in names] + list(permutations(names))
             results = {"+".join(way): _in_turn(restore, lq, way) for way in known}
             chosen = judged(eye, lq).tasks
-            results["one pass"] = restore(lq, "+".join(names))
+            if (both := restore(lq, "+".join(names))) is not None:
+                results["one pass"] = both
             way = "+".join(chosen)
             results["auto"] = results[way] if way in results else _in_turn(restore, lq, chosen)
             before = psnr(lq, clean)
             for way, result in results.items():
                 gains.setdefault(way, []).append(psnr(result, clean) - before)
         means = {way: float(np.mean(values)) for way, values in gains.items()}
-        one_pass, auto = means.pop("one pass"), means.pop("auto")
+        one_pass, auto = means.pop("one pass", None), means.pop("auto")
         way = max(means, key=means.__getitem__)
         yield MixtureScore(names, len(gains["auto"]), one_pass, means[way], way, auto)
 
 
 def _in_turn(restore: Restore, pixels: Pixels, names: Sequence[str]) -> Pixels:
     for name in names:
-        pixels = restore(pixels, name)
+        restored = restore(pixels, name)
+        assert restored is not None, "one task can always be undone"
+        pixels = restored
     return pixels
 
 

@@ -91,7 +91,9 @@ def _add_measuring(bench: typer.Typer) -> None:
         task: Annotated[
             list[str] | None,
             typer.Option(
-                "--task", rich_help_panel=PICTURES, help="The damage: one for all --lq, or one for each."
+                "--task",
+                rich_help_panel=PICTURES,
+                help="The damage: one for all --lq, or one for each; with --speed the one to time.",
             ),
         ] = None,
         limit: Annotated[
@@ -120,7 +122,7 @@ def _add_measuring(bench: typer.Typer) -> None:
             typer.Option(
                 "--weights",
                 rich_help_panel=COMPARED,
-                help="A name in the registry, or a file. May be repeated.",
+                help="A family in the registry (each task's own weights), an entry, or a file. May be repeated.",
             ),
         ] = None,
         speed: Annotated[
@@ -231,7 +233,15 @@ def _add_measuring(bench: typer.Typer) -> None:
                     "--speed goes without pictures and reports", hint="--sizes, --threads, --json"
                 )
             SpeedAsked(
-                sizes, threads, weights or [], device or ["auto"], precision or [], offline, json, quiet
+                sizes,
+                threads,
+                weights or [],
+                task or [],
+                device or ["auto"],
+                precision or [],
+                offline,
+                json,
+                quiet,
             ).carry_out()
             return
         asked = Asked(

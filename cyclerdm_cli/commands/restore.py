@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +27,7 @@ from cyclerdm_cli.commands.machine_options import (
     Tile,
     check_cluster,
     read_memory,
+    read_strength,
     read_tile,
 )
 from cyclerdm_cli.commands.reporting import (
@@ -45,10 +46,13 @@ from cyclerdm_cli.pictures.spooling import Spool
 from cyclerdm_cli.tasks.catalogue import TASKS, Command, Task, find_task, new_task
 
 if TYPE_CHECKING:
-    from cyclerdm_cli.restoring.batch import FileOptions, Watch, Work
+    from cyclerdm_cli.pictures.picture import Picture
+    from cyclerdm_cli.restoring.batch import FileOptions, Watch
+    from cyclerdm_cli.restoring.choosing import Choice
     from cyclerdm_cli.restoring.device import Engine
     from cyclerdm_cli.restoring.outcome import Outcome
     from cyclerdm_cli.restoring.restorer import RestoreOptions
+    from cyclerdm_cli.restoring.restorers import Kit
 
 AUTO = "auto"
 """The task that stands for looking at each picture; also the word for `{task}` then."""
@@ -118,9 +122,13 @@ def add_to(app: typer.Typer, command: Command) -> None:
             ),
         ] = None,
         strength: Annotated[
-            float,
-            typer.Option("--strength", min=0, max=1, rich_help_panel=WORK, help="Blend: 0 input, 1 result."),
-        ] = 1.0,
+            str,
+            typer.Option(
+                "--strength",
+                rich_help_panel=WORK,
+                help="Blend: 0 input, 1 result; or task by task, derain=0.6,dehaze=1.",
+            ),
+        ] = "1",
         steps: Annotated[
             int,
             typer.Option(
@@ -144,7 +152,11 @@ def add_to(app: typer.Typer, command: Command) -> None:
         seed: Seed = 0,
         weights: Annotated[
             str | None,
-            typer.Option("--weights", rich_help_panel=MACHINE, help="A name in the registry, or a file."),
+            typer.Option(
+                "--weights",
+                rich_help_panel=MACHINE,
+                help="A family in the registry (each task's own weights), one of its entries, or a file.",
+            ),
         ] = None,
         device: Annotated[
             str,
@@ -264,7 +276,10 @@ def add_to(app: typer.Typer, command: Command) -> None:
         if cluster is not None:
             plan = Spool(plan)
         limit = read_memory(memory)
-        run = _Run(asked, plan, weights, device, precision, cluster, actors, offline, json, quiet, verbose)
+        blend, strengths = read_strength(strength, [one.name for one in asked])
+        run = _Run(
+            asked, plan, weights, device, precision, cluster, actors, offline, json, quiet, verbose, strengths
+        )
 
         from cyclerdm_cli.pictures.writing import WriteOptions
         from cyclerdm_cli.restoring.batch import FileOptions
@@ -276,7 +291,7 @@ def add_to(app: typer.Typer, command: Command) -> None:
             mask=mask, overwrite=overwrite, skip_existing=skip_existing, compare=compare, frame=frame,
             limit_pixels=limit_pixels, jobs=jobs, piped=sys.stdin.buffer.read() if piped else b"",
         )  # fmt: skip
-        options = RestoreOptions(read_tile(tile), overlap, batch, steps, strength, seed, limit, stages)
+        options = RestoreOptions(read_tile(tile), overlap, batch, steps, blend, seed, limit, stages)
         if dry_run:
             run.describe(files, options)
         else:
@@ -316,9 +331,9 @@ def _task(name: str, command: Command, weights: str | None) -> Task:
     except UsageError:
         if weights is None or name in [task.name for task in TASKS]:
             raise
-        from cyclerdm_cli.weights.registry import choose
+        from cyclerdm_cli.weights.registry import tasks_of
 
-        if command == "restore" and name in choose(weights).tasks():
+        if command == "restore" and name in tasks_of(weights):
             return new_task(name)
         raise
 
@@ -339,37 +354,45 @@ class _Run:
     json: bool
     quiet: bool
     verbose: bool
+    strengths: Mapping[str, float]
+    """Of single tasks, in place of that of all."""
 
     def describe(self, files: FileOptions, options: RestoreOptions) -> None:
         """Say what would be done; nothing is written."""
-        from cyclerdm_cli.restoring.batch import foresee
-        from cyclerdm_cli.restoring.device import choose_engine
+        from cyclerdm_cli.restoring.batch import Work, foresee
         from cyclerdm_cli.restoring.outcome import Outcome
-        from cyclerdm_cli.weights.registry import choose
+        from cyclerdm_cli.restoring.restorers import Restorers
 
-        choice = choose(self.weights)
-        engine = choose_engine(self.device, self.precision, choice.precisions)
-        pictures = f"{len(self.plan)} picture{'s' if len(self.plan) > 1 else ''}"
-        here = choice.path.is_file()
-        size = f"{choice.bytes / 2**20:.1f} MiB{'' if here else ', to be fetched'}"
+        kit = self._kit(options)
         if not self.quiet:
-            words().print(
-                f"task {self._task}, weights {choice.name} ({size}), {engine}, {pictures}", markup=False
-            )
-        # Without the weights it is not known how a picture is cut.
+            self._say_what_with(kit)
+        # Without the weights it is not known how a picture is cut; with auto it is not known anyway.
+        here = all(choice.is_here for choice in kit.weights.values())
+        known = here or not (self.tasks or options.memory)
         outcomes = (
-            foresee(self._prepared(files, options)[1], self.plan)
-            if here
+            foresee(Work(Restorers(kit, self._names), self.tasks, files), self.plan)
+            if known
             else (Outcome(job, "planned") for job in self.plan)
         )
         for outcome in outcomes:
             if self.json:
-                put_record(outcome.record(self._task, choice.name, str(engine.device)))
+                put_record(outcome.record(self._task, self._title(kit), str(kit.engine.device)))
                 continue
             target = "-" if outcome.job.output is None else str(outcome.job.output)
             tiles = f"{outcome.tiles or '?'} tile{'s' if outcome.tiles != 1 else ''}"
             what = {"planned": tiles, "skipped": "skipped: exists already", "failed": outcome.error}
             put_line(f"{outcome.job.input.name} -> {target} ({what[outcome.status]})")
+
+    def _say_what_with(self, kit: Kit) -> None:
+        """Say task and number of pictures, and for each task its weights with their size, and what they work on."""
+        pictures = f"{len(self.plan)} picture{'s' if len(self.plan) > 1 else ''}"
+        lines = {task: f"weights {choice}, {kit.engine_for(task)}" for task, choice in kit.weights.items()}
+        if len(set(lines.values())) == 1:
+            words().print(f"task {self._task}, {next(iter(lines.values()))}, {pictures}", markup=False)
+            return
+        words().print(f"task {self._task}, {pictures}", markup=False)
+        for task, line in lines.items():
+            words().print(f"{task}: {line}", markup=False)
 
     def carry_out(self, files: FileOptions, options: RestoreOptions) -> None:
         """Do the work; ends with the exit status of the contract."""
@@ -421,45 +444,53 @@ class _Run:
         self, files: FileOptions, options: RestoreOptions
     ) -> Iterator[tuple[str, Engine, Callable[[Collection[Job], Watch], None]]]:
         """Give the weights' name, what they work on, and who does a plan: this process, or a cluster's workers."""
-        from cyclerdm_cli.restoring.batch import restore_files
+        from cyclerdm_cli.restoring.batch import Work, restore_files
+        from cyclerdm_cli.restoring.restorers import Restorers
 
+        kit = self._kit(options)
         if self.cluster is None:
-            weights, work = self._prepared(files, options)
-            yield weights, work.restorer.engine, partial(restore_files, work)
+            restorers = Restorers(kit, self._names)
+            work = Work(restorers, self.tasks, files, self._chooser(kit))
+            yield self._title(kit), restorers.engine, partial(restore_files, work)
             return
         from cyclerdm_cli.cluster.restoring import Wanted, crew
-        from cyclerdm_cli.weights.registry import choose
 
-        weights, work = replace(self, device="cpu", precision="fp32")._prepared(files, options)
-        good = choose(self.weights).precisions
-        wanted = Wanted(self.cluster, self.actors, self.device, self.precision, good)
-        with crew(work, wanted) as workers:
-            yield weights, workers.engine, workers.restore_files
+        wanted = Wanted(self.cluster, self.actors, self.tasks, files, self._chooser(kit))
+        with crew(kit.gathered(), wanted) as workers:
+            yield self._title(kit), workers.engine, workers.restore_files
 
-    def _prepared(self, files: FileOptions, options: RestoreOptions) -> tuple[str, Work]:
-        """Return the weights' name, and the work to do with them."""
-        from cyclerdm_cli.commands.downloads import find_weights
-        from cyclerdm_cli.restoring.batch import Work
-        from cyclerdm_cli.restoring.device import choose_engine
-        from cyclerdm_cli.restoring.restorer import Restorer
-        from cyclerdm_cli.weights.loading import load_network
+    @property
+    def _names(self) -> list[str]:
+        return [task.name for task in self.tasks]
 
-        choice = find_weights(self.weights, words(), offline=self.offline, quiet=self.quiet)
-        engine = choose_engine(self.device, self.precision, choice.precisions)
-        network, header = load_network(choice.path, engine.device)
-        for task in self.tasks:
-            if task.name not in header.tasks:
-                raise UsageError(
-                    f"the weights {choice.name} do not know {task.name}",
-                    hint=f"they know {', '.join(header.tasks)}",
-                )
-        choose = None
-        if not self.tasks:
-            from cyclerdm_cli.restoring.choosing import chooser
-            from cyclerdm_cli.words.eye import load_eye
+    def _title(self, kit: Kit) -> str:
+        """Return what the weights in use are called; where the tasks are chosen later, what was asked for."""
+        from cyclerdm_cli.weights.registry import title_of
 
-            choose = chooser(load_eye(), header.tasks)
-        return choice.name, Work(Restorer(network, engine, options), self.tasks, files, choose)
+        return kit.names(self._names) or title_of(self.weights)
+
+    def _kit(self, options: RestoreOptions) -> Kit:
+        """Return each task's own weights, and how to work with them; no file of the registry is opened."""
+        from cyclerdm_cli.commands.downloads import bring
+        from cyclerdm_cli.restoring.restorers import Kit
+        from cyclerdm_cli.weights.registry import Choice as WeightsChoice
+        from cyclerdm_cli.weights.registry import choose, tasks_of
+
+        def find(choice: WeightsChoice) -> None:
+            if choice.entry is not None:
+                bring(choice.entry, words(), offline=self.offline, quiet=self.quiet, bar=bool(self.tasks))
+
+        weights = {name: choose(self.weights, name) for name in self._names or tasks_of(self.weights)}
+        return Kit(weights, options, self.strengths, self.device, self.precision, find)
+
+    def _chooser(self, kit: Kit) -> Callable[[Picture], Choice] | None:
+        """Return what chooses the tasks for each picture, None where they are given."""
+        if self.tasks:
+            return None
+        from cyclerdm_cli.restoring.choosing import chooser
+        from cyclerdm_cli.words.eye import load_eye
+
+        return chooser(load_eye(), tuple(kit.weights))
 
     def _tell(self, outcome: Outcome, weights: str, device: str, progress: Any) -> None:
         if outcome.status == "failed":

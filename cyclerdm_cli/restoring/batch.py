@@ -24,7 +24,7 @@ from cyclerdm_cli.pictures.reading import read_bytes, read_extent, read_picture
 from cyclerdm_cli.pictures.sidebyside import side_by_side
 from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
 from cyclerdm_cli.restoring.outcome import Outcome
-from cyclerdm_cli.restoring.restorer import Restorer
+from cyclerdm_cli.restoring.restorers import Restorers
 from cyclerdm_cli.tasks.catalogue import Task
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class FileOptions:
 class Work:
     """What is done to each file."""
 
-    restorer: Restorer
+    restorers: Restorers
     tasks: Sequence[Task]
     """One after the other."""
     files: FileOptions
@@ -145,7 +145,7 @@ class _Queue:
         self.readers, self.writers = readers, writers
         self.plan = plan
         self.next: Job | None = next(plan, None)
-        self.room = work.restorer.room
+        self.room = work.restorers.room
         self.ahead = work.files.jobs
         self.waiting: deque[Future[_Read | Outcome]] = deque()
         self.written: deque[Future[Outcome]] = deque()
@@ -208,7 +208,7 @@ class _Queue:
 
     def _with_its_like(self, first: _Read) -> list[_Read]:
         """Add to a small picture those behind it that can share its batch and are decoded already."""
-        most = self.work.restorer.pictures_together(first.picture.size)
+        most = self.work.restorers.pictures_together(first.picture.size, _names(first.tasks))
         self.ahead = max(self.work.files.jobs, 2 * most if most > 1 else 0)
         group = [first]
         while len(group) < most and self.waiting and self.waiting[0].done():
@@ -243,20 +243,21 @@ class _Queue:
             self.written.append(self.writers.submit(_write, done, self.work, before))
 
     def _restored(self, group: list[_Read]) -> list[NDArray[np.generic]]:
-        restorer, tasks = self.work.restorer, group[0].tasks
+        restorers, tasks = self.work.restorers, group[0].tasks
         pictures: list[NDArray[np.generic]] = [one.picture.pixels for one in group]
-        self.watch.expect_tiles(len(restorer.plan(group[0].picture.size)) * len(tasks) * len(group))
+        self.watch.expect_tiles(_tiles(self.work, group[0].picture.size, tasks) * len(group))
         for task in tasks:
             masks = [one.mask for one in group if one.mask is not None] if task.masked else None
             if masks is not None and len(masks) < len(group):
                 raise PictureError("nothing to fill in", hint="--mask, transparency or pure white")
             lost = len(group) == 1 and self._may_be_lost(group[0], pictures[0])
+            restorer = restorers.for_task(task.name)
             pictures = restorer.restore_together(pictures, task.name, masks, self._tile_done, lost)
         return pictures
 
     def _may_be_lost(self, one: _Read, pixels: NDArray[np.generic]) -> bool:
         """Tell whether a result may overwrite its picture, to save memory."""
-        scarce = self.work.restorer.options.memory is not None or pixels.shape[0] * pixels.shape[1] >= LARGE
+        scarce = self.work.restorers.memory is not None or pixels.shape[0] * pixels.shape[1] >= LARGE
         return scarce and one.job.compare is None and pixels.flags.writeable
 
     def _tile_done(self) -> None:
@@ -276,7 +277,7 @@ def _bytes(job: Job, work: Work) -> int:
     Raises PictureError where that is too much, or its header is damaged.
     """
     files = work.files
-    if work.restorer.options.memory is None or settled_by_results(job, files):
+    if work.restorers.memory is None or settled_by_results(job, files):
         return 0
     source = files.piped if job.input.path is None else job.input.path
     extent = read_extent(source, frame=files.frame, limit_pixels=files.limit_pixels)
@@ -284,13 +285,17 @@ def _bytes(job: Job, work: Work) -> int:
         extent = replace(extent, depth=16)
     coding = extent.coding(job.format, job.compare is not None)
     try:
-        return work.restorer.needs((extent.height, extent.width), extent.held, coding)
+        return work.restorers.needs((extent.height, extent.width), extent.held, coding)
     except PictureError as error:
         raise PictureError(f"{job.input.name}: {Exception.__str__(error)}", error.hint) from error
 
 
 def _tiles(work: Work, size: tuple[int, int], tasks: Sequence[Task]) -> int:
-    return len(work.restorer.plan(size)) * len(tasks)
+    return work.restorers.tiles(size, _names(tasks))
+
+
+def _names(tasks: Sequence[Task]) -> list[str]:
+    return [task.name for task in tasks]
 
 
 def settled_by_results(job: Job, files: FileOptions) -> Outcome | None:
@@ -356,8 +361,9 @@ def _write(one: _Read, work: Work, before: NDArray[np.generic] | None) -> Outcom
     )  # fmt: skip
     if choice is None:
         return outcome
-    task = "+".join(task.name for task in one.tasks) or "none"
-    return replace(outcome, notes=(choice.note, *outcome.notes), task=task, seen=choice.likely)
+    task, weights = "+".join(_names(one.tasks)) or "none", work.restorers.kit.names(_names(one.tasks))
+    notes = choice.note, *outcome.notes
+    return replace(outcome, notes=notes, task=task, weights=weights, seen=choice.likely)
 
 
 def _copied(job: Job, picture: Picture, options: WriteOptions, piped: bytes) -> bytes:

@@ -126,6 +126,11 @@ class Room:
         self._bytes = bytes_
         self._taken: deque[int] = deque()
 
+    @property
+    def size(self) -> int | None:
+        """How many bytes it has, None for no end of them."""
+        return self._bytes
+
     def take(self, bytes_: int) -> bool:
         """Let a picture of so many bytes in, or say no."""
         if self._taken and self._bytes is not None and sum(self._taken) + bytes_ > self._bytes:

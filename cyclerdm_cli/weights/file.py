@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 
 HEADER_KEY = "cyclerdm"
 FORMAT_VERSION = 1
+LINEAGE: dict[str, type | tuple[type, ...]] = {
+    "parent": (str, type(None)), "recipe": str, "task": str, "seed": int, "iterations": int,
+    "minutes": (int, float), "data": str, "created": str,
+}  # fmt: skip
+"""What is said of each run: the sha256 of the file that it went on from, or null; the recipe's name; what was
+learned, from which data in words, and how long; when it ended, ISO 8601."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,8 @@ class Header:
     lineage: list[dict[str, Any]] = field(default_factory=list)
     """Every run that led to the numbers, the oldest first."""
     format: int = FORMAT_VERSION
+    lineage: list[dict[str, Any]] = field(default_factory=list)
+    """Every run that led to these weights, the first one first; each has the keys of LINEAGE, and may have more."""
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], header: Header, *, half: bool = True) -> None:
@@ -106,6 +115,21 @@ def _check_kinds(header: Header) -> None:
         raise TypeError("a text is wanted")
     if not isinstance(header.config, dict) or not isinstance(header.format, int):
         raise TypeError("a table and a number are wanted")
+    if not isinstance(header.lineage, list):
+        raise TypeError("a list of runs is wanted")
+    for run in header.lineage:
+        _check_run(run)
+
+
+def _check_run(run: Any) -> None:
+    """Raise TypeError, KeyError or ValueError where a run of the lineage is not told as LINEAGE has it."""
+    if not isinstance(run, dict):
+        raise TypeError("a table is wanted")
+    for key, kind in LINEAGE.items():
+        if not isinstance(run[key], kind) or isinstance(run[key], bool):
+            raise TypeError(f"{key} is of another kind")
+    if run["parent"] is not None and not re.fullmatch("[0-9a-f]{64}", run["parent"]):
+        raise ValueError("parent: a sha256 is wanted")
 
 
 def count_numbers(path: Path) -> int:

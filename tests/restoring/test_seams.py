@@ -22,8 +22,8 @@ NAMES = [task.name for task in TASKS]
 
 
 @cache
-def restorer(tile: int) -> Restorer:
-    network, _ = load_network(choose("compact").path)
+def restorer(tile: int, task: str) -> Restorer:
+    network, _ = load_network(choose("compact", task).path)
     return Restorer(network, Engine(torch.device("cpu"), torch.float32, ""), RestoreOptions(tile))
 
 
@@ -34,7 +34,7 @@ def restored(pixels: np.ndarray, task: str, tile: int = TILE) -> np.ndarray:
         mask = np.zeros(pixels.shape[:2], bool)
         mask[::16, 8::24] = True
     sixteen = pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * 257
-    return restorer(tile).restore(sixteen, task, mask) / 257.0
+    return restorer(tile, task).restore(sixteen, task, mask) / 257.0
 
 
 def steps(result: np.ndarray, axis: int, within: np.ndarray) -> float:
