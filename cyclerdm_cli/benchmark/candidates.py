@@ -17,7 +17,8 @@ from cyclerdm_cli.errors import DataError, PictureError, UsageError
 from cyclerdm_cli.pictures.formats import BY_EXTENSION
 from cyclerdm_cli.pictures.reading import read_bytes
 from cyclerdm_cli.restoring.device import PRECISIONS, Engine, choose_engine
-from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
+from cyclerdm_cli.restoring.planning import RestoreOptions
+from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.weights.loading import load_network
 from cyclerdm_cli.weights.registry import Choice as WeightsChoice
 
@@ -67,7 +68,7 @@ class NetworkCandidate:
     """Weights at work on a device."""
 
     def __init__(self, name: str, weights: str, path: Path, engine: Engine, options: RestoreOptions) -> None:
-        network, header = load_network(path)
+        network, _ = load_network(path)
         self.device = engine.device
         self._restorer = Restorer(network, engine, options)
         self._memory = PeakMemory(engine.device)
@@ -76,11 +77,11 @@ class NetworkCandidate:
         facts: dict[str, str | int | float] = {
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "parameters": parameters(network),
-            "gmac": round(gmac(network, header.tasks[0], options.steps, options.stages), DECIMALS),
+            "gmac": round(gmac(network, options.steps, options.stages_of(network)), DECIMALS),
         }
         chosen = {
             "steps": options.steps or None,
-            "stages": options.stages if options.stages < STAGES else None,
+            "stages": options.stages or None,
             "tile": options.tile,
             "overlap": options.overlap,
             "seed": options.seed,
@@ -98,18 +99,16 @@ class NetworkCandidate:
     def restore(self, testset: TestSet, case: Case, loaded: Loaded) -> Restored:
         """Restore one case; what the first one costs more than the others is measured apart."""
         if not self._warm:
-            self.setting.facts["warm_up_seconds"] = round(
-                self._timed(testset.task, _corner(loaded))[1], DECIMALS
-            )
+            self.setting.facts["warm_up_seconds"] = round(self._timed(_corner(loaded))[1], DECIMALS)
             self._warm = True
         self._memory.start()
-        pixels, seconds = self._timed(testset.task, loaded)
+        pixels, seconds = self._timed(loaded)
         return Restored(pixels, seconds, self._memory.read())
 
-    def _timed(self, task: str, loaded: Loaded) -> tuple[Pixels, float]:
+    def _timed(self, loaded: Loaded) -> tuple[Pixels, float]:
         began = time.perf_counter()
         pixels = self._restorer.restore(
-            loaded.lq, task, loaded.mask
+            loaded.lq, loaded.mask
         )  # back on the CPU: nothing is left to wait for
         return pixels, time.perf_counter() - began
 

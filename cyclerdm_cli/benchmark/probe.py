@@ -26,7 +26,8 @@ from cyclerdm_cli.pictures.writing import WriteOptions, encode
 from cyclerdm_cli.restoring.batch import LARGE, FileOptions, Watch, Work, restore_files
 from cyclerdm_cli.restoring.device import PRECISIONS, choose_engine
 from cyclerdm_cli.restoring.outcome import Outcome
-from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
+from cyclerdm_cli.restoring.planning import RestoreOptions
+from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.restoring.restorers import Kit, Restorers
 from cyclerdm_cli.tasks.catalogue import find_task
 from cyclerdm_cli.weights.loading import load_network
@@ -97,11 +98,11 @@ def _file(source: Path, restorer: Restorer, watch: Stopwatch, errand: Errand) ->
     large = height * width >= LARGE and not errand.warm and picture.pixels.flags.writeable
     if errand.warm:
         side = PAPER_WARM_UP if errand.weights == PAPER else None  # all of it would take it a minute
-        restorer.restore(picture.pixels[:side, :side], errand.task)
+        restorer.restore(picture.pixels[:side, :side])
         watch.seconds.clear()
     wait_for(restorer.engine.device)
     ready = time.perf_counter()
-    pixels = restorer.restore(picture.pixels, errand.task, in_place=large)
+    pixels = restorer.restore(picture.pixels, in_place=large)
     restored = time.perf_counter()
     data = encode(picture.with_pixels(pixels), WriteOptions())
     with tempfile.TemporaryDirectory() as folder:
@@ -128,7 +129,7 @@ def _file(source: Path, restorer: Restorer, watch: Stopwatch, errand: Errand) ->
 def _folder(source: Path, restorers: Restorers, errand: Errand) -> dict[str, Any]:
     if errand.warm:
         small = np.zeros((256, 256, 3), np.uint8)
-        restorers.for_task(errand.task).restore(small, errand.task)
+        restorers.for_task(errand.task).restore(small)
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory() as folder:
         plan = plan_outputs(list_inputs([str(source)]), f"{folder}/", errand.task)

@@ -161,7 +161,7 @@ def _add_measuring(bench: typer.Typer) -> None:
                 min=0,
                 max=1000,
                 rich_help_panel=COMPARED,
-                help="Network evaluations a stage; 0: the weights' own number. May be repeated.",
+                help="Evaluations of stage 1; 0: the weights' own number. May be repeated.",
             ),
         ] = None,
         stages: Annotated[
@@ -247,7 +247,7 @@ def _add_measuring(bench: typer.Typer) -> None:
         asked = Asked(
             datasets=names_in(dataset or []), data_root=data_root, lq=lq or [], gt=gt or [], tasks=task or [],
             limit=limit, crop=crop, metrics=metrics, weights=weights or [], devices=device or ["auto"],
-            precisions=precision or ["auto"], steps=steps or [0], stages=stages or [3],
+            precisions=precision or ["auto"], steps=steps or [0], stages=stages or [0],
             outputs=outputs or [], reference=reference,
             no_weights=no_weights, tile=read_tile(tile), overlap=overlap, batch=batch, seed=seed,
             cluster=cluster, actors=actors, offline=offline, json=json, csv=csv, report=report, save=save,

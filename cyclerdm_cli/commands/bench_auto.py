@@ -53,8 +53,8 @@ def add_to(bench: typer.Typer) -> None:
         import torch
 
         from cyclerdm_cli.benchmark.recognition import mixture_scores, sights, singles
-        from cyclerdm_cli.training.data import pictures_in, read_photographs
         from cyclerdm_cli.recognising.sightings import MIXTURES
+        from cyclerdm_cli.training.data import pictures_in, read_photographs
         from cyclerdm_cli.words.eye import load_eye
 
         eye = load_eye(clip)
@@ -69,12 +69,11 @@ def add_to(bench: typer.Typer) -> None:
                 "real pictures", [sight for name, folder in folders for sight in _real(eye, name, folder)]
             )
         if mixtures:
-            put_line("\n| mixture | pictures | one pass | best known way | dB | auto | share |")
-            put_line(f"|{'---|' * 7}")
+            put_line("\n| mixture | pictures | best known way | dB | auto | share |")
+            put_line(f"|{'---|' * 6}")
             for score in mixture_scores(eye, photographs, _restorer(weights), least, seed):
-                one_pass = "-" if score.one_pass is None else f"{score.one_pass:+.2f}"
                 put_line(
-                    f"| {' + '.join(score.names)} | {score.pictures} | {one_pass} | {score.way} "
+                    f"| {' + '.join(score.names)} | {score.pictures} | {score.way} "
                     f"| {score.best:+.2f} | {score.auto:+.2f} | {score.auto / score.best:.0%} |"
                 )
 
@@ -106,10 +105,8 @@ def _restorer(weights: str | None) -> Restore:
     }
     restorers = Restorers(Kit(choices))
 
-    def restore(pixels: Pixels, name: str) -> Pixels | None:
-        files = {choices[task].path for task in name.split("+")}
-        # Several damages in one pass are a matter for weights that know them all.
-        return restorers.for_task(name.split("+")[0]).restore(pixels, name) if len(files) == 1 else None
+    def restore(pixels: Pixels, name: str) -> Pixels:
+        return restorers.for_task(name).restore(pixels)
 
     return restore
 

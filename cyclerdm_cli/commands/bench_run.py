@@ -188,7 +188,7 @@ class Asked:
         from cyclerdm_cli.benchmark.candidates import Choice, folders, networks
         from cyclerdm_cli.benchmark.learned import LEARNED, find_judges
         from cyclerdm_cli.benchmark.running import Bench
-        from cyclerdm_cli.restoring.restorer import RestoreOptions
+        from cyclerdm_cli.restoring.planning import RestoreOptions
 
         wanted = tuple(name for name in names_in([self.metrics]) if name not in ("psnr", "ssim"))
         judges = find_judges(LEARNED if wanted == ("auto",) else wanted, cache_folder() / "metrics")

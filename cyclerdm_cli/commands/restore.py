@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from cyclerdm_cli.restoring.choosing import Choice
     from cyclerdm_cli.restoring.device import Engine
     from cyclerdm_cli.restoring.outcome import Outcome
-    from cyclerdm_cli.restoring.restorer import RestoreOptions
+    from cyclerdm_cli.restoring.planning import RestoreOptions
     from cyclerdm_cli.restoring.restorers import Kit
 
 AUTO = "auto"
@@ -136,19 +136,19 @@ def add_to(app: typer.Typer, command: Command) -> None:
                 min=0,
                 max=1000,
                 rich_help_panel=WORK,
-                help="Network evaluations a stage; 0: the weights' own number.",
+                help="Evaluations of stage 1, at most what the weights were trained for; 0: their own number.",
             ),
         ] = 0,
         stages: Annotated[
             int,
             typer.Option(
                 "--stages",
-                min=1,
+                min=0,
                 max=3,
                 rich_help_panel=WORK,
-                help="How many of the three stages to run; the first takes less than half of the time.",
+                help="Stop after stage 1, 2 or 3; 0: run all that the weights were found to profit from.",
             ),
-        ] = 3,
+        ] = 0,
         seed: Seed = 0,
         weights: Annotated[
             str | None,
@@ -283,7 +283,7 @@ def add_to(app: typer.Typer, command: Command) -> None:
 
         from cyclerdm_cli.pictures.writing import WriteOptions
         from cyclerdm_cli.restoring.batch import FileOptions
-        from cyclerdm_cli.restoring.restorer import RestoreOptions
+        from cyclerdm_cli.restoring.planning import RestoreOptions
 
         wanted_depth: str | int = int(depth) if depth in ("8", "16") else depth
         files = FileOptions(

@@ -70,8 +70,8 @@ def add_to(app: typer.Typer) -> None:
             str | None,
             typer.Option(
                 "--init",
-                help="Weights to start from, in all parts that fit: a name or a file; for prompts and verdict, builtin "
-                "or a file.",
+                help="Weights to start from, in all parts that fit: a name or a file; for prompts and verdict, "
+                "builtin or a file.",
             ),
         ] = None,
         resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,

@@ -1,10 +1,11 @@
 """The default network: one small model a task, whose three stages have roles of their own.
 
 1. Degraded to rough normal: the whole picture, small (`light`), and for blur the deconvolution with one kernel.
-2. Rough normal to normal: detail, at full resolution, behind a pixel-unshuffle (FFDNet: Zhang et al., IEEE TIP 2018).
-3. Calibration of both bands in the wavelet domain, which sees the features of stage 2.
+2. Rough normal to normal: detail, at full resolution, behind a pixel-unshuffle (FFDNet: Zhang et al., IEEE TIP
+2018). 3. Calibration of both bands in the wavelet domain, which sees the features of stage 2.
 
-Each stage starts from what the one before left instead of noise, and predicts the clean picture (InDI: Delbracio and
+Each stage starts from what the one before left instead of noise, and predicts the clean picture (InDI:
+Delbracio and
 Milanfar, TMLR 2023). What depends on the picture as a whole enters as a bias of the first convolution, so that what
 runs on tiles is convolution, rectifier and addition.
 """
@@ -203,7 +204,7 @@ class CompactStages(Stages):
         light, blur = self.findings.light, self.findings.blur
         if blur is not None:
             self.variants = deconvolve_variants(picture, blur)
-            picture = self.variants.unflatten(1, (NUMBER_OF_VARIANTS, 3)).mean(1).clamp(0, 1)
+            picture = torch.unflatten(self.variants, 1, (NUMBER_OF_VARIANTS, 3)).mean(1).clamp(0, 1)
         if light is not None:
             with torch.autocast(picture.device.type, enabled=False):
                 picture = apply_light(picture.float(), light, self.place)

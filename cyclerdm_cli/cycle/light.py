@@ -1,14 +1,17 @@
-"""Stage 1 for light and colour: a small network looks at the whole picture and says, coarsely, what to do everywhere.
+"""Stage 1 for light and colour: a small network looks at the whole picture and says, coarsely, what to do
+everywhere.
 
-What it says is a bilateral grid of affine colour transforms, which is sliced at the picture's own resolution along a
+What it says is a bilateral grid of affine colour transforms, which is sliced at the picture's own resolution
+along a
 guide (Gharbi et al., "Deep Bilateral Learning for Real-Time Image Enhancement", SIGGRAPH 2017). Known formulas come
-first, and the network learns what they miss: the power that brings a dark picture to a middle grey, the dark channel
-(He et al., CVPR 2009) and the saturation, which tell haze from colour.
+first, and the network learns what they miss: the power that brings a dark picture to a middle grey, the dark
+channel (He et al., CVPR 2009) and the saturation, which tell haze from colour.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -65,9 +68,7 @@ class LightNetwork(nn.Module):
             3 + 3 + 3 + 3
         )  # the picture, after the power curve, the estimate so far, and what tells of haze
         self.head = nn.Conv2d(given, widths[0], 3, 2, 1)
-        self.down = nn.ModuleList(
-            nn.Conv2d(a, b, 3, 2, 1) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1) for a, b in pairwise(widths))
         self.local = nn.ModuleList(nn.Conv2d(last, last, 3, padding=1) for _ in range(4))
         self.shrink = nn.ModuleList(nn.Conv2d(last, last, 3, 2, 1) for _ in range(2))
         self.whole = nn.Linear(2 * last + 1, last)
@@ -112,7 +113,7 @@ class LightNetwork(nn.Module):
             x = x + second(F.relu(first(x)))
         x = F.relu(x + description[:, :, None, None])
         cells = F.adaptive_avg_pool2d(x, GRID_CELLS) if x.shape[-1] != GRID_CELLS else x
-        grid = self.tail(cells).float().unflatten(1, (COEFFICIENTS, GRID_LEVELS))
+        grid = torch.unflatten(self.tail(cells).float(), 1, (COEFFICIENTS, GRID_LEVELS))
         return Light(grid, self.tail_curve(description).float(), power, description.float())
 
 
@@ -149,7 +150,7 @@ def apply_light(picture: Tensor, light: Light, place: Place) -> Tensor:
     """Slice the grid at every pixel of tiles and transform their colours: (B, 3, H, W) to the same, not clipped."""
     lit = apply_power(picture, light.power)
     coefficients = slice_grid(light.grid, guide_of(lit, light.curve), place)
-    matrices, offset = coefficients[:, :9].unflatten(1, (3, 3)), coefficients[:, 9:]
+    matrices, offset = torch.unflatten(coefficients[:, :9], 1, (3, 3)), coefficients[:, 9:]
     return lit + (matrices * lit[:, None]).sum(2) + offset
 
 
@@ -188,4 +189,4 @@ def slice_grid(grid: Tensor, guide: Tensor, place: Place) -> Tensor:
     points = points.reshape(batch * strips, 1, height // strips, width, 3)
     grids = grid.repeat_interleave(strips, 0) if strips > 1 else grid
     sliced = F.grid_sample(grids, points, align_corners=False, padding_mode="border")[:, :, 0]
-    return sliced.unflatten(0, (batch, strips)).transpose(1, 2).reshape(batch, -1, height, width)
+    return torch.unflatten(sliced, 0, (batch, strips)).transpose(1, 2).reshape(batch, -1, height, width)

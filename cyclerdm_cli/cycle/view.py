@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import torch
@@ -42,15 +44,15 @@ def to_tensor(pixels: NDArray[np.generic], peak: float, device: torch.device) ->
     return torch.from_numpy(np.ascontiguousarray(whole)).to(device).permute(0, 3, 1, 2).float().div_(peak)
 
 
-def _shrunk(pixels: NDArray[np.generic]) -> NDArray[np.generic]:
+def _shrunk(pixels: NDArray[Any]) -> NDArray[Any]:
     """Average areas; a side that is shorter is interpolated."""
     height, width = pixels.shape[:2]
     for axis, side in ((0, min(height, SMALL_SIDE)), (1, min(width, SMALL_SIDE))):
         size = (pixels.shape[1], side) if axis == 0 else (side, pixels.shape[0])
         if pixels.shape[axis] != side:
-            pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)  # type: ignore[call-overload]
+            pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     if pixels.shape[:2] != (SMALL_SIDE, SMALL_SIDE):
-        pixels = cv2.resize(pixels, (SMALL_SIDE, SMALL_SIDE), interpolation=cv2.INTER_LINEAR)  # type: ignore[call-overload]
+        pixels = cv2.resize(pixels, (SMALL_SIDE, SMALL_SIDE), interpolation=cv2.INTER_LINEAR)
     return pixels
 
 

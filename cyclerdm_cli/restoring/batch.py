@@ -252,7 +252,7 @@ class _Queue:
                 raise PictureError("nothing to fill in", hint="--mask, transparency or pure white")
             lost = len(group) == 1 and self._may_be_lost(group[0], pictures[0])
             restorer = restorers.for_task(task.name)
-            pictures = restorer.restore_together(pictures, task.name, masks, self._tile_done, lost)
+            pictures = restorer.restore_together(pictures, masks, self._tile_done, lost)
         return pictures
 
     def _may_be_lost(self, one: _Read, pixels: NDArray[np.generic]) -> bool:

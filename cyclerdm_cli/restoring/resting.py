@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from cyclerdm_cli.cycle.cycle import Stages, Whole
+from cyclerdm_cli.cycle.cycle import Findings, Network, Place, Stages, View
 
 
 class Turn:
@@ -18,23 +18,25 @@ class Turn:
         self.holder: TakesTurns | None = None
 
 
-class TakesTurns(nn.Module):
-    """A network that follows `Network`, and is dropped as soon as another one of the same `Turn` is asked for."""
+class TakesTurns(Network):
+    """A network that is dropped as soon as another one of the same `Turn` is asked for."""
 
-    within: nn.Module | None
+    within: Network | None
 
-    def __init__(self, load: Callable[[torch.device], nn.Module], turn: Turn) -> None:
+    def __init__(self, load: Callable[[torch.device], Network], turn: Turn) -> None:
         """`load` brings the network to a device, as often as its turn comes."""
         super().__init__()
         self._load, self._turn = load, turn
         self._place = torch.device("cpu")
         self.within = None
-        network: Any = self.awake()
+        network = self.awake()
         # What planning asks for, without waking the network for it.
         self.config = network.config
         self.multiple, self.tile, self.draws_noise = network.multiple, network.tile, network.draws_noise
+        self.fills_holes, self.stages_by_default = network.fills_holes, network.stages_by_default
+        self.most_steps = network.most_steps
 
-    def awake(self) -> Any:
+    def awake(self) -> Network:
         """Return the network within, loaded again where another one had its turn."""
         if self._turn.holder is not self or self.within is None:
             if self._turn.holder is not None:
@@ -49,10 +51,12 @@ class TakesTurns(nn.Module):
         self._place = next(self.awake().parameters()).device
         return self
 
-    def look(self, task: str, thumbnail: Tensor, windows: Tensor) -> Whole:
+    def look(self, view: View, steps: int = 0) -> Findings:
         """Let the network within look; see `Network`."""
-        return self.awake().look(task, thumbnail, windows)
+        return self.awake().look(view, steps)
 
-    def bind(self, task: str, whole: Whole, mask: Tensor, steps: int, generator: torch.Generator) -> Stages:
+    def bind(
+        self, findings: Findings, place: Place, mask: Tensor, steps: int, generator: torch.Generator
+    ) -> Stages:
         """Return the stages of the network within; see `Network`."""
-        return self.awake().bind(task, whole, mask, steps, generator)
+        return self.awake().bind(findings, place, mask, steps, generator)

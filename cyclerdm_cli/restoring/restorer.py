@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from cyclerdm_cli.cycle.cycle import Network, Place
 from cyclerdm_cli.cycle.filling import fill
-from cyclerdm_cli.errors import DeviceError
+from cyclerdm_cli.cycle.view import to_tensor
+from cyclerdm_cli.errors import DeviceError, UsageError
 from cyclerdm_cli.restoring.computing import Computer, Pixels
 from cyclerdm_cli.restoring.device import Engine
 from cyclerdm_cli.restoring.planning import Planner, RestoreOptions
@@ -31,6 +32,10 @@ class Restorer:
         """
         if not isinstance(network, Network):
             raise TypeError(f"{type(network).__name__} does not follow cycle.Network")
+        if options.steps > network.most_steps:
+            raise UsageError(
+                f"--steps {options.steps}: these weights were trained for {network.most_steps} at most"
+            )
         self.engine, self.options = engine, options
         self.computer = Computer(network, engine, options)
         self.network = self.computer.network
@@ -154,15 +159,14 @@ class Restorer:
             return pixels
         if not self.network.fills_holes:
             return np.where(mask[:, :, None], np.array(np.iinfo(pixels.dtype).max, pixels.dtype), pixels)
-        filled, peak = pixels.copy(), float(np.iinfo(pixels.dtype).max)
         missing = torch.from_numpy(mask)[None, None].float()
-        for colour in range(
-            3
-        ):  # one after the other: three planes in floats would be the largest thing in memory
-            plane = np.ascontiguousarray(pixels[:, :, colour]).astype(np.float32) / peak
-            values = fill(torch.from_numpy(plane)[None, None], missing)[0, 0].numpy()
-            filled[:, :, colour][mask] = np.rint(values[mask] * peak).astype(pixels.dtype)
-        return filled
+        filled = fill(
+            to_tensor(pixels[None], float(np.iinfo(pixels.dtype).max), torch.device("cpu")), missing
+        )
+        values = filled[0].permute(1, 2, 0).numpy()[mask] * np.iinfo(pixels.dtype).max
+        prepared = pixels.copy()
+        prepared[mask] = np.rint(values).astype(pixels.dtype)
+        return prepared
 
     def _finished(self, values: NDArray[np.float32], pixels: Pixels, mask: Mask | None) -> Pixels:
         """Clip, blend by the strength, round; known pixels of a masked picture stay as they are.

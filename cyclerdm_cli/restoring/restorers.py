@@ -8,12 +8,13 @@ from pathlib import Path
 from threading import RLock
 
 import torch
-from torch import nn
 
+from cyclerdm_cli.cycle.cycle import Network
 from cyclerdm_cli.restoring.device import PRECISIONS, Engine, choose_engine
 from cyclerdm_cli.restoring.memory import Room
+from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.resting import TakesTurns, Turn
-from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
+from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.weights.loading import load_network
 from cyclerdm_cli.weights.registry import Choice
 
@@ -40,7 +41,7 @@ class Kit:
     """In the words of `choose_engine`; what is chosen for auto may differ from file to file."""
     bring: Callable[[Choice], None] = _nothing_to_bring
     """Makes sure that a file is here and right, before it is opened."""
-    networks: Mapping[Path, nn.Module] = field(default_factory=dict)
+    networks: Mapping[Path, Network] = field(default_factory=dict)
     """Those that are loaded already, by their files."""
 
     @property
@@ -114,7 +115,7 @@ class Restorers:
                 self._by_task[name] = self._made[key]
             return self._by_task[name]
 
-    def _network(self, choice: Choice, engine: Engine) -> nn.Module:
+    def _network(self, choice: Choice, engine: Engine) -> Network:
         path = choice.path
         if path not in self._networks:
             self.kit.bring(choice)
@@ -126,30 +127,30 @@ class Restorers:
 
     def tiles(self, size: tuple[int, int], tasks: Iterable[str]) -> int:
         """Return how many tiles tasks one after the other cut a picture of (height, width) into."""
-        return sum(len(self.for_task(task).plan(size)) for task in tasks)
+        return sum(len(self.for_task(task).planner.plan(size)) for task in tasks)
 
     def pictures_together(self, size: tuple[int, int], tasks: Iterable[str]) -> int:
         """Return how many pictures of (height, width) can go through tasks together."""
-        return min((self.for_task(task).pictures_together(size) for task in tasks), default=1)
+        return min((self.for_task(task).planner.pictures_together(size) for task in tasks), default=1)
 
     @property
     def room(self) -> Room:
         """Where the pictures that are in memory at once are counted: as wide as the largest network leaves it."""
         if self.memory is None:
             return Room(None)
-        rooms = [self.for_task(task).room for task in self._reckoned]
+        rooms = [self.for_task(task).planner.room for task in self._reckoned]
         return min(rooms, key=lambda room: float("inf") if room.size is None else room.size)
 
     def needs(self, size: tuple[int, int], held: int, coding: int) -> int:
-        """Return the most bytes that a picture takes for any of the tasks in use; see `Restorer.needs`.
+        """Return the most bytes that a picture takes for any of the tasks in use; see `Planner.needs`.
 
         Raises:
             PictureError: it is more than the limit.
         """
         if self.memory is None:
             return 0
-        return max(self.for_task(task).needs(size, held, coding) for task in self._reckoned)
+        return max(self.for_task(task).planner.needs(size, held, coding) for task in self._reckoned)
 
 
-def _bytes_of(network: nn.Module) -> int:
+def _bytes_of(network: Network) -> int:
     return FLOAT * sum(parameter.numel() for parameter in network.parameters())

@@ -29,7 +29,8 @@ class Task:
     masked: bool = False
     """Whether parts of the picture are missing, so that a mask says where."""
     tone: bool = False
-    """Whether the damage changes light and colour of the whole picture, so that undoing it begins with looking at it."""
+    """Whether the damage changes light and colour of the whole picture, so that undoing it begins with
+    looking at it."""
     dark: bool = False
     """Whether what is damaged is too dark, so that undoing it begins with a power curve to a middle grey."""
     blur: bool = False

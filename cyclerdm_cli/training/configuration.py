@@ -41,7 +41,8 @@ def check_ranges(where: str, checks: tuple[tuple[str, Any, bool, str], ...]) -> 
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a run: which stages are learned, from what, how fast. Each has a warm-up and a cosine of its own."""
+    """A part of a run: which stages are learned, from what, how fast. Each has a warm-up and a cosine of its
+    own."""
 
     stages: tuple[int, ...] = (1, 2, 3)
     """The stages that are learned, through one another; 0 is the search for kernels of blur."""
@@ -146,7 +147,7 @@ class TrainingConfig:
             ("validations", self.validations, self.validations >= 0, "0 or more"),
             ("validation_pictures", self.validation_pictures, self.validation_pictures >= 1, "1 or more"),
             ("precision", self.precision, self.precision in ("bf16", "fp32"), "bf16 or fp32"),
-            ("phases", self.phases, sum(phase.share for phase in self.phases) > 0, "one or more, not all of share 0"),
+            ("phases", self.phases, sum(phase.share for phase in self.phases) > 0, "some of a share above 0"),
         )  # fmt: skip
         check_ranges("training", checks)
         if not self.iterations and not self.minutes:

@@ -336,8 +336,7 @@ def draw_gradients(count: int, side: int, generator: torch.Generator) -> Tensor:
     device = generator.device
     rows = torch.linspace(0, 1, side, device=device).view(1, 1, -1, 1)
     columns = torch.linspace(0, 1, side, device=device).view(1, 1, 1, -1)
-    first, down, across = (
-        uniform(*span, (count, 3, 1, 1), generator) for span in ((0, 1), (-0.5, 0.5), (-0.3, 0.3))
-    )
+    first = uniform(0, 1, (count, 3, 1, 1), generator)
+    down, across = (uniform(-reach, reach, (count, 3, 1, 1), generator) for reach in (0.5, 0.3))
     bend = uniform(0, 0.2, (count, 1, 1, 1), generator) * smooth_field(count, side, side, 2, generator)
     return (first + down * rows + across * columns + bend).clamp(0, 1)

@@ -22,8 +22,9 @@ from cyclerdm_cli.cycle.deconvolution import (
     power_spectrum,
     transfer_function,
 )
-from cyclerdm_cli.training.terms import EASE
 
+EASE = 0.01
+"""Added to the error before, so that damage too faint to see does not decide."""
 SPECTRUM_SIDE = 128
 """Side of the spectra by which kernels are compared, in pixels."""
 

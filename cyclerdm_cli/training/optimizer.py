@@ -1,8 +1,9 @@
-"""The optimiser: Muon for the convolutions, AdamW for the first and last layers and everything that is no matrix.
+"""The optimiser: Muon for the convolutions, AdamW for the first and last layers and all that is no matrix.
 
-Muon orthogonalises the momentum of a matrix before it is applied, so that all its directions are learned equally fast
-(Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024). Its step has the size of AdamW's, so
-that both take the same learning rate (Liu et al., "Muon is Scalable for LLM Training", arXiv 2502.16982, equation 4).
+Muon orthogonalises the momentum of a matrix before it is applied, so that all its directions are learned equally
+fast (Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024). Its step has the size of
+AdamW's, so that both take the same learning rate (Liu et al., "Muon is Scalable for LLM Training", arXiv 2502.16982,
+equation 4).
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalise(matrix: Tensor) -> Tensor:
-    """Return a matrix of the same directions whose singular values are all about 1, by Newton's and Schulz's steps."""
+    """Return a matrix of the same directions whose singular values are all about 1, by Newton's and Schulz's
+    steps."""
     a, b, c = NEWTON_SCHULZ
     x = matrix.bfloat16()
     x = x / (x.norm() + 1e-7)

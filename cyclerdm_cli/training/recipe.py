@@ -1,4 +1,5 @@
-"""Where a recipe comes from: that of the package for the task, a TOML file, options; the later go before the earlier."""
+"""Where a recipe comes from: that of the package for the task, a TOML file, options; the later go before the
+earlier."""
 
 from __future__ import annotations
 
@@ -30,8 +31,8 @@ def read_recipe(task: Task, device: str, recipe: str, flags: dict[str, Any]) -> 
     Args:
         task: that is learned.
         device: as in `--device`.
-        recipe: "package", or the path of a TOML file: fields of TrainingConfig, tables `phases` and `network`, and a
-            table `kinds.NAME` or `tasks.NAME` with what differs for a kind of task (`light`, `deblur`, `inpaint`,
+        recipe: "package", or the path of a TOML file: fields of TrainingConfig, tables `phases` and `network`, and
+            a table `kinds.NAME` or `tasks.NAME` with what differs for a kind of task (`light`, `deblur`, `inpaint`,
             `detail`) or for one task.
         flags: fields by name; those of Phase go into every phase.
 
@@ -71,9 +72,10 @@ def _for_task(values: dict[str, Any], task: Task) -> dict[str, Any]:
 
 def _phase(where: str, values: dict[str, Any]) -> Phase:
     _check(where, set(values), {field.name for field in fields(Phase)})
-    return Phase(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    )
+    rows: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+    return Phase(**rows)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -21,7 +21,8 @@ def absolute_error(predicted: Tensor, clean: Tensor, mask: Tensor | None) -> Ten
 
 
 def frequency_error(predicted: Tensor, clean: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean absolute difference of the two spectra (orthonormal FFT), where nothing is missing or in holes.
+    """Return the mean absolute difference of the two spectra (orthonormal FFT), where nothing is missing or in
+    holes.
 
     Of the complex numbers, so that amplitude and phase are compared at once and no angle wraps around.
     """

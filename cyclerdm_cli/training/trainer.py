@@ -155,7 +155,7 @@ class Learner:
             self.average.values = state["average"]
         except Exception as fault:
             raise CycleRDMError(
-                f"{path}: this checkpoint is of another network or recipe", hint="the same options, or another --out"
+                f"{path}: this checkpoint is of another network or recipe", hint="another --out"
             ) from fault  # fmt: skip
 
 

@@ -48,8 +48,6 @@ class Header:
     """Date, ISO 8601."""
     training: dict[str, Any]
     """The resolved recipe."""
-    lineage: list[dict[str, Any]] = field(default_factory=list)
-    """Every run that led to the numbers, the oldest first."""
     format: int = FORMAT_VERSION
     lineage: list[dict[str, Any]] = field(default_factory=list)
     """Every run that led to these weights, the first one first; each has the keys of LINEAGE, and may have more."""

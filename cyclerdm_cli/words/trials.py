@@ -171,7 +171,7 @@ def _detail_of(windows: Tensor) -> Tensor:
 
 def _luma(pictures: Tensor) -> Tensor:
     """Map (..., 3, H, W) to (..., H, W)."""
-    return luma_of(pictures.flatten(0, -4)).unflatten(0, pictures.shape[:-3])[..., 0, :, :]
+    return torch.unflatten(luma_of(pictures.flatten(0, -4))[:, 0], 0, pictures.shape[:-3])
 
 
 class Verdict(nn.Module):

@@ -17,7 +17,8 @@ from cyclerdm_cli.benchmark.probe import PAPER, Errand, measure
 from cyclerdm_cli.benchmark.speed import Measured, tables
 from cyclerdm_cli.benchmark.stopwatch import STAGES, Stopwatch
 from cyclerdm_cli.restoring.device import Engine
-from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
+from cyclerdm_cli.restoring.planning import RestoreOptions
+from cyclerdm_cli.restoring.restorer import Restorer
 from tests.conftest import tiny_network
 
 CPU = Engine(torch.device("cpu"), torch.float32, "for the test")

@@ -20,7 +20,8 @@ from cyclerdm_cli.errors import PictureError, UsageError
 from cyclerdm_cli.pictures.footprint import Extent
 from cyclerdm_cli.restoring.device import Engine
 from cyclerdm_cli.restoring.memory import MAPPED, PROGRAM, MemoryModel, Room, in_words, model_of
-from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
+from cyclerdm_cli.restoring.planning import RestoreOptions
+from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.restoring.tiling import plan_grid
 
 CPU = torch.device("cpu")

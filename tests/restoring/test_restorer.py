@@ -11,7 +11,8 @@ from torch import Tensor
 from cyclerdm_cli.cycle.compact import CompactNetwork
 from cyclerdm_cli.errors import DeviceError, PictureError, WeightsError
 from cyclerdm_cli.restoring.device import Engine
-from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
+from cyclerdm_cli.restoring.planning import RestoreOptions
+from cyclerdm_cli.restoring.restorer import Restorer
 
 CPU = Engine(torch.device("cpu"), torch.float32, "for the test")
 

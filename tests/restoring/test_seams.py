@@ -12,7 +12,8 @@ import torch
 from cyclerdm_cli.benchmark.builtin import CLEAN
 from cyclerdm_cli.pictures.reading import read_picture
 from cyclerdm_cli.restoring.device import Engine
-from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
+from cyclerdm_cli.restoring.planning import RestoreOptions
+from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.tasks.catalogue import TASKS
 from cyclerdm_cli.weights.loading import load_network
 from cyclerdm_cli.weights.registry import choose

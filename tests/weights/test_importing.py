@@ -22,7 +22,8 @@ from cyclerdm_cli.cycle.cycle import cycle
 from cyclerdm_cli.cycle.paper import PaperNetwork, PaperStages
 from cyclerdm_cli.errors import UsageError, WeightsError
 from cyclerdm_cli.restoring.device import choose_engine
-from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
+from cyclerdm_cli.restoring.planning import RestoreOptions
+from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.weights import importing, registry
 from cyclerdm_cli.weights.file import read_header
 from cyclerdm_cli.weights.importing import import_weights, read_checkpoint

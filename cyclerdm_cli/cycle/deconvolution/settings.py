@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cyclerdm_cli.cycle.cycle import WINDOW
+from cyclerdm_cli.cycle.cycle import WINDOW_SIDE
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Deconvolution:
     luma_weights: tuple[float, float, float] = (0.299, 0.587, 0.114)
     """Shares of red, green and blue in the luma, of sum 1 (ITU-R BT.601)."""
 
-    window_side: int = WINDOW
+    window_side: int = WINDOW_SIDE
     """Side of the spectra of windows, and of the largest windows, in pixels."""
     smallest_side: int = 16
     """Side of a window, in pixels, below which no kernel is looked for."""
