@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from tiny import TINY, tiny_network
 
+from cyclerdm_cli.tasks.catalogue import TASKS
 from cyclerdm_cli.weights.file import Header, write_weights
 
 if TYPE_CHECKING:
@@ -29,12 +30,12 @@ def _two_threads() -> None:
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file of weights of a tiny network that knows all tasks."""
+    """Return a file of weights of a tiny network that says it knows all tasks."""
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     header = Header(
         architecture="compact",
         config=TINY.to_json(),
-        tasks=TINY.tasks,
+        tasks=tuple(task.name for task in TASKS),
         licence="Apache-2.0",
         training_data="none: random numbers",
         created="2026-01-01",

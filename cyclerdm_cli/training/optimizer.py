@@ -2,8 +2,8 @@
 
 Muon orthogonalises the momentum of a matrix before it is applied, so that all its directions are learned equally
 fast (Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024). Its step has the size of
-AdamW's, so that both take the same learning rate (Liu et al., "Muon is Scalable for LLM Training", arXiv 2502.16982,
-equation 4).
+AdamW's, so that both take the same learning rate (Liu et al., "Muon is Scalable for LLM Training", arXiv
+2502.16982, equation 4).
 """
 
 from __future__ import annotations
