@@ -99,7 +99,7 @@ def _real(eye: Eye, name: str, folder: Path) -> Iterable[Sight]:
 def _restorer(weights: str | None) -> Restore:
     from cyclerdm_cli.commands.downloads import find_weights
     from cyclerdm_cli.restoring.restorers import Kit, Restorers
-    from cyclerdm_cli.weights.registry import tasks_of
+    from cyclerdm_cli.weights.registry import choose, tasks_of
 
     choices = {
         task: find_weights(weights, task, words(), offline=False, quiet=True) for task in tasks_of(weights)
@@ -107,9 +107,10 @@ def _restorer(weights: str | None) -> Restore:
     restorers = Restorers(Kit(choices))
 
     def restore(pixels: Pixels, name: str) -> Pixels | None:
-        files = {choices[task].path for task in name.split("+")}
+        tasks = name.split("+")
+        files = {(choices.get(task) or choose(weights, task)).path for task in tasks}
         # Several damages in one pass are a matter for weights that know them all.
-        return restorers.for_task(name.split("+")[0]).restore(pixels, name) if len(files) == 1 else None
+        return restorers.for_task(tasks[0]).restore(pixels, name) if len(files) == 1 else None
 
     return restore
 
