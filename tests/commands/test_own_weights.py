@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from loopback import serving
 from PIL import Image
 from tiny import TINY
 from typer.testing import CliRunner
@@ -116,6 +117,27 @@ def test_auto_loads_what_the_pictures_need_when_they_need_it(
     assert status == 3
     assert [record["status"] for record in records(out)] == ["ok", "failed"] * 2
     assert "small-derain.safetensors: missing" in err
+
+
+def test_auto_fetches_what_a_picture_needs_and_nothing_else(
+    families: Path, photograph_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eye_module, "load_eye", lambda: Eye())
+    own, there = tmp_path / "families.toml", families / "small-dehaze.safetensors"
+    with serving(there.read_bytes()) as server:
+        address = f'addresses = ["{server.good()}"]\nfile = "small-'
+        own.write_text(own.read_text().replace('file = "small-', address))
+        for path in families.glob("small*"):
+            path.unlink()
+        words = (*RESTORE, photograph_file, "-o", tmp_path / "x.png")
+        status, _, err = call(*words, "--dry-run")
+        assert (status, server.asked) == (0, [])
+        assert "dehaze: weights small-dehaze (" in err
+        status, _, err = call(*words)
+        assert status == 0, err
+        assert "fetching the weights small-dehaze" in err
+        assert server.count("good") == 1
+    assert [path.name for path in families.glob("small*")] == ["small-dehaze.safetensors"]
 
 
 def test_where_memory_is_limited_networks_take_turns(
