@@ -45,6 +45,36 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def write_tiny(path: Path, seed: int, tasks: tuple[str, ...]) -> None:
+    """Write a file of weights that says it knows some tasks; the network inside knows all."""
+    header = Header("compact", TINY.to_json(), tasks, "CC0-1.0", "none: random numbers", "2026-01-01", {})
+    write_weights(path, tiny_network(seed).state_dict(), header)
+
+
+@pytest.fixture
+def families(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have two families in the registry, and return the folder of their files, each called after its entry.
+
+    `small`, the default, has derain, dehaze and all other tasks in three files; `other` has the first two alone.
+    """
+    from cyclerdm_cli.weights.publishing import as_toml, describe
+
+    monkeypatch.setenv("CYCLERDM_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "home" / "weights"
+    tasks = {
+        "small": TINY.tasks, "small-derain": ("derain",), "small-dehaze": ("dehaze",),
+        "other-derain": ("derain",), "other-dehaze": ("dehaze",),
+    }  # fmt: skip
+    entries = ['default = "small"']
+    for seed, (name, known) in enumerate(tasks.items()):
+        path = folder / f"{name}.safetensors"
+        write_tiny(path, seed, known)
+        entries.append(as_toml(describe(path, name, precisions=("fp32", "bf16"))))
+    (tmp_path / "families.toml").write_text("\n".join(entries))
+    monkeypatch.setenv("CYCLERDM_WEIGHTS", str(tmp_path / "families.toml"))
+    return folder
+
+
 @pytest.fixture
 def photograph() -> np.ndarray:
     """Return a smooth picture with an edge and some texture, (97, 131, 3) uint8."""

@@ -208,7 +208,10 @@ class _Queue:
 
     def _with_its_like(self, first: _Read) -> list[_Read]:
         """Add to a small picture those behind it that can share its batch and are decoded already."""
-        most = self.work.restorers.pictures_together(first.picture.size, _names(first.tasks))
+        try:
+            most = self.work.restorers.pictures_together(first.picture.size, _names(first.tasks))
+        except CycleRDMError:  # its weights cannot be had: it fails when its turn comes
+            return [first]
         self.ahead = max(self.work.files.jobs, 2 * most if most > 1 else 0)
         group = [first]
         while len(group) < most and self.waiting and self.waiting[0].done():

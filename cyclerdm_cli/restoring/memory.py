@@ -77,13 +77,14 @@ def _peak(network: Network, side: int, device: torch.device, precision: torch.dt
     with (
         torch.inference_mode(),
         torch.autocast(device.type, precision, enabled=precision != torch.float32),
-        _LiveTensors() as living,
     ):
         picture = torch.zeros(1, 3, side, side, device=device)
+        # Uncounted: a look takes the same whatever the tiles, and small ones would hide behind it.
         findings = network.look(View(shrink_to_view(picture), windows_of(picture)))
-        missing = torch.zeros_like(picture[:, :1])
-        stages = network.bind(findings, Place.whole(picture), missing, 1, torch.Generator())
-        cycle(stages, picture)
+        with _LiveTensors() as living:
+            missing = torch.zeros_like(picture[:, :1])
+            stages = network.bind(findings, Place.whole(picture), missing, 1, torch.Generator())
+            cycle(stages, picture)
     return living.peak
 
 

@@ -10,6 +10,7 @@ from threading import RLock
 import torch
 
 from cyclerdm_cli.cycle.cycle import Network
+from cyclerdm_cli.errors import CycleRDMError
 from cyclerdm_cli.restoring.device import PRECISIONS, Engine, choose_engine
 from cyclerdm_cli.restoring.memory import Room
 from cyclerdm_cli.restoring.planning import RestoreOptions
@@ -87,7 +88,7 @@ class Restorers:
         self._networks = dict(kit.networks)
         self._turn = Turn()
         self._made: dict[tuple[Path, RestoreOptions, torch.dtype], Restorer] = {}
-        self._by_task: dict[str, Restorer] = {}
+        self._by_task: dict[str, Restorer | CycleRDMError] = {}
         largest = max(kit.weights, key=lambda task: kit.weights[task].bytes)
         self._reckoned = tasks or [largest]
         for task in tasks:
@@ -107,13 +108,25 @@ class Restorers:
         """
         with self._lock:
             if name not in self._by_task:
-                choice, options = self.kit.weights[name], self.kit.options_for(name)
-                engine = self.kit.engine_for(name)
-                key = choice.path, options, engine.precision
-                if key not in self._made:
-                    self._made[key] = Restorer(self._network(choice, engine), engine, options)
-                self._by_task[name] = self._made[key]
-            return self._by_task[name]
+                try:
+                    self._by_task[name] = self._make(name)
+                except CycleRDMError as fault:  # which is told of every picture, but met once
+                    self._by_task[name] = fault
+            found = self._by_task[name]
+        if isinstance(found, CycleRDMError):
+            raise found
+        return found
+
+    def _make(self, name: str) -> Restorer:
+        choice, options, engine = (
+            self.kit.weights[name],
+            self.kit.options_for(name),
+            self.kit.engine_for(name),
+        )
+        key = choice.path, options, engine.precision
+        if key not in self._made:
+            self._made[key] = Restorer(self._network(choice, engine), engine, options)
+        return self._made[key]
 
     def _network(self, choice: Choice, engine: Engine) -> Network:
         path = choice.path

@@ -49,7 +49,7 @@ def steps(result: np.ndarray, axis: int, within: np.ndarray) -> float:
 
 def borders(length: int, axis: int, size: tuple[int, int]) -> np.ndarray:
     """Return (length,) True where two tiles are blended."""
-    grid = restorer(TILE).plan(size)
+    grid = restorer(TILE, NAMES[0]).plan(size)
     along = (grid.rows, grid.columns)[axis]
     shared = np.zeros(length, bool)
     for index in range(1, along.count):
