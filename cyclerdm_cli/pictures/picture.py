@@ -19,12 +19,16 @@ class Picture:
 
     pixels: Pixels
     """(H, W, 3) uint8 or uint16, RGB, sRGB-encoded, upright; three equal channels for grey."""
+    own: Pixels | None = None
+    """The same in the file's own colours, as they were read; None where those are sRGB."""
+    filled: NDArray[np.bool_] | None = None
+    """(H, W), where `pixels` were invented and owe nothing to `own`."""
     mode: Mode = "rgb"
     """How the source file kept its colours."""
     alpha: Pixels | None = None
     """(H, W), opacity as in the file: 0 is transparent, the type's maximum opaque."""
     icc_profile: bytes | None = None
-    """The file's own profile; `pixels` have left it for sRGB, and writing brings them back."""
+    """The file's own profile; `pixels` have left it for sRGB, and writing brings back what changed in them."""
     exif: bytes | None = None
     """Without the orientation, which `pixels` already follow; begins with `Exif\\0\\0`."""
     xmp: bytes | None = None
@@ -54,15 +58,20 @@ class Picture:
         """Whether the source has no colours, so that the result shall have none."""
         return self.mode in ("grey", "grey+alpha")
 
-    def with_pixels(self, pixels: Pixels) -> Picture:
+    def with_pixels(self, pixels: Pixels, filled: NDArray[np.bool_] | None = None) -> Picture:
         """Return the same picture with other pixels, (H, W, 3) uint8 or uint16.
 
-        Alpha stays where the size does; a picture of another size (a comparison, say) has none.
+        Alpha and the file's own colours stay where the size does; a picture of another size (a comparison, say)
+        has none.
+
+        Args:
+            filled: (H, W), where the pixels were invented.
         """
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
             raise ValueError(f"pixels must be (H, W, 3) uint8 or uint16, not {pixels.shape} {pixels.dtype}")
-        same_size = pixels.shape[:2] == self.size
-        return replace(self, pixels=pixels, alpha=self.alpha if same_size else None)
+        if pixels.shape[:2] != self.size:
+            return replace(self, pixels=pixels, own=None, alpha=None, filled=None)
+        return replace(self, pixels=pixels, filled=filled)
 
 
 def to_depth(samples: Pixels, depth: int) -> Pixels:

@@ -72,7 +72,9 @@ def read_extent(
         opened = _open(data, frame, limit_pixels)
         width, height = _size(opened.image)
         depth = 16 if has_sixteen_bits(opened.image, data, opened.kind) else 8
-        return Extent(height, width, depth, opened.kind.name)
+        profile = opened.image.info.get("icc_profile")
+        own_colours = bool(profile) and colour_space(profile).changes_pixels
+        return Extent(height, width, depth, opened.kind.name, own_colours)
 
     return _named_faults(source, "", extent)
 
@@ -154,6 +156,7 @@ def _decode(data: bytes, frame: int, limit_pixels: int) -> Picture:
     pixels, alpha, mode = samples_of(image, data, decoded.kind, frame, notes)
     xmp = upright_xmp(image)  # a PNG may hold it behind the pixels
     image.close()  # its pixels are in ours: for a large picture that is a third of the memory
+    own = None
     if mode == "cmyk":
         profile = None  # it described inks, and the pixels are sRGB now
     if profile:
@@ -163,12 +166,14 @@ def _decode(data: bytes, frame: int, limit_pixels: int) -> Picture:
             profile = None
         elif space.kind == "unusable":
             notes.append("its colour profile cannot be used; the colours are taken for sRGB")
-        pixels = to_srgb(pixels, space) if profile else pixels
+        if profile and space.changes_pixels:
+            own, pixels = pixels, to_srgb(pixels, space)
     if turns_by_itself(image, decoded.kind):
         orientation = 1
     is_jpeg = decoded.kind.name == "jpg" and mode != "cmyk"
     return Picture(
         pixels=upright(pixels, orientation),
+        own=None if own is None else upright(own, orientation),
         mode=mode,
         alpha=None if alpha is None else upright(alpha, orientation),
         icc_profile=profile,

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image, PngImagePlugin
 
 from cyclerdm_cli.errors import PictureError, UsageError
-from cyclerdm_cli.pictures.colour import colour_space, from_srgb
+from cyclerdm_cli.pictures.colour import carried_back, colour_space, from_srgb, luma
 from cyclerdm_cli.pictures.formats import BY_NAME, DEPTH_CHOICES, FORMAT_CHOICES, Format
 from cyclerdm_cli.pictures.metadata import EXIF_HEADER
 from cyclerdm_cli.pictures.picture import Picture, Pixels, to_depth
@@ -120,22 +119,18 @@ def _samples(picture: Picture, options: WriteOptions) -> Pixels:
     """Return (H, W, C) samples as the file shall hold them: C = 1 grey, 2 grey+alpha, 3 RGB, 4 RGBA."""
     target = _target(picture, options)
     pixels, alpha = picture.pixels, picture.alpha if target.alpha else None
-    if picture.grey:
-        pixels = _grey(pixels)
     profile = _blocks(picture, options).icc_profile
-    if profile:
-        pixels = from_srgb(pixels, colour_space(profile))
-    if picture.grey and target.grey:
-        pixels = _grey(pixels)[..., :1]
+    if profile and picture.own is not None:
+        space = colour_space(profile)
+        pixels = carried_back(picture.own, pixels, space, filled=picture.filled, grey=picture.grey)
+    elif profile:
+        pixels = from_srgb(luma(pixels) if picture.grey else pixels, colour_space(profile))
+    if picture.grey:
+        pixels = luma(pixels)[..., : 1 if target.grey else 3]
     wanted = picture.depth if options.depth == "keep" else int(options.depth)
     depth = wanted if target.sixteen_bits else 8
     pixels = to_depth(pixels, depth)
     return pixels if alpha is None else np.dstack((pixels, to_depth(alpha, depth)))
-
-
-def _grey(pixels: Pixels) -> Pixels:
-    """Return the luma of (H, W, 3) pixels three times; rounded, and exact where the channels are equal."""
-    return np.asarray(cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
 
 
 def _save(samples: Pixels, pillow_format: str, **parameters: Any) -> bytes:

@@ -237,7 +237,7 @@ class _Queue:
             return
         spent = (time.perf_counter() - began) / len(group)
         for one, pixels in zip(group, results, strict=True):
-            after = one.picture.with_pixels(pixels)
+            after = one.picture.with_pixels(pixels, one.mask)
             before = one.picture.pixels if one.job.compare is not None else None
             done = one._replace(picture=after, mask=None, seconds=one.seconds + spent)
             self.written.append(self.writers.submit(_write, done, self.work, before))
@@ -340,7 +340,8 @@ def _write(one: _Read, work: Work, before: NDArray[np.generic] | None) -> Outcom
     options = replace(work.files.write, format=job.format)
     tiles = _tiles(work, after.size, one.tasks)
     try:
-        data = encode(after, options) if one.tasks else _copied(job, after, options, work.files.piped)
+        changed = bool(one.tasks) and work.restorer.options.strength > 0
+        data = encode(after, options) if changed else _copied(job, after, options, work.files.piped)
         # The result last: --skip-existing takes it for a sign that all is there.
         if job.compare is not None and before is not None:
             beside = after.with_pixels(side_by_side(before, after.pixels))
