@@ -1,13 +1,13 @@
-"""EXIF and XMP from file to file: what stays true of the result is kept, what does not is left out."""
+"""What stands beside the pixels, from file to file: what stays true of the result is kept, the rest is left out."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from PIL import ExifTags, Image
+from PIL import Image
 
-EXIF_HEADER = b"Exif\0\0"
+from cyclerdm_cli.pictures import exif
 
 # How the pixels lie in the file: true of one file only, and wrong in the next. Embedded previews (330) too.
 LAYOUT_TAGS = frozenset(
@@ -22,50 +22,48 @@ LAYOUT_TAGS = frozenset(
 # Kept by other roads: XMP and the ICC profile.
 ELSEWHERE_TAGS = frozenset((700, 34675))
 
-ORIENTATION = 274
 ORIENTATION_IN_XMP = re.compile(
     rb'\s*tiff:Orientation\s*=\s*"[0-9]"|<tiff:Orientation>\s*[0-9]\s*</tiff:Orientation>'
 )
 
 
-def upright_exif(exif: Image.Exif) -> tuple[int, bytes | None]:
-    """Return the orientation (1 to 8), and the EXIF without it (None where nothing is left).
+def upright_exif(image: Image.Image, data: bytes, frame: int, notes: list[str]) -> tuple[int, bytes | None]:
+    """Return the orientation (1 to 8) of an opened file, and its EXIF without it (None where nothing is left).
 
-    Raises whatever Pillow raises over damaged EXIF; the caller decides what that means.
+    The block comes out as it is in the file, to the byte, where the format has one; the directory of a TIFF file is
+    put together anew, with types and values as they are.
+
+    Raises whatever Pillow and `exif` raise over damaged EXIF; the caller decides what that means.
     """
-    # The image's own tags stay as they are: what Pillow does on loading depends on them.
-    left_out = {ORIENTATION, *LAYOUT_TAGS, *ELSEWHERE_TAGS}
-    kept = Image.Exif()
-    orientation = _known(exif.get(ORIENTATION, 1))
-    for tag, value in exif_directories(exif).items():
-        if tag not in left_out:
-            kept[tag] = _sides_swapped(value) if tag == ExifTags.IFD.Exif and orientation >= 5 else value
-    return orientation, kept.tobytes() if len(kept) else None
+    orientation = _known(image.getexif().get(exif.ORIENTATION, 1))
+    if image.format == "TIFF":
+        directory, big = exif.page(data, frame)
+        left_out = LAYOUT_TAGS | ELSEWHERE_TAGS
+        block, moved = exif.rebuilt(data, directory, lambda entry: entry.tag not in left_out, big=big)
+        if moved:
+            notes.append(
+                "its maker notes are kept, but lie elsewhere in the file; some programs will not read them"
+            )
+    else:
+        block = _block(image)
+    if block is None:
+        return orientation, None
+    block, thumbnail = exif.upright(block, orientation)
+    if thumbnail:
+        notes.append("its embedded thumbnail shows it as it was; left out")
+    return orientation, block
 
 
-def _sides_swapped(camera: dict[int, Any]) -> dict[int, Any]:
-    """Return the camera's directory with width and height as they are once the picture has been turned."""
-    width, height = ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight
-    if width in camera and height in camera:
-        return {**camera, width: camera[height], height: camera[width]}
-    return camera
+def _block(image: Image.Image) -> bytes | None:
+    """Return the EXIF of an opened file that is no TIFF file, as it is."""
+    block = image.info.get("exif")
+    if block is None and "Raw profile type exif" in image.info:  # how ImageMagick writes it into PNG
+        block = bytes.fromhex("".join(image.info["Raw profile type exif"].split("\n")[3:]))
+    return block or None
 
 
 def _known(orientation: Any) -> int:
     return orientation if orientation in range(1, 9) else 1
-
-
-def exif_directories(exif: Image.Exif) -> dict[int, Any]:
-    """Return EXIF as tag -> value, with the camera's and the GPS directory as dictionaries inside."""
-    tags = dict(exif.items())
-    for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-        inner = dict(exif.get_ifd(directory))
-        if directory == ExifTags.IFD.Exif and ExifTags.IFD.Interop in inner:
-            inner[ExifTags.IFD.Interop] = dict(exif.get_ifd(ExifTags.IFD.Interop))
-        tags.pop(directory, None)
-        if inner:
-            tags[directory] = inner
-    return tags
 
 
 def upright_xmp(image: Image.Image) -> bytes | None:

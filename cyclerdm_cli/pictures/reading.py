@@ -151,7 +151,7 @@ def _decode(data: bytes, frame: int, limit_pixels: int) -> Picture:
     image, notes = decoded.image, decoded.notes
     if frame == 0:
         refuse_incomplete(decoded.kind.name, data, (image.height, image.width))
-    orientation, exif = _exif(decoded)
+    orientation, exif = _exif(decoded, data, frame)
     profile = image.info.get("icc_profile") or None
     pixels, alpha, mode = samples_of(image, data, decoded.kind, frame, notes)
     xmp = upright_xmp(image)  # a PNG may hold it behind the pixels
@@ -254,10 +254,10 @@ def _size(image: Image.Image) -> tuple[int, int]:
     return (tags[tiff_reading.WIDTH], tags[tiff_reading.HEIGHT]) if tags and not image.width else image.size
 
 
-def _exif(decoded: _Decoded) -> tuple[int, bytes | None]:
+def _exif(decoded: _Decoded, data: bytes, frame: int) -> tuple[int, bytes | None]:
     try:
         with _quiet_opening(decoded.notes):
-            return upright_exif(decoded.image.getexif())
+            return upright_exif(decoded.image, data, frame, decoded.notes)
     except Exception:  # the same dozen types; damaged EXIF is no reason to refuse the picture
         decoded.notes.append("its EXIF is damaged and was left out")
         return 1, None

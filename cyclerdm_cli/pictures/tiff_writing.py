@@ -1,18 +1,15 @@
 """TIFF of 8 and 16 bits, deflated, with EXIF, XMP and ICC profile (TIFF 6.0).
 
 OpenCV writes 16 bits but no metadata, Pillow metadata but not 16-bit colours; here is one way for everything.
-Pillow packs the tags.
+EXIF is laid out like a TIFF file, so the file begins with the block, and nothing in it moves.
 """
 
 from __future__ import annotations
 
 import zlib
-from io import BytesIO
 
-from PIL import Image
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
-from cyclerdm_cli.pictures.metadata import exif_directories
+from cyclerdm_cli.pictures import exif as blocks
+from cyclerdm_cli.pictures.metadata import ELSEWHERE_TAGS, LAYOUT_TAGS
 from cyclerdm_cli.pictures.picture import Pixels
 from cyclerdm_cli.pictures.tiff_reading import (
     BITS,
@@ -37,7 +34,7 @@ from cyclerdm_cli.pictures.tiff_reading import (
 
 TARGET_STRIP_BYTES = 1 << 20
 LEVEL = 6
-UNDEFINED_TYPE, BYTE_TYPE, LONG_TYPE = 7, 1, 4
+SHORT_TYPE, UNDEFINED_TYPE, BYTE_TYPE, LONG_TYPE = 3, 7, 1, 4
 
 
 def encode_tiff(
@@ -49,43 +46,54 @@ def encode_tiff(
         samples: (H, W, C) uint8 or uint16; C = 1 grey, 2 grey+alpha, 3 RGB, 4 RGBA.
         exif: as in `Picture.exif`; its general tags become the file's own.
     """
-    height, width, channels = samples.shape
-    rows = max(1, TARGET_STRIP_BYTES // (width * channels * samples.itemsize))
-    strips = [_strip(samples[top : top + rows]) for top in range(0, height, rows)]
-    tags = ImageFileDirectory_v2()
-    if exif:
-        block = Image.Exif()
-        block.load(exif)
-        for tag, value in exif_directories(block).items():
-            tags[tag] = value
-    tags[WIDTH], tags[HEIGHT] = width, height
-    tags[BITS] = (samples.itemsize * 8,) * channels
-    tags[COMPRESSION] = DEFLATE
-    tags[PHOTOMETRIC] = RGB if channels >= 3 else MIN_IS_BLACK
-    tags[CHANNELS] = channels
-    tags[ROWS_PER_STRIP] = min(rows, height)
-    tags[PLANES] = 1
-    tags[PREDICTOR] = 2
-    if channels in (2, 4):
-        tags[EXTRA_SAMPLES] = (UNASSOCIATED_ALPHA,)
+    body = exif.removeprefix(blocks.HEADER) if exif else None
+    builder = blocks.Builder(body)
+    fields = {
+        tag: field
+        for tag, field in (blocks.fields_of(body) if body else {}).items()
+        if tag not in LAYOUT_TAGS | ELSEWHERE_TAGS
+    }
+    strips, rows = _strips(samples, builder.order)
+    places = [builder.append(strip) for strip in strips]
+    for tag, values in _layout(samples).items():
+        fields[tag] = builder.field(SHORT_TYPE, len(values), builder.number("H" * len(values), *values))
+    for tag, values in {
+        WIDTH: [samples.shape[1]],
+        HEIGHT: [samples.shape[0]],
+        ROWS_PER_STRIP: [rows],
+        STRIP_OFFSETS: places,
+        STRIP_BYTES: [len(strip) for strip in strips],
+    }.items():
+        fields[tag] = builder.field(LONG_TYPE, len(values), builder.number("I" * len(values), *values))
     if xmp:
-        tags.tagtype[XMP] = BYTE_TYPE
-        tags[XMP] = xmp
+        fields[XMP] = builder.field(BYTE_TYPE, len(xmp), xmp)
     if icc_profile:
-        tags.tagtype[ICC_PROFILE] = UNDEFINED_TYPE
-        tags[ICC_PROFILE] = icc_profile
-    sizes = [len(strip) for strip in strips]
-    tags.tagtype[STRIP_OFFSETS] = tags.tagtype[STRIP_BYTES] = LONG_TYPE
-    tags[STRIP_BYTES] = tuple(sizes)
-    # Counted from the end of the tags: Pillow adds where that is once it has packed them.
-    tags[STRIP_OFFSETS] = tuple(sum(sizes[:index]) for index in range(len(sizes)))
-    stream = BytesIO()
-    tags.save(stream)
-    return b"".join((stream.getvalue(), *strips))
+        fields[ICC_PROFILE] = builder.field(UNDEFINED_TYPE, len(icc_profile), icc_profile)
+    builder.finish(fields)
+    return bytes(builder.data)
 
 
-def _strip(samples: Pixels) -> bytes:
-    """Deflate rows as differences between neighbours (predictor 2), low byte first."""
-    differences = samples.copy()
-    differences[:, 1:] -= samples[:, :-1]
-    return zlib.compress(differences.astype(differences.dtype.newbyteorder("<")).tobytes(), LEVEL)
+def _layout(samples: Pixels) -> dict[int, list[int]]:
+    channels = samples.shape[2]
+    layout = {
+        BITS: [samples.itemsize * 8] * channels,
+        COMPRESSION: [DEFLATE],
+        PHOTOMETRIC: [RGB if channels >= 3 else MIN_IS_BLACK],
+        CHANNELS: [channels],
+        PLANES: [1],
+        PREDICTOR: [2],
+    }
+    return layout | ({EXTRA_SAMPLES: [UNASSOCIATED_ALPHA]} if channels in (2, 4) else {})
+
+
+def _strips(samples: Pixels, order: blocks.Order) -> tuple[list[bytes], int]:
+    """Deflate rows as differences between neighbours (predictor 2); return the strips, and the rows of each."""
+    height, width, channels = samples.shape
+    rows = min(height, max(1, TARGET_STRIP_BYTES // (width * channels * samples.itemsize)))
+    strips = []
+    for top in range(0, height, rows):
+        differences = samples[top : top + rows].copy()
+        differences[:, 1:] -= samples[top : top + rows, :-1]
+        packed = differences.astype(differences.dtype.newbyteorder(order))
+        strips.append(zlib.compress(packed.tobytes(), LEVEL))
+    return strips, rows

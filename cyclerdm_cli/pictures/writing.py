@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
@@ -12,8 +13,8 @@ from PIL import Image, PngImagePlugin
 
 from cyclerdm_cli.errors import PictureError, UsageError
 from cyclerdm_cli.pictures.colour import carried_back, colour_space, from_srgb, luma
+from cyclerdm_cli.pictures.exif import HEADER, fitted
 from cyclerdm_cli.pictures.formats import BY_NAME, DEPTH_CHOICES, FORMAT_CHOICES, Format
-from cyclerdm_cli.pictures.metadata import EXIF_HEADER
 from cyclerdm_cli.pictures.picture import Picture, Pixels, to_depth
 from cyclerdm_cli.pictures.png_writing import encode_png16
 from cyclerdm_cli.pictures.tiff_writing import encode_tiff
@@ -85,7 +86,8 @@ def notes_on_writing(picture: Picture, options: WriteOptions) -> tuple[str, ...]
     kept = {"EXIF": picture.exif, "XMP": picture.xmp, "ICC profile": picture.icc_profile}
     lost = [word for word, block in kept.items() if block and not target.metadata]
     if target.name == "jpg":
-        lost += ["EXIF"] if len(picture.exif or b"") > JPEG_EXIF_BYTES else []
+        exif, tags = _jpeg_exif(picture.exif)
+        lost += ["EXIF"] if picture.exif and exif is None else [f"EXIF tag {tag}" for tag in tags]
         lost += ["XMP"] if len(picture.xmp or b"") > JPEG_XMP_BYTES else []
     if lost:
         notes.append(f"{target.title} has no room for its {' and '.join(lost)}; left out")
@@ -146,8 +148,8 @@ def _quality(target: str, options: WriteOptions) -> int:
 
 def _jpg(picture: Picture, options: WriteOptions) -> bytes:
     blocks = _blocks(picture, options).as_given()
-    if len(blocks.get("exif", b"")) > JPEG_EXIF_BYTES:
-        del blocks["exif"]
+    if "exif" in blocks and (exif := _jpeg_exif(blocks.pop("exif"))[0]) is not None:
+        blocks["exif"] = exif
     if len(blocks.get("xmp", b"")) > JPEG_XMP_BYTES:
         del blocks["xmp"]
     if options.quality is None and picture.quantisation:
@@ -161,10 +163,20 @@ def _jpg(picture: Picture, options: WriteOptions) -> bytes:
     return _save(_samples(picture, options), "JPEG", **how, **blocks)
 
 
+def _jpeg_exif(block: bytes | None) -> tuple[bytes | None, list[int]]:
+    """Return what a JPEG has room for of EXIF, and the tags that are left out for it."""
+    if block is None or len(block) <= JPEG_EXIF_BYTES:
+        return block, []
+    try:
+        return fitted(block, JPEG_EXIF_BYTES)
+    except (ValueError, struct.error):
+        return None, []
+
+
 def _png(picture: Picture, options: WriteOptions) -> bytes:
     blocks = _blocks(picture, options)
     samples = _samples(picture, options)
-    exif = blocks.exif.removeprefix(EXIF_HEADER) if blocks.exif else None
+    exif = blocks.exif.removeprefix(HEADER) if blocks.exif else None
     if samples.dtype == np.uint16:
         return encode_png16(samples, icc_profile=blocks.icc_profile, exif=exif, xmp=blocks.xmp)
     text = PngImagePlugin.PngInfo()
