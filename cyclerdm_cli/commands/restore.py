@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cyclerdm_cli.commands.completion import DEPTHS, DEVICES, FORMATS, PRECISIONS, complete_task, one_of
+from cyclerdm_cli.commands.completion import (
+    DEPTHS,
+    DEVICES,
+    FORMATS,
+    MASKS_FROM,
+    PRECISIONS,
+    complete_task,
+    one_of,
+)
 from cyclerdm_cli.commands.machine_options import (
     MACHINE,
     Actors,
@@ -117,6 +125,16 @@ def add_to(app: typer.Typer, command: Command) -> None:
                 " Without it: what is transparent, or else pure white.",
             ),
         ] = None,
+        mask_from: Annotated[
+            str,
+            typer.Option(
+                "--mask-from",
+                rich_help_panel=WORK,
+                autocompletion=one_of(MASKS_FROM),
+                help="What says where a mask is white: luma, alpha (opaque is filled in), or auto: alpha where"
+                " the colours are all one.",
+            ),
+        ] = "auto",
         strength: Annotated[
             float,
             typer.Option("--strength", min=0, max=1, rich_help_panel=WORK, help="Blend: 0 input, 1 result."),
@@ -246,6 +264,8 @@ def add_to(app: typer.Typer, command: Command) -> None:
             asked = [] if auto else _tasks(task, command, weights)
         if mask is not None and not any(one.masked for one in asked):
             raise UsageError("--mask goes with --task inpaint")
+        if mask_from not in MASKS_FROM:
+            raise UsageError(f"--mask-from {mask_from}: is none of {', '.join(MASKS_FROM)}")
         plan: Collection[Job] = plan_outputs(
             list_inputs(inputs, recursive),
             output,
@@ -273,8 +293,8 @@ def add_to(app: typer.Typer, command: Command) -> None:
         wanted_depth: str | int = int(depth) if depth in ("8", "16") else depth
         files = FileOptions(
             write=WriteOptions(quality=quality, depth=wanted_depth, strip_metadata=strip_metadata),
-            mask=mask, overwrite=overwrite, skip_existing=skip_existing, compare=compare, frame=frame,
-            limit_pixels=limit_pixels, jobs=jobs, piped=sys.stdin.buffer.read() if piped else b"",
+            mask=mask, mask_from=mask_from, overwrite=overwrite, skip_existing=skip_existing, compare=compare,
+            frame=frame, limit_pixels=limit_pixels, jobs=jobs, piped=sys.stdin.buffer.read() if piped else b"",
         )  # fmt: skip
         options = RestoreOptions(read_tile(tile), overlap, batch, steps, strength, seed, limit, stages)
         if dry_run:

@@ -82,8 +82,10 @@ def upright(block: bytes, orientation: int) -> tuple[bytes | None, bool]:
     if orientation >= 5:
         _swap_sides(body, order, first)
     end = first + 2 + 12 * left
-    thumbnail = len(body) >= end + 4 and any(body[end : end + 4])
-    body[end : end + 4] = bytes(min(4, max(0, len(body) - end)))
+    link = struct.unpack_from(order + "I", body, end)[0] if len(body) >= end + 4 else 0
+    thumbnail = 8 <= link < len(body)
+    if thumbnail:
+        body[end : end + 4] = bytes(4)
     return (HEADER + bytes(body) if left else None), thumbnail
 
 

@@ -9,6 +9,8 @@ FORMAT_CHOICES = ("keep", "png", "jpg", "webp", "avif", "tiff")
 """What may be asked for instead of the input's own format."""
 DEPTH_CHOICES = ("keep", 8, 16)
 """Bits a channel that may be asked for."""
+MASK_CHOICES = ("auto", "luma", "alpha")
+"""What may be asked to say where a mask is painted."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cyclerdm_cli.errors import CycleRDMError, PictureError
 from cyclerdm_cli.pictures.addresses import exists, is_taken
 from cyclerdm_cli.pictures.atomic import clear_leftovers, write_atomically
-from cyclerdm_cli.pictures.masks import find_mask, mask_of, read_mask
+from cyclerdm_cli.pictures.masks import check_mask, find_mask, mask_of, read_mask
 from cyclerdm_cli.pictures.naming import Job
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.reading import read_bytes, read_extent, read_picture
@@ -43,6 +43,8 @@ class FileOptions:
     write: WriteOptions = field(default_factory=WriteOptions)
     mask: Path | None = None
     """A mask, or a folder of masks by the inputs' names."""
+    mask_from: str = "auto"
+    """One of `formats.MASK_CHOICES`: what of a mask is looked at."""
     overwrite: bool = False
     skip_existing: bool = False
     compare: bool = False
@@ -326,9 +328,11 @@ def _read(job: Job, work: Work, settled: Outcome | None = None) -> _Read | Outco
                 return replace(unsure, seen=choice.likely)
         if any(task.masked for task in tasks):
             if files.mask is not None:
-                mask = read_mask(find_mask(files.mask, job.input), picture.size)
-            else:
-                mask = mask_of(picture)
+                place = find_mask(files.mask, job.input)
+                mask = read_mask(place, picture.size, said_by=files.mask_from)
+                check_mask(mask, f"the mask {place}")
+            elif (mask := mask_of(picture)) is not None:
+                check_mask(mask, "what is transparent or white")
     except Exception as fault:
         return _failed(job, fault, time.perf_counter() - began)
     return _Read(job, picture, mask, time.perf_counter() - began, tasks, choice)
