@@ -15,7 +15,7 @@ from typing import Literal
 HEADER = b"Exif\0\0"
 CAMERA, GPS, INTEROP = 0x8769, 0x8825, 0xA005
 LINKS = frozenset((CAMERA, GPS, INTEROP))
-ORIENTATION = 274
+ORIENTATION, X_RESOLUTION = 274, 282
 PAIRS = ((256, 257), (282, 283), (0xA002, 0xA003), (0xA20E, 0xA20F))
 """Tags that are true of the other side once a picture is turned: sizes and resolutions."""
 MAKER_NOTE, DIRECTORY, LONG = 37500, 13, 4

@@ -9,8 +9,9 @@ from __future__ import annotations
 import zlib
 
 from cyclerdm_cli.pictures import exif as blocks
-from cyclerdm_cli.pictures.metadata import ELSEWHERE_TAGS, LAYOUT_TAGS
-from cyclerdm_cli.pictures.picture import Pixels
+from cyclerdm_cli.pictures.metadata import ELSEWHERE_TAGS, IPTC_TAG, LAYOUT_TAGS, PHOTOSHOP_TAG
+from cyclerdm_cli.pictures.photoshop import IPTC, iptc_of, without
+from cyclerdm_cli.pictures.picture import NOTHING, Beside, Pixels
 from cyclerdm_cli.pictures.tiff_reading import (
     BITS,
     CHANNELS,
@@ -34,11 +35,17 @@ from cyclerdm_cli.pictures.tiff_reading import (
 
 TARGET_STRIP_BYTES = 1 << 20
 LEVEL = 6
-SHORT_TYPE, UNDEFINED_TYPE, BYTE_TYPE, LONG_TYPE = 3, 7, 1, 4
+BYTE_TYPE, SHORT_TYPE, LONG_TYPE, RATIONAL_TYPE, UNDEFINED_TYPE = 1, 3, 4, 5, 7
+Y_RESOLUTION, RESOLUTION_UNIT, INCHES = 283, 296, 2
 
 
 def encode_tiff(
-    samples: Pixels, *, icc_profile: bytes | None = None, exif: bytes | None = None, xmp: bytes | None = None
+    samples: Pixels,
+    beside: Beside = NOTHING,
+    *,
+    icc_profile: bytes | None = None,
+    exif: bytes | None = None,
+    xmp: bytes | None = None,
 ) -> bytes:
     """Return a TIFF file.
 
@@ -65,12 +72,26 @@ def encode_tiff(
         STRIP_BYTES: [len(strip) for strip in strips],
     }.items():
         fields[tag] = builder.field(LONG_TYPE, len(values), builder.number("I" * len(values), *values))
+    _put_beside(builder, fields, beside)
     if xmp:
         fields[XMP] = builder.field(BYTE_TYPE, len(xmp), xmp)
     if icc_profile:
         fields[ICC_PROFILE] = builder.field(UNDEFINED_TYPE, len(icc_profile), icc_profile)
     builder.finish(fields)
     return bytes(builder.data)
+
+
+def _put_beside(builder: blocks.Builder, fields: blocks.Fields, beside: Beside) -> None:
+    """Add resolution, IPTC and Photoshop's blocks, the first only where EXIF does not say it."""
+    if beside.resolution and blocks.X_RESOLUTION not in fields:
+        for tag, dots in zip((blocks.X_RESOLUTION, Y_RESOLUTION), beside.resolution, strict=True):
+            parts = builder.number("II", round(dots * 1000), 1000)
+            fields[tag] = builder.field(RATIONAL_TYPE, 1, parts)
+        fields[RESOLUTION_UNIT] = builder.field(SHORT_TYPE, 1, builder.number("H", INCHES))
+    if iptc := iptc_of(beside.photoshop):
+        fields[IPTC_TAG] = builder.field(UNDEFINED_TYPE, len(iptc), iptc)
+    if others := without(beside.photoshop, (IPTC,)):
+        fields[PHOTOSHOP_TAG] = builder.field(BYTE_TYPE, len(others), others)
 
 
 def _layout(samples: Pixels) -> dict[int, list[int]]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from cyclerdm_cli.errors import PictureError, UsageError
 from cyclerdm_cli.pictures.colour import carried_back, colour_space, from_srgb, luma
 from cyclerdm_cli.pictures.exif import HEADER, fitted
 from cyclerdm_cli.pictures.formats import BY_NAME, DEPTH_CHOICES, FORMAT_CHOICES, Format
-from cyclerdm_cli.pictures.picture import Picture, Pixels, to_depth
+from cyclerdm_cli.pictures.jpeg_segments import COMMENT, with_segments
+from cyclerdm_cli.pictures.metadata import INCH
+from cyclerdm_cli.pictures.picture import Beside, Picture, Pixels, to_depth
+from cyclerdm_cli.pictures.png_chunks import raw_profile_chunk, with_chunks, xmp_chunk
 from cyclerdm_cli.pictures.png_writing import encode_png16
 from cyclerdm_cli.pictures.tiff_writing import encode_tiff
 
@@ -83,8 +87,7 @@ def notes_on_writing(picture: Picture, options: WriteOptions) -> tuple[str, ...]
         notes.append(f"{target.title} holds 8 bits a channel; written so")
     if options.strip_metadata:
         return tuple(notes)
-    kept = {"EXIF": picture.exif, "XMP": picture.xmp, "ICC profile": picture.icc_profile}
-    lost = [word for word, block in kept.items() if block and not target.metadata]
+    lost = _lost_beside(picture, target)
     if target.name == "jpg":
         exif, tags = _jpeg_exif(picture.exif)
         lost += ["EXIF"] if picture.exif and exif is None else [f"EXIF tag {tag}" for tag in tags]
@@ -92,6 +95,24 @@ def notes_on_writing(picture: Picture, options: WriteOptions) -> tuple[str, ...]
     if lost:
         notes.append(f"{target.title} has no room for its {' and '.join(lost)}; left out")
     return tuple(notes)
+
+
+def _lost_beside(picture: Picture, target: Format) -> list[str]:
+    """Return what a format never has room for, of what stands beside the pixels."""
+    beside = picture.beside
+    texts = any(name in (b"tEXt", b"zTXt", b"iTXt") for name, _ in beside.chunks)
+    comments = any(marker == COMMENT for marker, _ in beside.segments)
+    kept: dict[str, tuple[object, object]] = {
+        "EXIF": (picture.exif, target.metadata),
+        "XMP": (picture.xmp, target.metadata),
+        "ICC profile": (picture.icc_profile, target.metadata),
+        "IPTC": (beside.photoshop, target.name in ("jpg", "png", "tiff")),
+        "PNG texts": (texts, target.name == "png"),
+        "comment": (comments, target.name == "jpg"),
+        "camera's own segments": (len(beside.segments) > comments, target.name == "jpg"),
+        "resolution": (beside.resolution, target.name in ("jpg", "png", "tiff", "bmp") or picture.exif),
+    }
+    return [word for word, (there, room) in kept.items() if there and not room]
 
 
 def _target(picture: Picture, options: WriteOptions) -> Format:
@@ -102,26 +123,39 @@ def _target(picture: Picture, options: WriteOptions) -> Format:
 class _Blocks:
     """The metadata that goes into the file."""
 
-    icc_profile: bytes | None
-    exif: bytes | None
-    xmp: bytes | None
+    icc_profile: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    beside: Beside = field(default_factory=Beside)
 
     def as_given(self) -> dict[str, Any]:
         """Only what there is, under Pillow's names."""
-        return {name: block for name, block in vars(self).items() if block}
+        blocks = {"icc_profile": self.icc_profile, "exif": self.exif, "xmp": self.xmp}
+        return {name: block for name, block in blocks.items() if block}
 
 
 def _blocks(picture: Picture, options: WriteOptions) -> _Blocks:
-    if options.strip_metadata or not _target(picture, options).metadata:
-        return _Blocks(None, None, None)
-    return _Blocks(picture.icc_profile, picture.exif, picture.xmp)
+    target = _target(picture, options)
+    if options.strip_metadata or not target.metadata:
+        beside = Beside() if options.strip_metadata else picture.beside
+        return _Blocks(beside=beside)
+    exif = _jpeg_exif(picture.exif)[0] if target.name == "jpg" else picture.exif
+    said = picture.said_by == "exif" and exif is not None
+    said |= picture.said_by == "chunks" and target.name == "png"
+    return _Blocks(None if said else picture.icc_profile, exif, picture.xmp, picture.beside)
+
+
+def _profile(picture: Picture, options: WriteOptions) -> bytes | None:
+    """Return the profile of the colours that the file shall hold; None for sRGB."""
+    keeps = _target(picture, options).metadata and not options.strip_metadata
+    return picture.icc_profile if keeps else None
 
 
 def _samples(picture: Picture, options: WriteOptions) -> Pixels:
     """Return (H, W, C) samples as the file shall hold them: C = 1 grey, 2 grey+alpha, 3 RGB, 4 RGBA."""
     target = _target(picture, options)
     pixels, alpha = picture.pixels, picture.alpha if target.alpha else None
-    profile = _blocks(picture, options).icc_profile
+    profile = _profile(picture, options)
     if profile and picture.own is not None:
         space = colour_space(profile)
         pixels = carried_back(picture.own, pixels, space, filled=picture.filled, grey=picture.grey)
@@ -147,9 +181,8 @@ def _quality(target: str, options: WriteOptions) -> int:
 
 
 def _jpg(picture: Picture, options: WriteOptions) -> bytes:
-    blocks = _blocks(picture, options).as_given()
-    if "exif" in blocks and (exif := _jpeg_exif(blocks.pop("exif"))[0]) is not None:
-        blocks["exif"] = exif
+    found = _blocks(picture, options)
+    blocks = found.as_given()
     if len(blocks.get("xmp", b"")) > JPEG_XMP_BYTES:
         del blocks["xmp"]
     if options.quality is None and picture.quantisation:
@@ -160,7 +193,10 @@ def _jpg(picture: Picture, options: WriteOptions) -> bytes:
         how = {"quality": _quality("jpg", options)}
         if how["quality"] >= 90:
             how["subsampling"] = 0  # whoever asks for this much wants whole colours too
-    return _save(_samples(picture, options), "JPEG", **how, **blocks)
+    if found.beside.resolution:
+        how["dpi"] = found.beside.resolution
+    data = _save(_samples(picture, options), "JPEG", progressive=picture.progressive, **how, **blocks)
+    return with_segments(data, list(found.beside.segments), found.beside.photoshop)
 
 
 def _jpeg_exif(block: bytes | None) -> tuple[bytes | None, list[int]]:
@@ -174,16 +210,28 @@ def _jpeg_exif(block: bytes | None) -> tuple[bytes | None, list[int]]:
 
 
 def _png(picture: Picture, options: WriteOptions) -> bytes:
-    blocks = _blocks(picture, options)
     samples = _samples(picture, options)
-    exif = blocks.exif.removeprefix(HEADER) if blocks.exif else None
-    if samples.dtype == np.uint16:
-        return encode_png16(samples, icc_profile=blocks.icc_profile, exif=exif, xmp=blocks.xmp)
-    text = PngImagePlugin.PngInfo()
+    data = encode_png16(samples) if samples.dtype == np.uint16 else _save(samples, "PNG")
+    return with_chunks(data, list(_png_chunks(picture, _blocks(picture, options))))
+
+
+def _png_chunks(picture: Picture, blocks: _Blocks) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the chunks beside the pixels: the source's own as they were, and what other formats keep elsewhere."""
+    beside = blocks.beside
+    for name, data in beside.chunks:
+        if name != b"iCCP" or picture.icc_profile:
+            yield name, data
+    if blocks.icc_profile:
+        yield b"iCCP", b"ICC Profile\0\0" + zlib.compress(blocks.icc_profile)
+    if beside.resolution and not beside.chunks:
+        across, down = (round(dots / INCH) for dots in beside.resolution)
+        yield b"pHYs", struct.pack(">IIB", across, down, 1)
+    if blocks.exif:
+        yield b"eXIf", blocks.exif.removeprefix(HEADER)
     if blocks.xmp:
-        text.add_itxt("XML:com.adobe.xmp", blocks.xmp.decode("utf-8", "replace"))
-    # An explicit None keeps Pillow from looking for metadata on its own.
-    return _save(samples, "PNG", pnginfo=text, exif=exif, icc_profile=blocks.icc_profile)
+        yield xmp_chunk(blocks.xmp)
+    if beside.photoshop:
+        yield raw_profile_chunk("8bim", beside.photoshop)
 
 
 def _webp(picture: Picture, options: WriteOptions) -> bytes:
@@ -204,12 +252,12 @@ def _avif(picture: Picture, options: WriteOptions) -> bytes:
 
 def _tiff(picture: Picture, options: WriteOptions) -> bytes:
     blocks = _blocks(picture, options)
-    samples = _samples(picture, options)
-    return encode_tiff(samples, icc_profile=blocks.icc_profile, exif=blocks.exif, xmp=blocks.xmp)
+    return encode_tiff(_samples(picture, options), blocks.beside, **blocks.as_given())
 
 
 def _bmp(picture: Picture, options: WriteOptions) -> bytes:
-    return _save(_samples(picture, options), "BMP")
+    resolution = _blocks(picture, options).beside.resolution
+    return _save(_samples(picture, options), "BMP", **({"dpi": resolution} if resolution else {}))
 
 
 def _heic(picture: Picture, options: WriteOptions) -> bytes:
