@@ -213,7 +213,11 @@ def add_to(app: typer.Typer, command: Command) -> None:
         ] = "keep",
         quality: Annotated[
             int | None,
-            typer.Option("--quality", rich_help_panel=PICTURES, help="1 to 100; default: as the source."),
+            typer.Option(
+                "--quality",
+                rich_help_panel=PICTURES,
+                help="1 to 100; default: a JPEG's own or 90, whichever is more.",
+            ),
         ] = None,
         depth: Annotated[
             str,
@@ -224,6 +228,14 @@ def add_to(app: typer.Typer, command: Command) -> None:
                 help="keep, 8 or 16 bits a channel.",
             ),
         ] = "keep",
+        background: Annotated[
+            str,
+            typer.Option(
+                "--background",
+                rich_help_panel=PICTURES,
+                help="What is transparent is laid on it in formats without: a name or #rrggbb.",
+            ),
+        ] = "white",
         strip_metadata: Annotated[
             bool,
             typer.Option("--strip-metadata", rich_help_panel=PICTURES, help="Leave EXIF, XMP and ICC out."),
@@ -292,7 +304,7 @@ def add_to(app: typer.Typer, command: Command) -> None:
 
         wanted_depth: str | int = int(depth) if depth in ("8", "16") else depth
         files = FileOptions(
-            write=WriteOptions(quality=quality, depth=wanted_depth, strip_metadata=strip_metadata),
+            write=WriteOptions("keep", quality, wanted_depth, strip_metadata, background),
             mask=mask, mask_from=mask_from, overwrite=overwrite, skip_existing=skip_existing, compare=compare,
             frame=frame, limit_pixels=limit_pixels, jobs=jobs, piped=sys.stdin.buffer.read() if piped else b"",
         )  # fmt: skip

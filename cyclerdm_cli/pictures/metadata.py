@@ -103,6 +103,8 @@ def beside_pixels(
         notes += found.notes
     elif kind.name == "tiff":
         photoshop = _photoshop_of_tiff(data, frame)
+        if _has_further_bands(getattr(image, "tag_v2", {})):
+            notes.append("bands beyond its colours and transparency are left out")
     elif chunks is not None:
         photoshop = with_iptc(None, chunks.iptc)
     kept = without(photoshop, PREVIEWS)
@@ -123,6 +125,14 @@ def _photoshop_of_tiff(data: bytes, frame: int) -> bytes | None:
         return None
     iptc = found.get(IPTC_TAG)
     return with_iptc(found.get(PHOTOSHOP_TAG), in_order(iptc) if iptc else None)
+
+
+def _has_further_bands(tags: Any) -> bool:
+    """Tell whether a TIFF file has bands that are neither colour nor transparency: infrared, masks, spots."""
+    colours = {2: 3, 5: 4, 6: 3, 8: 3}.get(tags.get(262), 1)
+    further = tags.get(277, 1) - colours
+    extra = tags.get(338) or ()
+    return bool(further > 1 or (further == 1 and (not extra or extra[0] not in (1, 2))))
 
 
 def _resolution(image: Image.Image, kind: Format, chunks: Chunks | None) -> tuple[float, float] | None:

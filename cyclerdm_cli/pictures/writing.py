@@ -6,11 +6,12 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageColor
 
 from cyclerdm_cli.errors import PictureError, UsageError
 from cyclerdm_cli.pictures.colour import carried_back, colour_space, from_srgb, luma
@@ -24,6 +25,8 @@ from cyclerdm_cli.pictures.png_writing import encode_png16
 from cyclerdm_cli.pictures.tiff_writing import encode_tiff
 
 DEFAULT_QUALITY = {"jpg": 95, "webp": 92, "avif": 85, "heic": 90}
+JPEG_LEAST_QUALITY = 90
+"""What a result is written with though its source was poorer: the detail that was restored shall survive."""
 AVIF_SPEED = 8  # Pillow's 6 takes three times as long for files one hundredth smaller
 JPEG_EXIF_BYTES = 65533  # a JPEG segment's length is a 16-bit number that counts itself
 JPEG_XMP_BYTES = 65504
@@ -36,11 +39,13 @@ class WriteOptions:
     format: str = "keep"
     """One of `FORMAT_CHOICES`, or "bmp" and "heic" where the output's own name says so."""
     quality: int | None = None
-    """1 to 100; None keeps a JPEG's own tables and a WebP's losslessness, and is a good default elsewhere."""
+    """1 to 100; None: a JPEG's own or 90, whichever is more; a lossless WebP stays so; else a good default."""
     depth: str | int = "keep"
     """Bits a channel: "keep", 8 or 16."""
     strip_metadata: bool = False
     """Leave EXIF, XMP and ICC profile out; the pixels are then sRGB, so that colours stay."""
+    background: str = "white"
+    """What transparent pictures are laid on in formats without transparency: a colour as CSS writes it."""
 
     def __post_init__(self) -> None:
         if self.format != "keep" and self.format not in BY_NAME:
@@ -51,6 +56,12 @@ class WriteOptions:
             raise UsageError(f"quality {self.quality} is not between 1 and 100")
         if self.depth not in DEPTH_CHOICES:
             raise UsageError(f"depth {self.depth!r} is none of keep, 8, 16")
+        try:
+            ImageColor.getrgb(self.background)
+        except ValueError as error:
+            raise UsageError(
+                f"background {self.background!r} is no colour", hint="a name such as white, or #rrggbb"
+            ) from error
 
 
 def encode(picture: Picture, options: WriteOptions) -> bytes:
@@ -81,7 +92,7 @@ def notes_on_writing(picture: Picture, options: WriteOptions) -> tuple[str, ...]
     target = _target(picture, options)
     notes = []
     if picture.alpha is not None and not target.alpha:
-        notes.append(f"{target.title} holds no transparency; it was left out")
+        notes.append(f"{target.title} holds no transparency; laid on {options.background}")
     wants_sixteen = options.depth == 16 or (options.depth == "keep" and picture.depth == 16)
     if wants_sixteen and not target.sixteen_bits:
         notes.append(f"{target.title} holds 8 bits a channel; written so")
@@ -163,10 +174,32 @@ def _samples(picture: Picture, options: WriteOptions) -> Pixels:
         pixels = from_srgb(luma(pixels) if picture.grey else pixels, colour_space(profile))
     if picture.grey:
         pixels = luma(pixels)[..., : 1 if target.grey else 3]
+    if picture.alpha is not None and alpha is None:
+        pixels = _laid_on(pixels, picture, options.background)
     wanted = picture.depth if options.depth == "keep" else int(options.depth)
     depth = wanted if target.sixteen_bits else 8
     pixels = to_depth(pixels, depth)
     return pixels if alpha is None else np.dstack((pixels, to_depth(alpha, depth)))
+
+
+def _laid_on(pixels: Pixels, picture: Picture, background: str) -> Pixels:
+    """Return (H, W, C) pixels upon a colour, by the picture's alpha; what was filled in is there to be seen."""
+    alpha = picture.alpha
+    assert alpha is not None
+    most = np.iinfo(pixels.dtype).max
+    red, green, blue = (
+        np.uint32(level) * np.uint32(most // 255) for level in ImageColor.getrgb(background)[:3]
+    )
+    colour = np.array((red, green, blue), pixels.dtype)
+    below = luma(colour.reshape(1, 1, 3))[0, 0, :1] if pixels.shape[2] == 1 else colour
+    result = np.empty_like(pixels)
+    for row in range(len(pixels)):  # a row at a time: the products need 64 bits
+        opaque = to_depth(alpha[row], 8 * pixels.itemsize).astype(np.uint64)[:, None]
+        if picture.filled is not None:
+            opaque[picture.filled[row]] = most
+        mixed = pixels[row] * opaque + below.astype(np.uint64) * (most - opaque) + most // 2
+        result[row] = (mixed // most).astype(pixels.dtype)
+    return result
 
 
 def _save(samples: Pixels, pillow_format: str, **parameters: Any) -> bytes:
@@ -186,7 +219,7 @@ def _jpg(picture: Picture, options: WriteOptions) -> bytes:
     if len(blocks.get("xmp", b"")) > JPEG_XMP_BYTES:
         del blocks["xmp"]
     if options.quality is None and picture.quantisation:
-        how: dict[str, Any] = {"qtables": picture.quantisation}
+        how: dict[str, Any] = {"qtables": _at_least(JPEG_LEAST_QUALITY, picture.quantisation)}
         if picture.subsampling is not None:
             how["subsampling"] = picture.subsampling
     else:
@@ -197,6 +230,23 @@ def _jpg(picture: Picture, options: WriteOptions) -> bytes:
         how["dpi"] = found.beside.resolution
     data = _save(_samples(picture, options), "JPEG", progressive=picture.progressive, **how, **blocks)
     return with_segments(data, list(found.beside.segments), found.beside.photoshop)
+
+
+def _at_least(quality: int, tables: dict[int, list[int]]) -> list[list[int]]:
+    """Return quantisation tables as fine as a JPEG's own and as those of a quality, whichever are finer."""
+    luma_table, chroma_table = _tables_of(quality)
+    return [
+        [min(pair) for pair in zip(table, chroma_table if number else luma_table, strict=True)]
+        for number, table in sorted(tables.items())
+    ]
+
+
+@lru_cache
+def _tables_of(quality: int) -> tuple[list[int], list[int]]:
+    stream = BytesIO()
+    Image.new("RGB", (8, 8)).save(stream, "JPEG", quality=quality)
+    found: dict[int, list[int]] = Image.open(stream).quantization  # type: ignore[attr-defined]
+    return found[0], found[1]
 
 
 def _jpeg_exif(block: bytes | None) -> tuple[bytes | None, list[int]]:

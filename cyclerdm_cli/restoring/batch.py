@@ -367,7 +367,10 @@ def _write(one: _Read, work: Work, before: NDArray[np.generic] | None) -> Outcom
 
 def _copied(job: Job, picture: Picture, options: WriteOptions, piped: bytes) -> bytes:
     """Return a file as it is where nothing else is asked of it, or else the same pixels written anew."""
-    if options == WriteOptions(format=job.format) and job.format in ("keep", picture.format):
+    if options == WriteOptions(format=job.format, background=options.background) and job.format in (
+        "keep",
+        picture.format,
+    ):
         return piped if job.input.path is None else read_bytes(job.input.path)
     return encode(picture, options)
 
