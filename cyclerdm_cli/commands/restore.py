@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cyclerdm_cli.commands.completion import (
+    COLOUR_SPACES,
     DEPTHS,
     DEVICES,
     FORMATS,
@@ -236,6 +237,15 @@ def add_to(app: typer.Typer, command: Command) -> None:
                 help="What is transparent is laid on it in formats without: a name or #rrggbb.",
             ),
         ] = "white",
+        colour_space: Annotated[
+            str,
+            typer.Option(
+                "--colour-space",
+                rich_help_panel=PICTURES,
+                autocompletion=one_of(COLOUR_SPACES),
+                help="RAW files are developed into it: srgb, p3, adobe-rgb or prophoto (extra raw).",
+            ),
+        ] = "srgb",
         strip_metadata: Annotated[
             bool,
             typer.Option("--strip-metadata", rich_help_panel=PICTURES, help="Leave EXIF, XMP and ICC out."),
@@ -278,6 +288,8 @@ def add_to(app: typer.Typer, command: Command) -> None:
             raise UsageError("--mask goes with --task inpaint")
         if mask_from not in MASKS_FROM:
             raise UsageError(f"--mask-from {mask_from}: is none of {', '.join(MASKS_FROM)}")
+        if colour_space not in COLOUR_SPACES:
+            raise UsageError(f"--colour-space {colour_space}: is none of {', '.join(COLOUR_SPACES)}")
         plan: Collection[Job] = plan_outputs(
             list_inputs(inputs, recursive),
             output,
@@ -306,7 +318,8 @@ def add_to(app: typer.Typer, command: Command) -> None:
         files = FileOptions(
             write=WriteOptions("keep", quality, wanted_depth, strip_metadata, background),
             mask=mask, mask_from=mask_from, overwrite=overwrite, skip_existing=skip_existing, compare=compare,
-            frame=frame, limit_pixels=limit_pixels, jobs=jobs, piped=sys.stdin.buffer.read() if piped else b"",
+            colour_space=colour_space, frame=frame, limit_pixels=limit_pixels, jobs=jobs,
+            piped=sys.stdin.buffer.read() if piped else b"",
         )  # fmt: skip
         options = RestoreOptions(read_tile(tile), overlap, batch, steps, strength, seed, limit, stages)
         if dry_run:

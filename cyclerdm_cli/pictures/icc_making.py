@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 XY = tuple[float, float]
 D50 = np.array((0.9642, 1.0, 0.8249))
 D65: XY = (0.3127, 0.3290)
+D50_XY: XY = (0.3457, 0.3585)
 BRADFORD = np.array(((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296)))
 """To the responses in which white is adapted (ICC.1:2022, annex E)."""
 SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
@@ -21,6 +22,7 @@ SRGB_XY: tuple[XY, XY, XY] = ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
 ADOBE_XY: tuple[XY, XY, XY] = ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06))
 P3_XY: tuple[XY, XY, XY] = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
 REC2020_XY: tuple[XY, XY, XY] = ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046))
+PROPHOTO_XY: tuple[XY, XY, XY] = ((0.7347, 0.2653), (0.1596, 0.8404), (0.0366, 0.0001))
 
 
 @lru_cache(maxsize=32)

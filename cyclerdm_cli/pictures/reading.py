@@ -17,7 +17,7 @@ from typing import TypeVar
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from cyclerdm_cli.errors import PictureError
-from cyclerdm_cli.pictures import said_colours, tiff_reading
+from cyclerdm_cli.pictures import raw, said_colours, tiff_reading
 from cyclerdm_cli.pictures.addresses import Address, fetch_bytes
 from cyclerdm_cli.pictures.colour import ColourSpace, colour_space, to_srgb
 from cyclerdm_cli.pictures.completeness import refuse_incomplete
@@ -44,6 +44,7 @@ def read_picture(
     frame: int = 0,
     limit_pixels: int = DEFAULT_LIMIT_PIXELS,
     name: str = "",
+    develop: str = "srgb",
 ) -> Picture:
     """Return the picture in a file, or in the bytes of one.
 
@@ -52,12 +53,20 @@ def read_picture(
         frame: which picture of an animated or many-paged file, counted from 0.
         limit_pixels: larger pictures are refused on the word of their header, before any decoding.
         name: what the error messages call the picture; by default the path.
+        develop: the colours that a RAW file is developed into, one of `formats.DEVELOP_CHOICES`.
 
     Raises:
         PictureError: missing, unreadable, empty, no picture, damaged, cut short, too large, or of a kind that
             would lose values. No other exception leaves this function on account of the file.
     """
-    return _named_faults(source, name, lambda data: _decode(data, frame, limit_pixels))
+
+    def picture(data: bytes) -> Picture:
+        kind = raw.kind_of(data)
+        return (
+            raw.developed(data, kind, develop, limit_pixels) if kind else _decode(data, frame, limit_pixels)
+        )
+
+    return _named_faults(source, name, picture)
 
 
 def read_extent(
@@ -70,6 +79,8 @@ def read_extent(
     """
 
     def extent(data: bytes) -> Extent:
+        if kind := raw.kind_of(data):
+            return Extent(*raw.size_of(data, kind, limit_pixels), 16, "tiff", own_colours=True)
         opened = _open(data, frame, limit_pixels)
         width, height = _size(opened.image)
         depth = 16 if has_sixteen_bits(opened.image, opened.data, opened.kind) else 8

@@ -20,6 +20,7 @@ from cyclerdm_cli.pictures.atomic import clear_leftovers, write_atomically
 from cyclerdm_cli.pictures.masks import check_mask, find_mask, mask_of, read_mask
 from cyclerdm_cli.pictures.naming import Job
 from cyclerdm_cli.pictures.picture import Picture
+from cyclerdm_cli.pictures.raw import kind_of
 from cyclerdm_cli.pictures.reading import read_bytes, read_extent, read_picture
 from cyclerdm_cli.pictures.sidebyside import side_by_side
 from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
@@ -48,6 +49,8 @@ class FileOptions:
     overwrite: bool = False
     skip_existing: bool = False
     compare: bool = False
+    colour_space: str = "srgb"
+    """What RAW files are developed into."""
     frame: int = 0
     limit_pixels: int = 500_000_000
     jobs: int = 2
@@ -318,7 +321,9 @@ def _read(job: Job, work: Work, settled: Outcome | None = None) -> _Read | Outco
         return early
     source = files.piped if job.input.path is None else job.input.path
     try:
-        picture = read_picture(source, frame=files.frame, limit_pixels=files.limit_pixels)
+        picture = read_picture(
+            source, frame=files.frame, limit_pixels=files.limit_pixels, develop=files.colour_space
+        )
         mask, tasks, choice = None, work.tasks, None
         if work.choose is not None:
             choice = work.choose(picture)
@@ -371,7 +376,9 @@ def _copied(job: Job, picture: Picture, options: WriteOptions, piped: bytes) -> 
         "keep",
         picture.format,
     ):
-        return piped if job.input.path is None else read_bytes(job.input.path)
+        data = piped if job.input.path is None else read_bytes(job.input.path)
+        if kind_of(data) is None:  # a RAW file is no picture before it is developed
+            return data
     return encode(picture, options)
 
 
