@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cyclerdm_cli.commands.completion import DEPTHS, DEVICES, FORMATS, PRECISIONS, complete_task, one_of
+from cyclerdm_cli.commands.completion import (
+    COLOUR_SPACES,
+    DEPTHS,
+    DEVICES,
+    FORMATS,
+    MASKS_FROM,
+    PRECISIONS,
+    complete_task,
+    one_of,
+)
 from cyclerdm_cli.commands.machine_options import (
     MACHINE,
     Actors,
@@ -121,6 +130,16 @@ def add_to(app: typer.Typer, command: Command) -> None:
                 " Without it: what is transparent, or else pure white.",
             ),
         ] = None,
+        mask_from: Annotated[
+            str,
+            typer.Option(
+                "--mask-from",
+                rich_help_panel=WORK,
+                autocompletion=one_of(MASKS_FROM),
+                help="What says where a mask is white: luma, alpha (opaque is filled in), or auto: alpha where"
+                " the colours are all one.",
+            ),
+        ] = "auto",
         strength: Annotated[
             str,
             typer.Option(
@@ -207,7 +226,11 @@ def add_to(app: typer.Typer, command: Command) -> None:
         ] = "keep",
         quality: Annotated[
             int | None,
-            typer.Option("--quality", rich_help_panel=PICTURES, help="1 to 100; default: as the source."),
+            typer.Option(
+                "--quality",
+                rich_help_panel=PICTURES,
+                help="1 to 100; default: a JPEG's own or 90, whichever is more.",
+            ),
         ] = None,
         depth: Annotated[
             str,
@@ -218,6 +241,23 @@ def add_to(app: typer.Typer, command: Command) -> None:
                 help="keep, 8 or 16 bits a channel.",
             ),
         ] = "keep",
+        background: Annotated[
+            str,
+            typer.Option(
+                "--background",
+                rich_help_panel=PICTURES,
+                help="What is transparent is laid on it in formats without: a name or #rrggbb.",
+            ),
+        ] = "white",
+        colour_space: Annotated[
+            str,
+            typer.Option(
+                "--colour-space",
+                rich_help_panel=PICTURES,
+                autocompletion=one_of(COLOUR_SPACES),
+                help="RAW files are developed into it: srgb, p3, adobe-rgb or prophoto (extra raw).",
+            ),
+        ] = "srgb",
         strip_metadata: Annotated[
             bool,
             typer.Option("--strip-metadata", rich_help_panel=PICTURES, help="Leave EXIF, XMP and ICC out."),
@@ -258,6 +298,10 @@ def add_to(app: typer.Typer, command: Command) -> None:
             asked = [] if auto else _tasks(task, command, weights)
         if mask is not None and not any(one.masked for one in asked):
             raise UsageError("--mask goes with --task inpaint")
+        if mask_from not in MASKS_FROM:
+            raise UsageError(f"--mask-from {mask_from}: is none of {', '.join(MASKS_FROM)}")
+        if colour_space not in COLOUR_SPACES:
+            raise UsageError(f"--colour-space {colour_space}: is none of {', '.join(COLOUR_SPACES)}")
         plan: Collection[Job] = plan_outputs(
             list_inputs(inputs, recursive),
             output,
@@ -287,9 +331,10 @@ def add_to(app: typer.Typer, command: Command) -> None:
 
         wanted_depth: str | int = int(depth) if depth in ("8", "16") else depth
         files = FileOptions(
-            write=WriteOptions(quality=quality, depth=wanted_depth, strip_metadata=strip_metadata),
-            mask=mask, overwrite=overwrite, skip_existing=skip_existing, compare=compare, frame=frame,
-            limit_pixels=limit_pixels, jobs=jobs, piped=sys.stdin.buffer.read() if piped else b"",
+            write=WriteOptions("keep", quality, wanted_depth, strip_metadata, background),
+            mask=mask, mask_from=mask_from, overwrite=overwrite, skip_existing=skip_existing, compare=compare,
+            colour_space=colour_space, frame=frame, limit_pixels=limit_pixels, jobs=jobs,
+            piped=sys.stdin.buffer.read() if piped else b"",
         )  # fmt: skip
         options = RestoreOptions(read_tile(tile), overlap, batch, steps, blend, seed, limit, stages)
         if dry_run:

@@ -9,6 +9,14 @@ FORMAT_CHOICES = ("keep", "png", "jpg", "webp", "avif", "tiff")
 """What may be asked for instead of the input's own format."""
 DEPTH_CHOICES = ("keep", 8, 16)
 """Bits a channel that may be asked for."""
+DEVELOP_CHOICES = ("srgb", "p3", "adobe-rgb", "prophoto")
+"""Colours that RAW files may be developed into."""
+RAW_EXTENSIONS = frozenset(
+    (".arw", ".cr2", ".cr3", ".dng", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw", ".x3f")
+)
+"""Of RAW files, in small letters: what comes of them is TIFF."""
+MASK_CHOICES = ("auto", "luma", "alpha")
+"""What may be asked to say where a mask is painted."""
 
 
 @dataclass(frozen=True)

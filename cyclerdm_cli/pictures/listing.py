@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,11 @@ from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.pictures.addresses import Address, found_at, is_address, placed
 from cyclerdm_cli.pictures.atomic import is_temporary
 from cyclerdm_cli.pictures.formats import BY_EXTENSION
+from cyclerdm_cli.pictures.lists import names_in
 
 WILDCARDS = re.compile(r"[*?[]")
+PREVIEWS = frozenset(("@eadir", "__macosx"))
+"""Folders, in small letters, that machines put beside pictures for themselves; the rest of their kind is hidden."""
 DIGITS = re.compile(r"([0-9]{1,18})")
 
 
@@ -101,6 +105,7 @@ def _inputs_of(argument: str, recursive: bool) -> Iterator[Input]:
         yield from _literal(argument, recursive)
     else:
         matches = sorted(glob.glob(argument, recursive=True), key=natural_key)
+        matches = [match for match in matches if not is_passed_over(_matched_by(argument, match))]
         pictures = [
             match for match in matches if os.path.isdir(match) or _is_picture(os.path.basename(match))
         ]
@@ -165,7 +170,10 @@ def _walk(top: str, recursive: bool) -> Iterator[tuple[str, list[str]]]:
             mistaken = [name for name in mistaken if not _any_in(os.path.join(folder, name))]
         yield folder, sorted((*filter(_is_picture, names), *mistaken), key=natural_key)
         folders[:] = (
-            sorted((name for name in folders if name[0] != "." and name not in mistaken), key=natural_key)
+            sorted(
+                (name for name in folders if not is_passed_over(name) and name not in mistaken),
+                key=natural_key,
+            )
             if recursive
             else []
         )
@@ -175,6 +183,19 @@ def _any_in(folder: str) -> bool:
     return any(names for _, names in _walk(folder, True))
 
 
+def is_passed_over(name: str) -> bool:
+    """Tell whether a search passes over a path: any part is hidden, or a folder of previews."""
+    parts = (part for part in name.split(os.sep) if part not in ("", ".", ".."))
+    return any(part.startswith(".") or part.casefold() in PREVIEWS for part in parts)
+
+
+def _matched_by(pattern: str, match: str) -> str:
+    """Return the part of a match that wildcards stood for: who names a hidden folder means it."""
+    fixed = os.path.dirname(WILDCARDS.split(pattern, maxsplit=1)[0])
+    wildcards = [part for part in pattern[len(fixed) :].split(os.sep) if part.startswith(".")]
+    return "" if wildcards else match[len(fixed) :]
+
+
 def _is_picture(name: str) -> bool:
     if name.startswith(".") or is_temporary(name):
         return False
@@ -182,18 +203,16 @@ def _is_picture(name: str) -> bool:
 
 
 def _lines(name: str) -> list[str]:
-    """Return the names in a list: one a line (LF or CRLF), or ended by NUL as `find -print0` does."""
+    """Return the names in a list, in a file or, for "-", from standard input."""
     try:
-        data = Path(name).read_bytes()
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"{name}: the list cannot be read: {reason}") from error
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    if b"\0" in data:
-        lines = [os.fsdecode(line) for line in data.split(b"\0")]
-    else:
-        lines = [os.fsdecode(line.removesuffix(b"\r")) for line in data.split(b"\n")]
-    lines = [line for line in lines if line.strip()]
+    try:
+        lines = names_in(data)
+    except ValueError as error:
+        raise UsageError(f"{name}: the list is not in the encoding that it begins with") from error
     if not lines:
         raise UsageError(f"{name}: the list is empty")
     return lines

@@ -17,15 +17,16 @@ from typing import TypeVar
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from cyclerdm_cli.errors import PictureError
-from cyclerdm_cli.pictures import tiff_reading
+from cyclerdm_cli.pictures import raw, said_colours, tiff_reading
 from cyclerdm_cli.pictures.addresses import Address, fetch_bytes
-from cyclerdm_cli.pictures.colour import colour_space, to_srgb
+from cyclerdm_cli.pictures.colour import ColourSpace, colour_space, to_srgb
 from cyclerdm_cli.pictures.completeness import refuse_incomplete
 from cyclerdm_cli.pictures.decoding import has_sixteen_bits, samples_of, turns_by_itself, upright
 from cyclerdm_cli.pictures.footprint import Extent
 from cyclerdm_cli.pictures.formats import FORMATS, TITLES, Format, format_of_pillow
-from cyclerdm_cli.pictures.metadata import upright_exif, upright_xmp
-from cyclerdm_cli.pictures.picture import Picture
+from cyclerdm_cli.pictures.metadata import beside_pixels, upright_exif, upright_xmp
+from cyclerdm_cli.pictures.picture import Mode, Picture, SaidBy
+from cyclerdm_cli.pictures.png_chunks import Chunks, is_png, parted
 
 T = TypeVar("T")
 DEFAULT_LIMIT_PIXELS = 500_000_000
@@ -43,6 +44,7 @@ def read_picture(
     frame: int = 0,
     limit_pixels: int = DEFAULT_LIMIT_PIXELS,
     name: str = "",
+    develop: str = "srgb",
 ) -> Picture:
     """Return the picture in a file, or in the bytes of one.
 
@@ -51,12 +53,20 @@ def read_picture(
         frame: which picture of an animated or many-paged file, counted from 0.
         limit_pixels: larger pictures are refused on the word of their header, before any decoding.
         name: what the error messages call the picture; by default the path.
+        develop: the colours that a RAW file is developed into, one of `formats.DEVELOP_CHOICES`.
 
     Raises:
         PictureError: missing, unreadable, empty, no picture, damaged, cut short, too large, or of a kind that
             would lose values. No other exception leaves this function on account of the file.
     """
-    return _named_faults(source, name, lambda data: _decode(data, frame, limit_pixels))
+
+    def picture(data: bytes) -> Picture:
+        kind = raw.kind_of(data)
+        return (
+            raw.developed(data, kind, develop, limit_pixels) if kind else _decode(data, frame, limit_pixels)
+        )
+
+    return _named_faults(source, name, picture)
 
 
 def read_extent(
@@ -69,10 +79,15 @@ def read_extent(
     """
 
     def extent(data: bytes) -> Extent:
+        if kind := raw.kind_of(data):
+            return Extent(*raw.size_of(data, kind, limit_pixels), 16, "tiff", own_colours=True)
         opened = _open(data, frame, limit_pixels)
         width, height = _size(opened.image)
-        depth = 16 if has_sixteen_bits(opened.image, data, opened.kind) else 8
-        return Extent(height, width, depth, opened.kind.name)
+        depth = 16 if has_sixteen_bits(opened.image, opened.data, opened.kind) else 8
+        grey = opened.image.mode in ("1", "L", "LA", "I;16", "I")
+        profile, _ = _said_colours(opened, opened.image.info.get("exif"), grey)
+        own_colours = bool(profile) and colour_space(profile).changes_pixels
+        return Extent(height, width, depth, opened.kind.name, own_colours)
 
     return _named_faults(source, "", extent)
 
@@ -141,45 +156,77 @@ class _Decoded:
 
     image: Image.Image
     kind: Format
+    data: bytes
+    """The file; of a PNG, those chunks that its decoder needs."""
+    chunks: Chunks | None = None
+    """What the others say."""
     notes: list[str] = field(default_factory=list)
 
 
 def _decode(data: bytes, frame: int, limit_pixels: int) -> Picture:
     decoded = _open(data, frame, limit_pixels)
-    image, notes = decoded.image, decoded.notes
+    data, image, notes, kind = decoded.data, decoded.image, decoded.notes, decoded.kind
     if frame == 0:
-        refuse_incomplete(decoded.kind.name, data, (image.height, image.width))
-    orientation, exif = _exif(decoded)
-    profile = image.info.get("icc_profile") or None
-    pixels, alpha, mode = samples_of(image, data, decoded.kind, frame, notes)
-    xmp = upright_xmp(image)  # a PNG may hold it behind the pixels
+        refuse_incomplete(kind.name, data, (image.height, image.width))
+    orientation, exif = _exif(decoded, data, frame)
+    pixels, alpha, mode = samples_of(image, data, kind, frame, notes)
+    xmp = upright_xmp(image, orientation, notes)
+    beside, progressive = beside_pixels(image, data, frame, kind, decoded.chunks, notes)
     image.close()  # its pixels are in ours: for a large picture that is a third of the memory
-    if mode == "cmyk":
-        profile = None  # it described inks, and the pixels are sRGB now
-    if profile:
-        space = colour_space(profile)
-        if space.kind == "cmyk" or (space.kind == "grey" and mode not in ("grey", "grey+alpha")):
-            notes.append("its colour profile is for another kind of picture and was left out")
-            profile = None
-        elif space.kind == "unusable":
-            notes.append("its colour profile cannot be used; the colours are taken for sRGB")
-        pixels = to_srgb(pixels, space) if profile else pixels
-    if turns_by_itself(image, decoded.kind):
+    profile, said_by, space = _colours(decoded, exif, mode)
+    own = pixels if space is not None and space.changes_pixels else None
+    pixels = pixels if space is None else to_srgb(pixels, space)
+    beside = beside.turned() if orientation >= 5 else beside
+    if turns_by_itself(image, kind):
         orientation = 1
-    is_jpeg = decoded.kind.name == "jpg" and mode != "cmyk"
+    is_jpeg = kind.name == "jpg" and mode != "cmyk"
     return Picture(
         pixels=upright(pixels, orientation),
+        own=None if own is None else upright(own, orientation),
         mode=mode,
         alpha=None if alpha is None else upright(alpha, orientation),
         icc_profile=profile,
+        said_by=said_by,
         exif=exif,
         xmp=xmp,
-        format=decoded.kind.name,
+        beside=beside,
+        format=kind.name,
         quantisation=getattr(image, "quantization", None) if is_jpeg else None,
         subsampling=_subsampling(image) if is_jpeg else None,
-        lossless=decoded.kind.name == "webp" and _webp_is_lossless(data),
+        progressive=is_jpeg and progressive,
+        lossless=kind.name == "webp" and _webp_is_lossless(data),
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _colours(
+    decoded: _Decoded, exif: bytes | None, mode: Mode
+) -> tuple[bytes | None, SaidBy, ColourSpace | None]:
+    """Return the profile to write, what said it, and what it means for the pixels."""
+    if mode == "cmyk":
+        return None, "profile", None  # it described inks, and the pixels are sRGB now
+    grey = mode in ("grey", "grey+alpha")
+    profile, said_by = _said_colours(decoded, exif, grey)
+    if not profile:
+        return None, said_by, None
+    space = colour_space(profile)
+    if space.kind == "cmyk" or (space.kind == "grey" and not grey):
+        decoded.notes.append("its colour profile is for another kind of picture and was left out")
+        return None, said_by, None
+    if space.kind == "unusable":
+        decoded.notes.append("its colour profile cannot be used; the colours are taken for sRGB")
+    return profile, said_by, space
+
+
+def _said_colours(decoded: _Decoded, exif: bytes | None, grey: bool) -> tuple[bytes | None, SaidBy]:
+    if decoded.chunks is not None and (profile := said_colours.of_png(decoded.chunks, grey)):
+        return profile, "chunks"
+    if profile := decoded.image.info.get("icc_profile"):
+        return profile, "profile"
+    if decoded.kind.name in ("avif", "heic") and (profile := said_colours.of_boxes(decoded.data)):
+        return profile, "boxes"
+    srgb = decoded.chunks is not None and decoded.chunks.first(b"sRGB") is not None
+    return (None if grey or srgb else said_colours.of_exif(exif)), "exif"
 
 
 @contextmanager
@@ -197,6 +244,10 @@ def _quiet_opening(notes: list[str]) -> Iterator[None]:
 
 def _open(data: bytes, frame: int, limit_pixels: int) -> _Decoded:
     notes: list[str] = []
+    chunks = None
+    if is_png(data):
+        data, chunks = parted(data)
+        notes += chunks.notes
     with _quiet_opening(notes):
         image = _open_header(data)
         kind = format_of_pillow(image.format)
@@ -224,7 +275,10 @@ def _open(data: bytes, frame: int, limit_pixels: int) -> _Decoded:
         notes.append(
             f"first frame of {frames} used" if frame == 0 else f"frame {frame} (from 0) of {frames} used"
         )
-    return _Decoded(image, kind, notes)
+    if chunks is not None:
+        blocks = {"icc_profile": chunks.icc_profile, "exif": chunks.exif, "xmp": chunks.xmp}
+        image.info.update({name: block for name, block in blocks.items() if block})
+    return _Decoded(image, kind, data, chunks, notes)
 
 
 def _open_header(data: bytes) -> Image.Image:
@@ -249,10 +303,10 @@ def _size(image: Image.Image) -> tuple[int, int]:
     return (tags[tiff_reading.WIDTH], tags[tiff_reading.HEIGHT]) if tags and not image.width else image.size
 
 
-def _exif(decoded: _Decoded) -> tuple[int, bytes | None]:
+def _exif(decoded: _Decoded, data: bytes, frame: int) -> tuple[int, bytes | None]:
     try:
         with _quiet_opening(decoded.notes):
-            return upright_exif(decoded.image.getexif())
+            return upright_exif(decoded.image, data, frame, decoded.notes)
     except Exception:  # the same dozen types; damaged EXIF is no reason to refuse the picture
         decoded.notes.append("its EXIF is damaged and was left out")
         return 1, None

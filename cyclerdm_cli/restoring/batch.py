@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from cyclerdm_cli.errors import CycleRDMError, PictureError
 from cyclerdm_cli.pictures.addresses import exists, is_taken
 from cyclerdm_cli.pictures.atomic import clear_leftovers, write_atomically
-from cyclerdm_cli.pictures.masks import find_mask, mask_of, read_mask
+from cyclerdm_cli.pictures.masks import check_mask, find_mask, mask_of, read_mask
 from cyclerdm_cli.pictures.naming import Job
 from cyclerdm_cli.pictures.picture import Picture
+from cyclerdm_cli.pictures.raw import kind_of
 from cyclerdm_cli.pictures.reading import read_bytes, read_extent, read_picture
 from cyclerdm_cli.pictures.sidebyside import side_by_side
 from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
@@ -43,9 +44,13 @@ class FileOptions:
     write: WriteOptions = field(default_factory=WriteOptions)
     mask: Path | None = None
     """A mask, or a folder of masks by the inputs' names."""
+    mask_from: str = "auto"
+    """One of `formats.MASK_CHOICES`: what of a mask is looked at."""
     overwrite: bool = False
     skip_existing: bool = False
     compare: bool = False
+    colour_space: str = "srgb"
+    """What RAW files are developed into."""
     frame: int = 0
     limit_pixels: int = 500_000_000
     jobs: int = 2
@@ -240,7 +245,7 @@ class _Queue:
             return
         spent = (time.perf_counter() - began) / len(group)
         for one, pixels in zip(group, results, strict=True):
-            after = one.picture.with_pixels(pixels)
+            after = one.picture.with_pixels(pixels, one.mask)
             before = one.picture.pixels if one.job.compare is not None else None
             done = one._replace(picture=after, mask=None, seconds=one.seconds + spent)
             self.written.append(self.writers.submit(_write, done, self.work, before))
@@ -324,7 +329,9 @@ def _read(job: Job, work: Work, settled: Outcome | None = None) -> _Read | Outco
         return early
     source = files.piped if job.input.path is None else job.input.path
     try:
-        picture = read_picture(source, frame=files.frame, limit_pixels=files.limit_pixels)
+        picture = read_picture(
+            source, frame=files.frame, limit_pixels=files.limit_pixels, develop=files.colour_space
+        )
         mask, tasks, choice = None, work.tasks, None
         if work.choose is not None:
             choice = work.choose(picture)
@@ -334,9 +341,11 @@ def _read(job: Job, work: Work, settled: Outcome | None = None) -> _Read | Outco
                 return replace(unsure, seen=choice.likely)
         if any(task.masked for task in tasks):
             if files.mask is not None:
-                mask = read_mask(find_mask(files.mask, job.input), picture.size)
-            else:
-                mask = mask_of(picture)
+                place = find_mask(files.mask, job.input)
+                mask = read_mask(place, picture.size, said_by=files.mask_from)
+                check_mask(mask, f"the mask {place}")
+            elif (mask := mask_of(picture)) is not None:
+                check_mask(mask, "what is transparent or white")
     except Exception as fault:
         return _failed(job, fault, time.perf_counter() - began)
     return _Read(job, picture, mask, time.perf_counter() - began, tasks, choice)
@@ -348,7 +357,8 @@ def _write(one: _Read, work: Work, before: NDArray[np.generic] | None) -> Outcom
     options = replace(work.files.write, format=job.format)
     tiles = _tiles(work, after.size, one.tasks)
     try:
-        data = encode(after, options) if one.tasks else _copied(job, after, options, work.files.piped)
+        changed = bool(one.tasks) and work.restorer.options.strength > 0
+        data = encode(after, options) if changed else _copied(job, after, options, work.files.piped)
         # The result last: --skip-existing takes it for a sign that all is there.
         if job.compare is not None and before is not None:
             beside = after.with_pixels(side_by_side(before, after.pixels))
@@ -371,8 +381,13 @@ def _write(one: _Read, work: Work, before: NDArray[np.generic] | None) -> Outcom
 
 def _copied(job: Job, picture: Picture, options: WriteOptions, piped: bytes) -> bytes:
     """Return a file as it is where nothing else is asked of it, or else the same pixels written anew."""
-    if options == WriteOptions(format=job.format) and job.format in ("keep", picture.format):
-        return piped if job.input.path is None else read_bytes(job.input.path)
+    if options == WriteOptions(format=job.format, background=options.background) and job.format in (
+        "keep",
+        picture.format,
+    ):
+        data = piped if job.input.path is None else read_bytes(job.input.path)
+        if kind_of(data) is None:  # a RAW file is no picture before it is developed
+            return data
     return encode(picture, options)
 
 

@@ -18,6 +18,7 @@ from cyclerdm_cli.cycle.filling import fill
 from cyclerdm_cli.cycle.light import LUMA
 from cyclerdm_cli.errors import DataError, PictureError
 from cyclerdm_cli.pictures.formats import BY_EXTENSION
+from cyclerdm_cli.pictures.listing import is_passed_over
 from cyclerdm_cli.pictures.picture import to_depth
 from cyclerdm_cli.pictures.reading import read_picture
 from cyclerdm_cli.tasks.catalogue import Task
@@ -125,7 +126,11 @@ def pictures_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder", hint="--data takes a folder of photographs")
     paths = sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in BY_EXTENSION and path.is_file()
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in BY_EXTENSION
+        and not is_passed_over(str(path.relative_to(folder)))
+        and path.is_file()
     )
     if not paths:
         raise DataError(f"{folder}: no pictures in this folder", hint="--data takes a folder of photographs")
