@@ -23,8 +23,9 @@ LAYOUT_TAGS = frozenset(
 ELSEWHERE_TAGS = frozenset((700, 34675))
 
 ORIENTATION = 274
+# Each run of spaces is looked at once, from its beginning: a packet may hold a million of them.
 ORIENTATION_IN_XMP = re.compile(
-    rb'\s*tiff:Orientation\s*=\s*"[0-9]"|<tiff:Orientation>\s*[0-9]\s*</tiff:Orientation>'
+    rb'(?<!\s)\s*+tiff:Orientation\s*+=\s*+"[0-9]"|<tiff:Orientation>\s*+[0-9]\s*+</tiff:Orientation>'
 )
 
 

@@ -27,6 +27,8 @@ from cyclerdm_cli.weights.registry import read_registry
 
 WRAPPER = "module."
 """What DataParallel puts before each key."""
+ASKED_TO_RUN = re.compile(r"(?:GLOBAL|global) ([\w.]+)")
+"""What torch says of a pickle that asks for more than numbers."""
 
 
 def import_weights(
@@ -91,7 +93,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such checkpoint") from None
     except pickle.UnpicklingError as fault:
-        asked = re.search(r"(?:GLOBAL|global) ([\w.]+)", str(fault))
+        asked = ASKED_TO_RUN.search(str(fault))
         if asked:
             raise WeightsError(
                 f"{path}: refused, it asks to run {asked[1]}", hint="a checkpoint of numbers alone is read"
