@@ -26,6 +26,7 @@ from cyclerdm_cli.pictures.footprint import Extent
 from cyclerdm_cli.pictures.formats import FORMATS, TITLES, Format, format_of_pillow
 from cyclerdm_cli.pictures.metadata import upright_exif, upright_xmp
 from cyclerdm_cli.pictures.picture import Picture
+from cyclerdm_cli.pictures.tiff_layout import count_pages
 
 T = TypeVar("T")
 DEFAULT_LIMIT_PIXELS = 500_000_000
@@ -33,7 +34,12 @@ PILLOW_FORMATS = [name for entry in FORMATS for name in entry.pillow if name != 
 STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"BM")
 HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
-# Pillow's own limit and Python's warning filters belong to the whole program: one header is opened at a time.
+MOST_FRAMES = 10_000
+"""That are gone through on the way to the one asked for."""
+MOST_WARNINGS = 3
+"""Of one step that are passed on: a damaged file may give thousands."""
+
+# Python's warning filters belong to the whole program: one header is opened at a time.
 _OPENING = threading.Lock()
 
 
@@ -147,11 +153,12 @@ class _Decoded:
 def _decode(data: bytes, frame: int, limit_pixels: int) -> Picture:
     decoded = _open(data, frame, limit_pixels)
     image, notes = decoded.image, decoded.notes
-    if frame == 0:
-        refuse_incomplete(decoded.kind.name, data, (image.height, image.width))
+    if frame == 0 or decoded.kind.name == "tiff":
+        refuse_incomplete(decoded.kind.name, data, image)
     orientation, exif = _exif(decoded)
     profile = image.info.get("icc_profile") or None
-    pixels, alpha, mode = samples_of(image, data, decoded.kind, frame, notes)
+    with _ANY_SIZE:
+        pixels, alpha, mode = samples_of(image, data, decoded.kind, frame, notes)
     xmp = upright_xmp(image)  # a PNG may hold it behind the pixels
     image.close()  # its pixels are in ours: for a large picture that is a third of the memory
     if mode == "cmyk":
@@ -182,17 +189,40 @@ def _decode(data: bytes, frame: int, limit_pixels: int) -> Picture:
     )
 
 
+class _AnySize:
+    """Lets pictures of any size through Pillow while anyone is within; ours is checked instead."""
+
+    def __init__(self) -> None:
+        self._lock, self._within, self._limit = threading.Lock(), 0, Image.MAX_IMAGE_PIXELS
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._within == 0:
+                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._within += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._within -= 1
+            if self._within == 0:
+                Image.MAX_IMAGE_PIXELS = self._limit
+
+
+_ANY_SIZE = _AnySize()
+
+
 @contextmanager
 def _quiet_opening(notes: list[str]) -> Iterator[None]:
-    """Let one header be opened at any size, Pillow's warnings turned into notes."""
-    with _OPENING, warnings.catch_warnings(record=True) as caught:
+    """Let one header be opened at any size, Pillow's first warnings turned into notes."""
+    with _OPENING, _ANY_SIZE, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        pillow_limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # ours is checked instead
         try:
             yield
         finally:
-            Image.MAX_IMAGE_PIXELS = pillow_limit
-            notes += [" ".join(str(warning.message).split()) for warning in caught]
+            said = list(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))
+            notes += said[:MOST_WARNINGS]
+            if len(said) > MOST_WARNINGS:
+                notes.append(f"and {len(said) - MOST_WARNINGS} more warnings of the kind")
 
 
 def _open(data: bytes, frame: int, limit_pixels: int) -> _Decoded:
@@ -202,10 +232,11 @@ def _open(data: bytes, frame: int, limit_pixels: int) -> _Decoded:
         kind = format_of_pillow(image.format)
         if kind is None:
             raise UnidentifiedImageError(image.format)
-        # The further pictures of a JPEG are a camera's previews and gain maps, not frames.
-        frames = 1 if kind.name == "jpg" else getattr(image, "n_frames", 1)
+        frames = _count_frames(image, kind, data)
         if not 0 <= frame < frames:
             raise PictureError(f"has no frame {frame}", hint=f"it has {frames}, counted from 0")
+        if frame >= MOST_FRAMES:
+            raise PictureError(f"frame {frame} lies too deep in the file", hint=f"up to {MOST_FRAMES - 1}")
         width, height = _size(image)
         if 0 < width * height <= limit_pixels and frames > 1:
             image.seek(frame)
@@ -225,6 +256,16 @@ def _open(data: bytes, frame: int, limit_pixels: int) -> _Decoded:
             f"first frame of {frames} used" if frame == 0 else f"frame {frame} (from 0) of {frames} used"
         )
     return _Decoded(image, kind, notes)
+
+
+def _count_frames(image: Image.Image, kind: Format, data: bytes) -> int:
+    """Return how many frames there are, without going through them."""
+    if kind.name == "jpg":  # its further pictures are a camera's previews and gain maps, not frames
+        return 1
+    if kind.name == "tiff":  # Pillow's own count takes the square of the pages' number
+        return max(1, count_pages(data))
+    frames: int = getattr(image, "n_frames", 1)
+    return frames
 
 
 def _open_header(data: bytes) -> Image.Image:
