@@ -189,8 +189,8 @@ class Failure:
         """Return the reasons, if it failed after a time in seconds since 1970."""
         try:
             noted = json.loads(self.path.read_text(encoding="utf-8"))
-            return list(noted["reasons"]) if noted["time"] > began else []
-        except (OSError, ValueError, KeyError, TypeError):
+            return [str(reason) for reason in noted["reasons"]] if noted["time"] > began else []
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return []
 
     def forget(self) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
+from cyclerdm_cli.cycle.configuration import built
 from cyclerdm_cli.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -86,24 +87,15 @@ def read_header(path: Path) -> Header:
     if HEADER_KEY not in metadata:
         raise WeightsError(f"{path}: no cyclerdm weights inside", hint="safetensors made by `cyclerdm train`")
     try:
-        values = json.loads(metadata[HEADER_KEY])
-        header = Header(**{**values, "tasks": tuple(values["tasks"])})
-        _check_kinds(header)
-    except (ValueError, TypeError, KeyError) as fault:
-        raise WeightsError(f"{path}: the description inside is damaged") from fault
+        header = built(Header, json.loads(metadata[HEADER_KEY]))
+    except (ValueError, RecursionError) as fault:
+        words = "it is nested too deep" if isinstance(fault, RecursionError) else fault
+        raise WeightsError(f"{path}: the description inside is damaged: {words}") from fault
     if header.format > FORMAT_VERSION:
         raise WeightsError(
             f"{path}: made by a newer version (format {header.format})", hint="upgrade cyclerdm"
         )
     return header
-
-
-def _check_kinds(header: Header) -> None:
-    texts = [header.architecture, header.licence, header.training_data, header.created, *header.tasks]
-    if not all(isinstance(text, str) for text in texts):
-        raise TypeError("a text is wanted")
-    if not isinstance(header.config, dict) or not isinstance(header.format, int):
-        raise TypeError("a table and a number are wanted")
 
 
 def count_numbers(path: Path) -> int:

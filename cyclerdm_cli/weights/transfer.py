@@ -62,9 +62,10 @@ class Part:
         """Return the entity tag or date that the address gave for what is there, or nothing."""
         try:
             noted = json.loads(self.note.read_text(encoding="utf-8"))
-            return str(noted["version"]) if noted["address"] == address else ""
-        except (OSError, ValueError, KeyError, TypeError):
+            version = str(noted["version"]) if noted["address"] == address else ""
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return ""
+        return version if version.isascii() and version.isprintable() else ""
 
     def write_down(self, address: str, version: str) -> None:
         """Remember which version is about to arrive."""
