@@ -62,7 +62,7 @@ def families(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CYCLERDM_HOME", str(tmp_path / "home"))
     folder = tmp_path / "home" / "weights"
     tasks = {
-        "small": TINY.tasks, "small-derain": ("derain",), "small-dehaze": ("dehaze",),
+        "small": tuple(task.name for task in TASKS), "small-derain": ("derain",), "small-dehaze": ("dehaze",),
         "other-derain": ("derain",), "other-dehaze": ("dehaze",),
     }  # fmt: skip
     entries = ['default = "small"']

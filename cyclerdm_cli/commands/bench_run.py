@@ -175,7 +175,7 @@ class Asked:
             return named_sets(name, root)
         except DataError as absent:
             dataset = find_dataset(name).dataset
-            if dataset.archive is None or self.offline or is_offline():
+            if dataset.archive is None or dataset.archive.fault or self.offline or is_offline():
                 raise
             try:
                 fetch(dataset, root, say)

@@ -17,11 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cyclerdm_cli.cycle.configuration import configuration_from_json
+from cyclerdm_cli.cycle.configuration import Range, check_fields, configuration_from_json
 from cyclerdm_cli.cycle.cycle import Findings, Network, NoFindings, Place, Stages, View
 from cyclerdm_cli.cycle.padding import padded
 from cyclerdm_cli.cycle.sampler import NoiseSchedule, ddim
 from cyclerdm_cli.cycle.wavelet import Wavelet
+from cyclerdm_cli.errors import WeightsError
 
 STEPS = 10
 """Evaluations a stage in the authors' code."""
@@ -42,6 +43,12 @@ class PaperConfig:
     gain_width: int = 64
     """Channels, and growth a layer, of the feature gain module."""
 
+    def __post_init__(self) -> None:
+        try:
+            check_fields(self, RANGES)
+        except ValueError as fault:
+            raise WeightsError(f"paper network: {fault}") from None
+
     @property
     def widths(self) -> tuple[int, ...]:
         """Channels of each level, the finest first."""
@@ -54,8 +61,18 @@ class PaperConfig:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> PaperConfig:
-        """Rebuild from the JSON values of the fields. Raises WeightsError for unknown ones."""
-        return configuration_from_json(cls, values, "paper")
+        """Rebuild from the JSON values of the fields. Raises WeightsError naming the first that is wrong."""
+        return configuration_from_json(cls, values, "paper", RANGES)
+
+
+RANGES = {
+    "channels": Range(32, 512, multiple=32),
+    "multipliers": Range(1, 16, entries=(1, 8)),
+    "blocks": Range(1, 16),
+    "attention_level": Range(0, 8),
+    "gain_width": Range(1, 512),
+}
+"""What each field may be."""
 
 
 def group_norm(width: int) -> nn.GroupNorm:

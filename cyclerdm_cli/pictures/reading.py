@@ -27,6 +27,7 @@ from cyclerdm_cli.pictures.formats import FORMATS, TITLES, Format, format_of_pil
 from cyclerdm_cli.pictures.metadata import beside_pixels, upright_exif, upright_xmp
 from cyclerdm_cli.pictures.picture import Mode, Picture, SaidBy
 from cyclerdm_cli.pictures.png_chunks import Chunks, is_png, parted
+from cyclerdm_cli.pictures.tiff_layout import count_pages
 
 T = TypeVar("T")
 DEFAULT_LIMIT_PIXELS = 500_000_000
@@ -34,7 +35,12 @@ PILLOW_FORMATS = [name for entry in FORMATS for name in entry.pillow if name != 
 STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"BM")
 HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
-# Pillow's own limit and Python's warning filters belong to the whole program: one header is opened at a time.
+MOST_FRAMES = 10_000
+"""That are gone through on the way to the one asked for."""
+MOST_WARNINGS = 3
+"""Of one step that are passed on: a damaged file may give thousands."""
+
+# Python's warning filters belong to the whole program: one header is opened at a time.
 _OPENING = threading.Lock()
 
 
@@ -166,10 +172,11 @@ class _Decoded:
 def _decode(data: bytes, frame: int, limit_pixels: int) -> Picture:
     decoded = _open(data, frame, limit_pixels)
     data, image, notes, kind = decoded.data, decoded.image, decoded.notes, decoded.kind
-    if frame == 0:
-        refuse_incomplete(kind.name, data, (image.height, image.width))
+    if frame == 0 or kind.name == "tiff":
+        refuse_incomplete(kind.name, data, image)
     orientation, exif = _exif(decoded, data, frame)
-    pixels, alpha, mode = samples_of(image, data, kind, frame, notes)
+    with _ANY_SIZE:
+        pixels, alpha, mode = samples_of(image, data, kind, frame, notes)
     xmp = upright_xmp(image, orientation, notes)
     beside, progressive = beside_pixels(image, data, frame, kind, decoded.chunks, notes)
     image.close()  # its pixels are in ours: for a large picture that is a third of the memory
@@ -229,17 +236,40 @@ def _said_colours(decoded: _Decoded, exif: bytes | None, grey: bool) -> tuple[by
     return (None if grey or srgb else said_colours.of_exif(exif)), "exif"
 
 
+class _AnySize:
+    """Lets pictures of any size through Pillow while anyone is within; ours is checked instead."""
+
+    def __init__(self) -> None:
+        self._lock, self._within, self._limit = threading.Lock(), 0, Image.MAX_IMAGE_PIXELS
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._within == 0:
+                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._within += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._within -= 1
+            if self._within == 0:
+                Image.MAX_IMAGE_PIXELS = self._limit
+
+
+_ANY_SIZE = _AnySize()
+
+
 @contextmanager
 def _quiet_opening(notes: list[str]) -> Iterator[None]:
-    """Let one header be opened at any size, Pillow's warnings turned into notes."""
-    with _OPENING, warnings.catch_warnings(record=True) as caught:
+    """Let one header be opened at any size, Pillow's first warnings turned into notes."""
+    with _OPENING, _ANY_SIZE, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        pillow_limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # ours is checked instead
         try:
             yield
         finally:
-            Image.MAX_IMAGE_PIXELS = pillow_limit
-            notes += [" ".join(str(warning.message).split()) for warning in caught]
+            said = list(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))
+            notes += said[:MOST_WARNINGS]
+            if len(said) > MOST_WARNINGS:
+                notes.append(f"and {len(said) - MOST_WARNINGS} more warnings of the kind")
 
 
 def _open(data: bytes, frame: int, limit_pixels: int) -> _Decoded:
@@ -253,10 +283,11 @@ def _open(data: bytes, frame: int, limit_pixels: int) -> _Decoded:
         kind = format_of_pillow(image.format)
         if kind is None:
             raise UnidentifiedImageError(image.format)
-        # The further pictures of a JPEG are a camera's previews and gain maps, not frames.
-        frames = 1 if kind.name == "jpg" else getattr(image, "n_frames", 1)
+        frames = _count_frames(image, kind, data)
         if not 0 <= frame < frames:
             raise PictureError(f"has no frame {frame}", hint=f"it has {frames}, counted from 0")
+        if frame >= MOST_FRAMES:
+            raise PictureError(f"frame {frame} lies too deep in the file", hint=f"up to {MOST_FRAMES - 1}")
         width, height = _size(image)
         if 0 < width * height <= limit_pixels and frames > 1:
             image.seek(frame)
@@ -279,6 +310,16 @@ def _open(data: bytes, frame: int, limit_pixels: int) -> _Decoded:
         blocks = {"icc_profile": chunks.icc_profile, "exif": chunks.exif, "xmp": chunks.xmp}
         image.info.update({name: block for name, block in blocks.items() if block})
     return _Decoded(image, kind, data, chunks, notes)
+
+
+def _count_frames(image: Image.Image, kind: Format, data: bytes) -> int:
+    """Return how many frames there are, without going through them."""
+    if kind.name == "jpg":  # its further pictures are a camera's previews and gain maps, not frames
+        return 1
+    if kind.name == "tiff":  # Pillow's own count takes the square of the pages' number
+        return max(1, count_pages(data))
+    frames: int = getattr(image, "n_frames", 1)
+    return frames
 
 
 def _open_header(data: bytes) -> Image.Image:

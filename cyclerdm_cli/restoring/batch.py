@@ -357,7 +357,7 @@ def _write(one: _Read, work: Work, before: NDArray[np.generic] | None) -> Outcom
     options = replace(work.files.write, format=job.format)
     tiles = _tiles(work, after.size, one.tasks)
     try:
-        changed = bool(one.tasks) and work.restorer.options.strength > 0
+        changed = any(work.restorers.kit.strength_of(task.name) > 0 for task in one.tasks)
         data = encode(after, options) if changed else _copied(job, after, options, work.files.piped)
         # The result last: --skip-existing takes it for a sign that all is there.
         if job.compare is not None and before is not None:

@@ -60,8 +60,11 @@ class Kit:
         path = self.weights[task].path
         others = sum(_bytes_of(network) for place, network in self.networks.items() if place != path)
         memory = None if self.options.memory is None else max(0, self.options.memory - others)
-        strength = self.strengths.get(task, self.options.strength)
-        return replace(self.options, strength=strength, memory=memory)
+        return replace(self.options, strength=self.strength_of(task), memory=memory)
+
+    def strength_of(self, task: str) -> float:
+        """Return how much of one task's result is kept, 0 to 1."""
+        return self.strengths.get(task, self.options.strength)
 
     def names(self, tasks: Iterable[str]) -> str:
         """Return what the weights of tasks are called, in the tasks' order, each name once."""

@@ -47,11 +47,21 @@ class RunLog:
             self.board.flush()
 
     def read(self) -> list[dict[str, Any]]:
-        """Return all records so far, those of earlier sittings too."""
+        """Return all records so far, those of earlier sittings too; a line that a kill cut short is none."""
         path = self.folder / "log.jsonl"
         if not path.is_file():
             return []
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        found = [_record(line) for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
+        return [record for record in found if record is not None]
+
+
+def _record(line: str) -> dict[str, Any] | None:
+    """Return the record on a line; None where it was cut, or what came next was put behind the cut."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def _numbers(record: dict[str, Any], prefix: str = "") -> list[tuple[str, float]]:

@@ -14,7 +14,8 @@ from torch.overrides import TorchFunctionMode
 from cyclerdm_cli.cycle.compact import CompactConfig, CompactNetwork
 from cyclerdm_cli.cycle.cycle import Network
 from cyclerdm_cli.cycle.paper import PaperConfig, PaperNetwork
-from cyclerdm_cli.errors import WeightsError
+from cyclerdm_cli.cycle.wavelet import Wavelet
+from cyclerdm_cli.errors import CycleRDMError, WeightsError
 from cyclerdm_cli.weights.file import Header, count_numbers, read_header, read_tensors
 
 ARCHITECTURES: dict[str, Callable[[dict[str, Any]], Network]] = {
@@ -62,6 +63,9 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[Networ
     try:
         with AtMost(2 * count_numbers(path) + 1_000_000):
             network = ARCHITECTURES[header.architecture](header.config)
+        Wavelet.named(header.config.get("wavelet", "haar"))
+    except CycleRDMError as fault:
+        raise WeightsError(f"{path}: {fault}") from fault
     except (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError) as fault:
         raise WeightsError(f"{path}: its configuration makes no {header.architecture} network") from fault
     tensors = read_tensors(path, _shapes(network), str(device))
