@@ -292,8 +292,9 @@ def add_to(app: typer.Typer, command: Command) -> None:
         if prompt is not None and task is not None:
             raise UsageError("--task and --prompt exclude each other")
         auto = task == AUTO or (task is None and prompt is None and command == "restore")
+        meant: dict[str, float] = {}
         if prompt is not None:
-            asked = _understood(prompt, clip, quiet)
+            asked, meant = _understood(prompt, clip, quiet)
         else:
             asked = [] if auto else _tasks(task, command, weights)
         if mask is not None and not any(one.masked for one in asked):
@@ -321,6 +322,7 @@ def add_to(app: typer.Typer, command: Command) -> None:
             plan = Spool(plan)
         limit = read_memory(memory)
         blend, strengths = read_strength(strength, [one.name for one in asked])
+        strengths = {**meant, **strengths}
         run = _Run(
             asked, plan, weights, device, precision, cluster, actors, offline, json, quiet, verbose, strengths
         )
@@ -350,8 +352,13 @@ def _tasks(wanted: str | None, command: Command, weights: str | None) -> list[Ta
     return [_task(name.strip(), command, weights) for name in wanted.split("+")]
 
 
-def _understood(prompt: str, clip: str | None, quiet: bool) -> list[Task]:
-    """Return the tasks that a sentence asks for, of either command. Raises UsageError where it asks for none."""
+def _understood(
+    prompt: str, clip: str | None, quiet: bool
+) -> tuple[list[Task], dict[str, float]]:
+    """Return the tasks that a sentence asks for, of either command, and how strongly.
+
+    Raises UsageError where it asks for none.
+    """
     from cyclerdm_cli.words.understanding import Reader, understand
 
     reader: Reader
@@ -363,10 +370,13 @@ def _understood(prompt: str, clip: str | None, quiet: bool) -> list[Task]:
         from cyclerdm_cli.words.clip import load_clip, packaged
 
         reader = load_clip(packaged())
-    names = understand(prompt, reader)
+    wishes = understand(prompt, reader)
     if not quiet:
-        words().print(f"understood: {', '.join(names)}", markup=False)
-    return [find_task(name) for name in names]
+        said = [
+            wish.task if wish.strength == 1 else f"{wish.task} at strength {wish.strength:g}" for wish in wishes
+        ]
+        words().print(f"understood: {', '.join(said)}", markup=False)
+    return [find_task(wish.task) for wish in wishes], {wish.task: wish.strength for wish in wishes}
 
 
 def _task(name: str, command: Command, weights: str | None) -> Task:
