@@ -352,9 +352,7 @@ def _tasks(wanted: str | None, command: Command, weights: str | None) -> list[Ta
     return [_task(name.strip(), command, weights) for name in wanted.split("+")]
 
 
-def _understood(
-    prompt: str, clip: str | None, quiet: bool
-) -> tuple[list[Task], dict[str, float]]:
+def _understood(prompt: str, clip: str | None, quiet: bool) -> tuple[list[Task], dict[str, float]]:
     """Return the tasks that a sentence asks for, of either command, and how strongly.
 
     Raises UsageError where it asks for none.
@@ -373,7 +371,8 @@ def _understood(
     wishes = understand(prompt, reader)
     if not quiet:
         said = [
-            wish.task if wish.strength == 1 else f"{wish.task} at strength {wish.strength:g}" for wish in wishes
+            wish.task if wish.strength == 1 else f"{wish.task} at strength {wish.strength:g}"
+            for wish in wishes
         ]
         words().print(f"understood: {', '.join(said)}", markup=False)
     return [find_task(wish.task) for wish in wishes], {wish.task: wish.strength for wish in wishes}

@@ -21,7 +21,9 @@ MOST_MEANT = 3
 
 MILD_STRENGTH = 0.6
 """Strength with which a task is done whose damage is said to be slight."""
-MILD = re.compile(r"\b(slight|slightly|a (little|bit|touch)|faint|faintly|weak|weakly|mild|mildly|somewhat)\b")
+MILD = re.compile(
+    r"\b(slight|slightly|a (little|bit|touch)|faint|faintly|weak|weakly|mild|mildly|somewhat)\b"
+)
 """Words that say that a damage is slight, or that little is to be done."""
 CLAUSES = re.compile(r",|;|\.|\b(?:and|but|then|plus|with|as well as)\b")
 """What parts a sentence into clauses."""

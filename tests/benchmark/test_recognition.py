@@ -93,6 +93,7 @@ def test_gains_compare_every_way(folder: Path) -> None:
 def test_the_command_prints_tables(folder: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(eye_module, "load_eye", lambda path: Eye())
     words = ["bench", "auto", "--data", folder, "--limit", "1", "--mixtures", "--weights", tiny_weights]
+    words += ["--seed", DARK]
     result = CliRunner().invoke(app, [*map(str, words), "--real", f"clean={folder}"])
     assert result.exit_code == 0, result.output
     assert re.search(r"\| one damage \| (.+ \| )?low-light \| (.+ \| )?clean \| right \|", result.stdout)

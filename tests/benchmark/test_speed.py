@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import tiny_network
+from tiny import TINY, tiny_network
 from typer.testing import CliRunner
 
 from cyclerdm_cli.app import app
