@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from cyclerdm_cli.errors import WeightsError
+from cyclerdm_cli.mounts import flush
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,7 +67,7 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], header: Header, *, 
         with temporary.open("xb") as stream:
             stream.write(data)
             stream.flush()
-            os.fsync(stream.fileno())
+            flush(stream.fileno())
         temporary.replace(path)
     except OSError as fault:
         raise WeightsError(f"{path}: cannot be written: {fault.strerror}") from fault
