@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -45,6 +46,16 @@ weights.add_to(app)
 env.add_to(app)
 
 
+def _keep_streams_apart() -> None:
+    """Take the place of standard streams that were closed, lest a result's file gets their number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # which gets the lowest number that is free
+
+
 def main() -> None:
     """Run the command `cyclerdm`."""
+    _keep_streams_apart()
     app()

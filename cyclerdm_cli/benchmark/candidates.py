@@ -132,7 +132,7 @@ class FolderCandidate:
         if not folder.is_dir():
             raise DataError(f"--outputs {folder}: no such folder")
         self._folder = folder
-        self.setting = Setting(name, name, facts={"folder": str(folder.resolve())})
+        self.setting = Setting(name, name, facts={"folder": folder.resolve().name})
 
     def knows(self, testset: TestSet) -> bool:
         """Tell whether there is a result for any case of a set."""
@@ -156,12 +156,16 @@ class FolderCandidate:
             )
         return Restored(pixels)
 
+    def folders(self, testset: TestSet) -> set[Path]:
+        """Return where results of a set are looked for."""
+        return set(self._places(testset))
+
+    def _places(self, testset: TestSet) -> tuple[Path, ...]:
+        named = self._folder / testset.name
+        return named / testset.task, named, self._folder
+
     def _find(self, testset: TestSet, case: Case) -> Path | None:
-        for folder in (
-            self._folder / testset.name / testset.task,
-            self._folder / testset.name,
-            self._folder,
-        ):
+        for folder in self._places(testset):
             for extension in BY_EXTENSION:
                 if (path := folder / f"{case.name}{extension}").is_file():
                     return path
@@ -190,26 +194,39 @@ def networks(choice: Choice) -> list[NetworkCandidate]:
         WeightsError, UsageError, DeviceError: as for restoring.
     """
     found = []
-    names = [weights.name for weights in choice.weights]
-    several = {name for name in names if names.count(name) > 1}
-    for weights, device, precision, steps, stages in product(
-        choice.weights, choice.devices, choice.precisions, choice.steps, choice.stages
+    titled = list(zip(_titles(choice.weights), choice.weights, strict=True))
+    for (title, weights), device, precision, steps, stages in product(
+        titled, choice.devices, choice.precisions, choice.steps, choice.stages
     ):
-        name, path = weights.name, weights.path
+        path = weights.path
         engine = choose_engine(device, precision, weights.precisions)
         words = [
-            str(path.with_suffix("")) if name in several else name.removesuffix(".safetensors"),
+            title,
             str(engine.device) if len(choice.devices) > 1 else "",
             precision if len(choice.precisions) > 1 else "",
             f"{steps or 'own'} steps" if len(choice.steps) > 1 else "",
             f"{stages} of {STAGES} stages" if len(choice.stages) > 1 else "",
         ]
         options = replace(choice.options, steps=steps, stages=stages)
-        found.append(NetworkCandidate(" ".join(filter(None, words)), name, path, engine, options))
+        found.append(NetworkCandidate(" ".join(filter(None, words)), weights.name, path, engine, options))
     settings = [candidate.setting.name for candidate in found]
     if len(set(settings)) < len(settings):
         raise UsageError("two of the settings to compare are the same: " + ", ".join(settings))
     return found
+
+
+def _titles(weights: Sequence[WeightsChoice]) -> list[str]:
+    """Return short names: files that share theirs have as many of their folders before it as tell them apart."""
+    names = [one.name for one in weights]
+    titles = [name.removesuffix(".safetensors") for name in names]
+    for place, one in enumerate(weights):
+        alike = [other.path.resolve() for other in weights if other.name == one.name]
+        parts = one.path.resolve().with_suffix("").parts
+        for count in range(1, len(parts)):
+            titles[place] = "/".join(parts[-count:]) if len(alike) > 1 else titles[place]
+            if sum(other.with_suffix("").parts[-count:] == parts[-count:] for other in alike) <= 1:
+                break
+    return titles
 
 
 def folders(choice: Choice) -> list[FolderCandidate]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +12,10 @@ from typing import Annotated, Any
 import typer
 
 from cyclerdm_cli.commands import train_prompts, train_verdict
+from cyclerdm_cli.commands.inputs import refuse_inputs
 from cyclerdm_cli.commands.recipe_options import recipe_options
 from cyclerdm_cli.commands.reporting import INTERRUPTED, faults_in_one_line, put_line, words
+from cyclerdm_cli.commands.task_words import task_name, task_names
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task, new_task
 
@@ -84,6 +87,9 @@ def add_to(app: typer.Typer) -> None:
         from cyclerdm_cli.training.recipe import read_recipe
         from cyclerdm_cli.training.run import Run, data_folders, estimate, find_data, perform
 
+        refuse_to_train_over(
+            out, [config, init and Path(init)], [valid, *(Path(_folder(one)) for one in data)]
+        )
         if model in ("prompts", "verdict"):
             request = train_prompts.Request(data, out, init, resume, device, licence, data_note, dry_run)
             (train_prompts if model == "prompts" else train_verdict).carry_out(request, recipe, config)
@@ -118,13 +124,38 @@ def add_to(app: typer.Typer) -> None:
         put_line(str(weights))
 
 
+RESULTS = (
+    "weights.safetensors", "recipe.json", "log.jsonl", "checkpoint.pt", "curves.png", "samples.png",
+    "clip.safetensors", "evidence.pt", "prompts.pt",
+)  # fmt: skip
+"""What trainings write into their folder."""
+
+
+def refuse_to_train_over(
+    out: Path, files: Iterable[Path | str | None], folders: Iterable[Path | None]
+) -> None:
+    """Raise UsageError where what a training writes would take the place of what it reads."""
+    refuse_inputs((out / name for name in dict.fromkeys(RESULTS)), (Path(file) for file in files if file))
+    for folder in filter(None, folders):
+        if out.resolve() in {(folder / part).resolve() for part in ("", "lq", "gt")}:
+            raise UsageError(
+                f"--out {out}: the results would lie among the photographs", hint="another folder for --out"
+            )
+
+
+def _folder(word: str) -> str:
+    """Return the folder of a word after --data, which may name a task before it."""
+    _, sign, folder = word.partition("=")
+    return folder if sign and not Path(word).exists() else word
+
+
 def _tasks(wanted: str, data: list[str]) -> tuple[Task, ...]:
     """Return the tasks to train; a name that the catalogue lacks is a new one where there are pairs for it."""
-    if wanted == "all":
+    if wanted.strip().casefold() == "all":
         return TASKS
-    names = [name.strip() for name in wanted.split(",")]
+    names = task_names(wanted)
     known = [task.name for task in TASKS]
-    pairs = {word.partition("=")[0] for word in data if "=" in word}
+    pairs = {task_name(word.partition("=")[0]) for word in data if "=" in word}
     if len(names) == 1 and all((Path(word) / "lq").is_dir() for word in data):
         pairs.add(names[0])
     if len(set(names)) < len(names):

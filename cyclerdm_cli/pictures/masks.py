@@ -17,21 +17,25 @@ from cyclerdm_cli.pictures.reading import read_picture
 THRESHOLD = 128
 
 
-def read_mask(path: str | os.PathLike[str], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return a mask file as (H, W) bool, True where the picture is to be filled in.
+def read_mask(
+    source: str | os.PathLike[str] | bytes, size: tuple[int, int], name: str = ""
+) -> NDArray[np.bool_]:
+    """Return a mask file, or the bytes of one, as (H, W) bool, True where the picture is to be filled in.
 
     White is fill in: the brightest of the three channels, at 8 bits, is 128 or more. Alpha plays no part.
 
     Args:
+        source: a path, or a whole file's bytes.
         size: (height, width) that the mask must have, upright.
+        name: what messages call it; by default the path.
 
     Raises:
         PictureError: the file cannot be read, or has another size.
     """
-    mask = read_picture(path)
+    mask = read_picture(source, name=name)
     if mask.size != size:
         raise PictureError(
-            f"{os.fspath(path)}: the mask is {mask.size[1]} x {mask.size[0]} pixels,"
+            f"{name or source!s}: the mask is {mask.size[1]} x {mask.size[0]} pixels,"
             f" the picture {size[1]} x {size[0]}"
         )
     return np.asarray(to_depth(mask.pixels, 8).max(axis=2) >= THRESHOLD)
