@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -55,7 +57,18 @@ def _keep_streams_apart() -> None:
             os.open(os.devnull, os.O_RDWR)  # which gets the lowest number that is free
 
 
+def _quieten_libraries() -> None:
+    """Keep what libraries tell their programmers from people; CYCLERDM_DEBUG=1 shows it."""
+    if os.environ.get("CYCLERDM_DEBUG") == "1":
+        return
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")  # both are read when the library is loaded
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+
+
 def main() -> None:
     """Run the command `cyclerdm`."""
     _keep_streams_apart()
+    _quieten_libraries()
     app()

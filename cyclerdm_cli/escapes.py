@@ -8,7 +8,7 @@ from typing import Any
 
 # What moves a cursor, rings, sets titles or turns the direction of writing; and bytes that are no UTF-8.
 UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-HIDDEN = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+HIDDEN = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What `json.dumps` leaves as it is, though it is no text or acts on terminals."""
 
 

@@ -13,7 +13,7 @@ import typer
 
 from cyclerdm_cli.commands.inputs import files_in, identities, refuse_inputs
 from cyclerdm_cli.commands.machine_options import check_cluster
-from cyclerdm_cli.commands.reporting import put_line, warnings_to, words
+from cyclerdm_cli.commands.reporting import libraries_silent, put_line, warnings_to, words
 from cyclerdm_cli.errors import DataError, UsageError
 from cyclerdm_cli.tasks.catalogue import find_task
 from cyclerdm_cli.weights.places import cache_folder, is_offline
@@ -95,6 +95,7 @@ class Asked:
         if self.resume and self.json is None:
             raise UsageError("--resume needs --json", hint="the journal lies beside that file")
 
+    @libraries_silent()
     def carry_out(self) -> None:
         """Do the work; ends with the exit status of the contract."""
         from cyclerdm_cli.benchmark.running import Watcher, run

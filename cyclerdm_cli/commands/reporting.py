@@ -9,6 +9,8 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
+from pathlib import Path
 from typing import Any, ParamSpec, TextIO, cast
 
 import typer
@@ -19,6 +21,8 @@ from cyclerdm_cli.escapes import shown, to_json
 
 P = ParamSpec("P")
 INTERRUPTED = 130
+STANDARD_ERROR = 2
+PACKAGE = str(Path(__file__).parents[1])
 
 
 class _Lenient:
@@ -129,12 +133,14 @@ def faults_in_one_line(command: Callable[P, None]) -> Callable[P, None]:
 
 @contextmanager
 def warnings_to(say: Callable[[str], None]) -> Iterator[None]:
-    """Pass each different warning on once, as a line."""
+    """Pass each different warning of this program on once, as a line; those of libraries only to debug."""
     said: set[str] = set()
 
-    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+    def show(
+        message: Warning | str, category: type[Warning] = UserWarning, filename: str = "", *_: Any, **__: Any
+    ) -> None:
         line = as_line(message) if isinstance(message, Warning) else message
-        if line not in said:
+        if line not in said and _is_ours(line, category, filename):
             said.add(line)
             say(line)
 
@@ -142,3 +148,36 @@ def warnings_to(say: Callable[[str], None]) -> Iterator[None]:
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = show
         yield
+
+
+@contextmanager
+def libraries_silent() -> Iterator[None]:
+    """Lead nowhere what decoders in C write to standard error themselves; CYCLERDM_DEBUG=1 shows it."""
+    try:
+        real = sys.stderr.fileno() == STANDARD_ERROR and os.environ.get("CYCLERDM_DEBUG") != "1"
+    except (AttributeError, OSError, ValueError):
+        real = False
+    if not real:
+        yield
+        return
+    before, kept = sys.stderr, os.dup(STANDARD_ERROR)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    stream = os.fdopen(kept, "wb", buffering=0, closefd=False)
+    sys.stderr = TextIOWrapper(stream, before.encoding, "backslashreplace", line_buffering=True)
+    os.dup2(nowhere, STANDARD_ERROR)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            sys.stderr.flush()
+        sys.stderr = before
+        os.dup2(kept, STANDARD_ERROR)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _is_ours(line: str, category: type[Warning], filename: str) -> bool:
+    if os.environ.get("CYCLERDM_DEBUG") == "1":
+        return True
+    # Libraries in C++ warn in the name of whoever called them; torch then says where it was.
+    return category is UserWarning and filename.startswith(PACKAGE) and "Triggered internally" not in line

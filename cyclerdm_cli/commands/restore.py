@@ -34,13 +34,14 @@ from cyclerdm_cli.commands.machine_options import (
 from cyclerdm_cli.commands.reporting import (
     INTERRUPTED,
     faults_in_one_line,
+    libraries_silent,
     put_bytes,
     put_line,
     put_record,
     warnings_to,
     words,
 )
-from cyclerdm_cli.commands.stopping import stopping_on_signals
+from cyclerdm_cli.commands.stopping import CLUSTER_GRACE, GRACE, stopping_on_signals
 from cyclerdm_cli.commands.task_words import task_names
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.escapes import shown_name, to_json
@@ -398,6 +399,7 @@ class _Run:
     passed_over: Mapping[str, int]
     """How many of what kinds a search came upon that are no pictures read here."""
 
+    @libraries_silent()
     def describe(self, files: FileOptions, options: RestoreOptions) -> None:
         """Say what would be done; nothing is written."""
         from cyclerdm_cli.restoring.batch import foresee
@@ -431,6 +433,7 @@ class _Run:
         if not self.quiet and (left := said_of(self.passed_over)):
             words().print(f"passed over: {left}", markup=False)
 
+    @libraries_silent()
     def carry_out(self, files: FileOptions, options: RestoreOptions) -> None:
         """Do the work; ends with the exit status of the contract."""
         from cyclerdm_cli.commands.progress import Progress
@@ -449,7 +452,10 @@ class _Run:
                 account.add(outcome)
                 self._tell(outcome, weights, str(engine.device), progress)
 
-            with stopping_on_signals(lambda: progress.say("ending; once more ends at once")) as stopped:
+            grace = GRACE if self.cluster is None else CLUSTER_GRACE
+            with stopping_on_signals(
+                lambda: progress.say("ending; once more ends at once"), grace
+            ) as stopped:
                 watch = Watch(report, progress.expect_tiles, progress.tile_done, stopped)
                 restore_files(self.plan, watch)
                 interrupted = stopped() and account.told < len(self.plan)
