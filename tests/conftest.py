@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 from tiny import TINY, tiny_network
 
+from cyclerdm_cli.tasks.catalogue import TASKS
 from cyclerdm_cli.weights.file import Header, write_weights
 
 if TYPE_CHECKING:
-    from cyclerdm_cli.training.recogniser import Recogniser
+    from cyclerdm_cli.recognising.recogniser import Recogniser
 
 # Where a script runs the tests in its background, they begin with Ctrl-C ignored, as would what they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -29,12 +30,12 @@ def _two_threads() -> None:
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file of weights of a tiny network that knows all tasks."""
+    """Return a file of weights of a tiny network that says it knows all tasks."""
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     header = Header(
         architecture="compact",
         config=TINY.to_json(),
-        tasks=TINY.tasks,
+        tasks=tuple(task.name for task in TASKS),
         licence="Apache-2.0",
         training_data="none: random numbers",
         created="2026-01-01",
@@ -42,6 +43,36 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     write_weights(path, tiny_network().state_dict(), header)
     return path
+
+
+def write_tiny(path: Path, seed: int, tasks: tuple[str, ...]) -> None:
+    """Write a file of weights that says it knows some tasks; the network inside knows all."""
+    header = Header("compact", TINY.to_json(), tasks, "CC0-1.0", "none: random numbers", "2026-01-01", {})
+    write_weights(path, tiny_network(seed).state_dict(), header)
+
+
+@pytest.fixture
+def families(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have two families in the registry, and return the folder of their files, each called after its entry.
+
+    `small`, the default, has derain, dehaze and all other tasks in three files; `other` has the first two alone.
+    """
+    from cyclerdm_cli.weights.publishing import as_toml, describe
+
+    monkeypatch.setenv("CYCLERDM_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "home" / "weights"
+    tasks = {
+        "small": tuple(task.name for task in TASKS), "small-derain": ("derain",), "small-dehaze": ("dehaze",),
+        "other-derain": ("derain",), "other-dehaze": ("dehaze",),
+    }  # fmt: skip
+    entries = ['default = "small"']
+    for seed, (name, known) in enumerate(tasks.items()):
+        path = folder / f"{name}.safetensors"
+        write_tiny(path, seed, known)
+        entries.append(as_toml(describe(path, name, precisions=("fp32", "bf16"))))
+    (tmp_path / "families.toml").write_text("\n".join(entries))
+    monkeypatch.setenv("CYCLERDM_WEIGHTS", str(tmp_path / "families.toml"))
+    return folder
 
 
 @pytest.fixture
@@ -67,8 +98,8 @@ def photograph_file(tmp_path: Path, photograph: np.ndarray) -> Path:
 def tiny_recogniser() -> Recogniser:
     """Return a recogniser of random numbers, of open_clip's own classes, that has seen noise for pictures."""
     pytest.importorskip("open_clip")
-    from cyclerdm_cli.training import recogniser as training
-    from cyclerdm_cli.training.sightings import Sightings
+    from cyclerdm_cli.recognising import recogniser as training
+    from cyclerdm_cli.recognising.sightings import Sightings
     from cyclerdm_cli.words.windows import SIDE
     from cyclerdm_cli.words.wordings import NAMES
 
@@ -90,7 +121,7 @@ def tiny_recogniser() -> Recogniser:
 @pytest.fixture(scope="session")
 def tiny_clip(tiny_recogniser: Recogniser, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the file of it."""
-    from cyclerdm_cli.training import recogniser as training
+    from cyclerdm_cli.recognising import recogniser as training
 
     path = tmp_path_factory.mktemp("clip") / "clip.safetensors"
     with pytest.MonkeyPatch.context() as patch:

@@ -1,28 +1,20 @@
-"""A network of the default architecture, small enough for tests."""
+"""Networks of the default architecture, small enough for tests."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import torch
 
 from cyclerdm_cli.cycle.compact import CompactConfig, CompactNetwork
-from cyclerdm_cli.tasks.catalogue import TASKS
 
 TINY = CompactConfig(
-    tasks=tuple(task.name for task in TASKS),
-    tone_tasks=tuple(task.name for task in TASKS if task.tone),
+    task="denoise",
+    light_widths=(8, 8, 8, 8),
     widths=(8, 12, 16),
-    encoder_blocks=(1, 1),
-    middle_blocks=1,
-    decoder_blocks=(1, 1),
-    condition=16,
-    gain_width=8,
+    down_blocks=(1, 1, 1),
+    up_blocks=(1, 1),
+    calibration_widths=(8, 8),
 )
-
-
-LOOKING = replace(TINY, blur_tasks=tuple(task.name for task in TASKS if task.blur))
-"""The same, which looks for the kernels of blur."""
+"""Detail alone."""
 
 
 def tiny_network(seed: int = 0, config: CompactConfig = TINY) -> CompactNetwork:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
@@ -17,7 +17,8 @@ from cyclerdm_cli.errors import DataError, PictureError, UsageError
 from cyclerdm_cli.pictures.formats import BY_EXTENSION
 from cyclerdm_cli.pictures.reading import read_bytes
 from cyclerdm_cli.restoring.device import PRECISIONS, Engine, choose_engine
-from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
+from cyclerdm_cli.restoring.planning import RestoreOptions
+from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.weights.loading import load_network
 from cyclerdm_cli.weights.registry import Choice as WeightsChoice
 
@@ -67,8 +68,7 @@ class NetworkCandidate:
     """Weights at work on a device."""
 
     def __init__(self, name: str, weights: str, path: Path, engine: Engine, options: RestoreOptions) -> None:
-        network, header = load_network(path)
-        self.tasks = header.tasks
+        network, _ = load_network(path)
         self.device = engine.device
         self._restorer = Restorer(network, engine, options)
         self._memory = PeakMemory(engine.device)
@@ -77,21 +77,17 @@ class NetworkCandidate:
         facts: dict[str, str | int | float] = {
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "parameters": parameters(network),
-            "gmac": round(gmac(network, header.tasks[0], options.steps, options.stages), DECIMALS),
+            "gmac": round(gmac(network, options.steps, options.stages_of(network)), DECIMALS),
         }
         chosen = {
             "steps": options.steps or None,
-            "stages": options.stages if options.stages < STAGES else None,
+            "stages": options.stages or None,
             "tile": options.tile,
             "overlap": options.overlap,
             "seed": options.seed,
         }
         facts.update({name: value for name, value in chosen.items() if value is not None})
         self.setting = Setting(name, weights, str(engine.device), precision, facts)
-
-    def machine(self) -> dict[str, str | int]:
-        """Return what the numbers are measured on."""
-        return machine(self.device)
 
     def identity(self, testset: TestSet, case: Case) -> str:
         """Name weights and settings."""
@@ -103,18 +99,16 @@ class NetworkCandidate:
     def restore(self, testset: TestSet, case: Case, loaded: Loaded) -> Restored:
         """Restore one case; what the first one costs more than the others is measured apart."""
         if not self._warm:
-            self.setting.facts["warm_up_seconds"] = round(
-                self._timed(testset.task, _corner(loaded))[1], DECIMALS
-            )
+            self.setting.facts["warm_up_seconds"] = round(self._timed(_corner(loaded))[1], DECIMALS)
             self._warm = True
         self._memory.start()
-        pixels, seconds = self._timed(testset.task, loaded)
+        pixels, seconds = self._timed(loaded)
         return Restored(pixels, seconds, self._memory.read())
 
-    def _timed(self, task: str, loaded: Loaded) -> tuple[Pixels, float]:
+    def _timed(self, loaded: Loaded) -> tuple[Pixels, float]:
         began = time.perf_counter()
         pixels = self._restorer.restore(
-            loaded.lq, task, loaded.mask
+            loaded.lq, loaded.mask
         )  # back on the CPU: nothing is left to wait for
         return pixels, time.perf_counter() - began
 
@@ -172,12 +166,66 @@ class FolderCandidate:
         return None
 
 
+class Contender(Protocol):
+    """Weights in one setting, whatever the task."""
+
+    name: str
+    """As in tables; tells it from the others of the run."""
+    device: str
+
+    def for_task(self, task: str) -> NetworkCandidate:
+        """Return them at work on one task."""
+        ...
+
+    def machine(self) -> dict[str, str | int]:
+        """Return what the numbers are measured on."""
+        ...
+
+
+@dataclass(frozen=True)
+class TaskWeights:
+    """What a family, an entry or a file has for the tasks that are measured."""
+
+    title: str
+    """Of all of it."""
+    of: Mapping[str, WeightsChoice]
+    """By task; the files are here and checked."""
+
+
+class NetworkContender:
+    """Weights in one setting: each task's own file, one of them loaded at a time."""
+
+    def __init__(
+        self, name: str, weights: TaskWeights, device: str, precision: str, options: RestoreOptions
+    ) -> None:
+        """Raises UsageError, DeviceError where a file does not suit the setting; nothing is loaded yet."""
+        self.name, self._weights, self._options = name, weights, options
+        self._engines = {
+            task: choose_engine(device, precision, choice.precisions) for task, choice in weights.of.items()
+        }
+        self._engine = next(iter(self._engines.values()))
+        self.device = str(self._engine.device)
+        self._loaded: tuple[Path, NetworkCandidate] | None = None
+
+    def for_task(self, task: str) -> NetworkCandidate:
+        """Return the weights of a task, loaded. Raises WeightsError where the file is damaged."""
+        choice = self._weights.of[task]
+        if self._loaded is None or self._loaded[0] != choice.path:
+            self._loaded = None  # before the next one is loaded: memory is measured
+            made = NetworkCandidate(self.name, choice.name, choice.path, self._engines[task], self._options)
+            self._loaded = choice.path, made
+        return self._loaded[1]
+
+    def machine(self) -> dict[str, str | int]:
+        """Return what the numbers are measured on."""
+        return machine(self._engine.device)
+
+
 @dataclass(frozen=True)
 class Choice:
     """What was asked to be compared: every combination of the lists is one candidate."""
 
-    weights: Sequence[WeightsChoice] = ()
-    """Whose files are here and checked."""
+    weights: Sequence[TaskWeights] = ()
     devices: Sequence[str] = ("auto",)
     precisions: Sequence[str] = ("auto",)
     steps: Sequence[int] = (0,)
@@ -187,44 +235,43 @@ class Choice:
     """Folders of results, each FOLDER or NAME=FOLDER."""
 
 
-def networks(choice: Choice) -> list[NetworkCandidate]:
-    """Load every combination; its name says what tells it from the others.
+def networks(choice: Choice) -> list[NetworkContender]:
+    """Return every combination; its name says what tells it from the others.
 
     Raises:
-        WeightsError, UsageError, DeviceError: as for restoring.
+        UsageError, DeviceError: as for restoring.
     """
     found = []
     titled = list(zip(_titles(choice.weights), choice.weights, strict=True))
     for (title, weights), device, precision, steps, stages in product(
         titled, choice.devices, choice.precisions, choice.steps, choice.stages
     ):
-        path = weights.path
-        engine = choose_engine(device, precision, weights.precisions)
         words = [
             title,
-            str(engine.device) if len(choice.devices) > 1 else "",
+            str(choose_engine(device).device) if len(choice.devices) > 1 else "",
             precision if len(choice.precisions) > 1 else "",
             f"{steps or 'own'} steps" if len(choice.steps) > 1 else "",
             f"{stages} of {STAGES} stages" if len(choice.stages) > 1 else "",
         ]
         options = replace(choice.options, steps=steps, stages=stages)
-        found.append(NetworkCandidate(" ".join(filter(None, words)), weights.name, path, engine, options))
-    settings = [candidate.setting.name for candidate in found]
+        found.append(NetworkContender(" ".join(filter(None, words)), weights, device, precision, options))
+    settings = [contender.name for contender in found]
     if len(set(settings)) < len(settings):
         raise UsageError("two of the settings to compare are the same: " + ", ".join(settings))
     return found
 
 
-def _titles(weights: Sequence[WeightsChoice]) -> list[str]:
+def _titles(weights: Sequence[TaskWeights]) -> list[str]:
     """Return short names: files that share theirs have as many of their folders before it as tell them apart."""
-    names = [one.name for one in weights]
-    titles = [name.removesuffix(".safetensors") for name in names]
-    for place, one in enumerate(weights):
-        alike = [other.path.resolve() for other in weights if other.name == one.name]
-        parts = one.path.resolve().with_suffix("").parts
-        for count in range(1, len(parts)):
-            titles[place] = "/".join(parts[-count:]) if len(alike) > 1 else titles[place]
-            if sum(other.with_suffix("").parts[-count:] == parts[-count:] for other in alike) <= 1:
+    paths = [next(iter(one.of.values())).path.resolve().with_suffix("").parts for one in weights]
+    titles = [one.title.removesuffix(".safetensors") for one in weights]
+    for place, parts in enumerate(paths):
+        alike = [
+            other for one, other in zip(weights, paths, strict=True) if one.title == weights[place].title
+        ]
+        for count in range(1, len(parts) if len(alike) > 1 else 0):
+            titles[place] = "/".join(parts[-count:])
+            if sum(other[-count:] == parts[-count:] for other in alike) <= 1:
                 break
     return titles
 

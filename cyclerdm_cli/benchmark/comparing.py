@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -41,22 +42,20 @@ def compare(before: Sequence[Result], after: Sequence[Result]) -> list[Change]:
     Raises:
         DataError: the runs have no set with the same pictures in common.
     """
+    alone = [Counter(map(_set, run)) for run in (before, after)]
+    of_a_set: dict[tuple[str, str], list[Result]] = {}
+    for second in after:
+        of_a_set.setdefault(_set(second), []).append(second)
     changes = [
         change
         for first in before
-        for second in after
-        if _match(first, second, before, after) and (change := _change(first, second)) is not None
+        for second in of_a_set.get(_set(first), ())
+        if all(run[_set(first)] == 1 for run in alone) or first.setting.name == second.setting.name
+        if (change := _change(first, second)) is not None
     ]
     if not changes:
         raise DataError("the two runs have no set with the same pictures and candidates in common")
     return changes
-
-
-def _match(first: Result, second: Result, before: Sequence[Result], after: Sequence[Result]) -> bool:
-    if _set(first) != _set(second):
-        return False
-    alone = all(sum(_set(other) == _set(first) for other in run) == 1 for run in (before, after))
-    return alone or first.setting.name == second.setting.name
 
 
 def _set(result: Result) -> tuple[str, str]:

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cyclerdm_cli.cycle.cycle import STAGES, THUMBNAIL, WINDOW, cycle
-from cyclerdm_cli.cycle.shorter import first
+from cyclerdm_cli.cycle.cycle import STAGES, Network, Place, View, cycle
+from cyclerdm_cli.cycle.shorter import keep_first
+from cyclerdm_cli.cycle.view import shrink_to_view, windows_of
 
 SIDE = 256
 """Pixels a side of the square for which the field counts arithmetic."""
@@ -28,7 +29,7 @@ def parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def gmac(network: nn.Module, task: str, steps: int, stages: int = STAGES) -> float:
+def gmac(network: Network, steps: int, stages: int = STAGES) -> float:
     """Return the multiply-accumulates of the cycle on 256 x 256 pixels, in units of 10^9.
 
     Counted by torch in convolutions, matrix products and attention, all evaluations of the first `stages` stages
@@ -36,19 +37,19 @@ def gmac(network: nn.Module, task: str, steps: int, stages: int = STAGES) -> flo
     CPU.
     """
     try:
-        return _count(copy.deepcopy(network).to("meta"), task, steps, stages)
+        return _count(copy.deepcopy(network).to("meta"), steps, stages)
     except (RuntimeError, NotImplementedError):  # it looks at values on its way
-        return _count(network, task, steps, stages)
+        return _count(network, steps, stages)
 
 
-def _count(network: nn.Module, task: str, steps: int, count: int) -> float:
+def _count(network: Network, steps: int, count: int) -> float:
     device = next(network.parameters()).device
     picture = torch.zeros(1, 3, SIDE, SIDE, device=device)
-    thumbnail = torch.zeros(1, 3, THUMBNAIL, THUMBNAIL, device=device)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        whole = network.look(task, thumbnail, picture[:, None, :, :WINDOW, :WINDOW])  # type: ignore[operator]
-        stages = network.bind(task, whole, torch.zeros_like(picture[:, :1]), steps, torch.Generator())  # type: ignore[operator]
-        cycle(first(stages, count), picture)
+        findings = network.look(View(shrink_to_view(picture), windows_of(picture)), steps)
+        missing = torch.zeros_like(picture[:, :1])
+        stages = network.bind(findings, Place.whole(picture), missing, steps, torch.Generator())
+        cycle(keep_first(stages, count), picture)
     return counter.get_total_flops() / 2 / 1e9
 
 

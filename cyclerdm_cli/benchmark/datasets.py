@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cyclerdm_cli.errors import UsageError
+from cyclerdm_cli.weights.address import is_allowed
 
 FILE = Path(__file__).with_name("datasets.toml")
 Measured = Literal["rgb", "y", "y8", "none"]
@@ -48,6 +49,15 @@ class Archive:
     url: str
     inside: str = ""
     """The folder in it that holds the set."""
+    dead: str = ""
+    """Since when it is known to give the file no more; empty: as far as is known, it does."""
+
+    @property
+    def fault(self) -> str:
+        """Why nothing is fetched from there; empty: nothing speaks against it."""
+        if self.dead:
+            return f"gives the file no more, since {self.dead}"
+        return "" if is_allowed(self.url) else "is not https: not fetched here, but by hand"
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
 from cyclerdm_cli.benchmark.results import PictureScore
+from cyclerdm_cli.cycle.configuration import built
 from cyclerdm_cli.errors import DataError
 
 
@@ -63,13 +64,21 @@ class Journal:
             self._path.unlink(missing_ok=True)
 
 
+@dataclass(frozen=True)
+class _Line:
+    """What a line holds besides the score."""
+
+    key: str
+
+
 def _read(path: Path) -> list[tuple[str, PictureScore]]:
     found = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             values = json.loads(line)
-            found.append((values.pop("key"), PictureScore(**values)))
-        except (ValueError, TypeError, KeyError, AttributeError):
+            key = built(_Line, values, others=True).key
+            found.append((key, built(PictureScore, values, others=True)))
+        except (ValueError, RecursionError):
             continue
     return found
 

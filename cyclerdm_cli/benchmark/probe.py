@@ -26,9 +26,12 @@ from cyclerdm_cli.pictures.writing import WriteOptions, encode
 from cyclerdm_cli.restoring.batch import LARGE, FileOptions, Watch, Work, restore_files
 from cyclerdm_cli.restoring.device import PRECISIONS, choose_engine
 from cyclerdm_cli.restoring.outcome import Outcome
-from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
+from cyclerdm_cli.restoring.planning import RestoreOptions
+from cyclerdm_cli.restoring.restorer import Restorer
+from cyclerdm_cli.restoring.restorers import Kit, Restorers
 from cyclerdm_cli.tasks.catalogue import find_task
 from cyclerdm_cli.weights.loading import load_network
+from cyclerdm_cli.weights.registry import Choice
 
 PAPER = "paper"
 """In place of a file of weights: the authors' network with random numbers, which take the same time."""
@@ -63,12 +66,19 @@ def measure(errand: Errand) -> dict[str, Any]:
     network = PaperNetwork().eval().requires_grad_(False) if paper else load_network(Path(errand.weights))[0]
     watch = Stopwatch(network)
     # One evaluation a stage stands for all ten: they are alike.
-    restorer = Restorer(watch, engine, RestoreOptions(tile=errand.tile, steps=1 if paper else 0))
+    options = RestoreOptions(tile=errand.tile, steps=1 if paper else 0)
+    path = Path(errand.weights)
+    given = {errand.task: Choice(path.name, path, 0, None)}
+    kit = Kit(given, options, {}, errand.device, errand.precision, networks={path: watch})
+    restorers = Restorers(kit, [errand.task])
     found: dict[str, Any] = {"start": time.time() - errand.launched}
     memory = PeakMemory(engine.device)
     memory.start()
     source = Path(errand.picture)
-    found |= _folder(source, restorer, errand) if source.is_dir() else _file(source, restorer, watch, errand)
+    if source.is_dir():
+        found |= _folder(source, restorers, errand)
+    else:
+        found |= _file(source, restorers.for_task(errand.task), watch, errand)
     if paper:
         seconds = found["seconds"]
         further = (EVALUATIONS - 1) * sum(seconds[f"stage {stage}"] for stage in (1, 2, 3))
@@ -88,11 +98,11 @@ def _file(source: Path, restorer: Restorer, watch: Stopwatch, errand: Errand) ->
     large = height * width >= LARGE and not errand.warm and picture.pixels.flags.writeable
     if errand.warm:
         side = PAPER_WARM_UP if errand.weights == PAPER else None  # all of it would take it a minute
-        restorer.restore(picture.pixels[:side, :side], errand.task)
+        restorer.restore(picture.pixels[:side, :side])
         watch.seconds.clear()
     wait_for(restorer.engine.device)
     ready = time.perf_counter()
-    pixels = restorer.restore(picture.pixels, errand.task, in_place=large)
+    pixels = restorer.restore(picture.pixels, in_place=large)
     restored = time.perf_counter()
     data = encode(picture.with_pixels(pixels), WriteOptions())
     with tempfile.TemporaryDirectory() as folder:
@@ -116,14 +126,14 @@ def _file(source: Path, restorer: Restorer, watch: Stopwatch, errand: Errand) ->
     }
 
 
-def _folder(source: Path, restorer: Restorer, errand: Errand) -> dict[str, Any]:
+def _folder(source: Path, restorers: Restorers, errand: Errand) -> dict[str, Any]:
     if errand.warm:
         small = np.zeros((256, 256, 3), np.uint8)
-        restorer.restore(small, errand.task)
+        restorers.for_task(errand.task).restore(small)
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory() as folder:
         plan = plan_outputs(list_inputs([str(source)]), f"{folder}/", errand.task)
-        work = Work(restorer, [find_task(errand.task)], FileOptions())
+        work = Work(restorers, [find_task(errand.task)], FileOptions())
         began = time.perf_counter()
         restore_files(work, plan, Watch(outcomes.append))
         spent = time.perf_counter() - began

@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from cyclerdm_cli.benchmark.metrics import psnr
 from cyclerdm_cli.pictures.masks import mask_of
 from cyclerdm_cli.pictures.picture import Picture
+from cyclerdm_cli.recognising.sightings import MIXTURES, damage
 from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task
 from cyclerdm_cli.tasks.draw import uniform
 from cyclerdm_cli.training.data import Photographs
-from cyclerdm_cli.training.sightings import MIXTURES, damage
 from cyclerdm_cli.words.eye import Eye
 from cyclerdm_cli.words.judging import Judgement, judge
 from cyclerdm_cli.words.wordings import NAMES
 
 Pixels = NDArray[np.uint8]
 Restore = Callable[[Pixels, str], Pixels]
-"""Undoes the tasks of a name such as `derain` or, in one pass, `derain+dehaze`."""
+"""Undoes the task of a name such as `derain`."""
 UNSURE = "unsure"
 
 
@@ -108,8 +108,6 @@ class MixtureScore:
 
     names: tuple[str, ...]
     pictures: int
-    one_pass: float
-    """Both tasks in one pass of the network, in equal parts."""
     best: float
     """The best of the known ways: either task alone, or both in either order; chosen for the mean."""
     way: str
@@ -132,16 +130,15 @@ def mixture_scores(
             known = [(name,) for name in names] + list(permutations(names))
             results = {"+".join(way): _in_turn(restore, lq, way) for way in known}
             chosen = judged(eye, lq).tasks
-            results["one pass"] = restore(lq, "+".join(names))
             way = "+".join(chosen)
             results["auto"] = results[way] if way in results else _in_turn(restore, lq, chosen)
             before = psnr(lq, clean)
             for way, result in results.items():
                 gains.setdefault(way, []).append(psnr(result, clean) - before)
         means = {way: float(np.mean(values)) for way, values in gains.items()}
-        one_pass, auto = means.pop("one pass"), means.pop("auto")
+        auto = means.pop("auto")
         way = max(means, key=means.__getitem__)
-        yield MixtureScore(names, len(gains["auto"]), one_pass, means[way], way, auto)
+        yield MixtureScore(names, len(gains["auto"]), means[way], way, auto)
 
 
 def _in_turn(restore: Restore, pixels: Pixels, names: Sequence[str]) -> Pixels:

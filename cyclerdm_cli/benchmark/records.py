@@ -7,20 +7,25 @@ import io
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cyclerdm_cli import __version__, escapes
 from cyclerdm_cli.benchmark.candidates import Setting
+from cyclerdm_cli.benchmark.datasets import Measured
 from cyclerdm_cli.benchmark.results import PictureScore, Result
 from cyclerdm_cli.benchmark.statistics import Difference
+from cyclerdm_cli.cycle.configuration import Range, built
 from cyclerdm_cli.errors import DataError
 
 INFINITY = "\0infinity"
 DECIMALS = 6
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that spreadsheets take for a formula."""
+MOST = 1_000_000_000
+"""No number of a file of results is larger, unless it is infinite."""
 
 
 def to_json(results: Sequence[Result], facts: dict[str, Any]) -> str:
@@ -157,34 +162,68 @@ def _cells(before: dict[str, float], after: dict[str, float], seconds: float | N
     return {name: round(value, DECIMALS) for name, value in cells.items()}
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """One of a file's results, as far as it is read back."""
+
+    dataset: str
+    task: str
+    name: str
+    weights: str
+    settings: dict[str, str | int | float]
+    measured: Measured
+    convention: str
+    failed: tuple[str, ...]
+    input: dict[str, float]
+    output: dict[str, float]
+    pictures: tuple[PictureScore, ...]
+    device: str = ""
+    precision: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file of results, as far as it is read back."""
+
+    results: tuple[_Entry, ...]
+
+
+RANGES = {
+    "width": Range(1, MOST), "height": Range(1, MOST), "seconds": Range(0, MOST), "memory": Range(0, MOST),
+}  # fmt: skip
+"""What the numbers of a file may be; metrics may be infinite, too."""
+
+
 def read_json(path: Path) -> list[Result]:
     """Read the results of a run back.
 
     Raises:
-        DataError: missing, or no file of results.
+        DataError: missing, or no file of results; the first field that is wrong is named.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return [_read_result(entry) for entry in content["results"]]
+        return [_read_result(entry) for entry in built(_File, content, RANGES, others=True).results]
     except OSError as fault:
         raise DataError(f"{path}: cannot be read: {fault.strerror}") from fault
-    except (ValueError, KeyError, TypeError) as fault:
-        raise DataError(f"{path}: no results of cyclerdm bench", hint="the file that --json wrote") from fault
+    except (ValueError, RecursionError) as fault:
+        words = "it is nested too deep" if isinstance(fault, RecursionError) else fault
+        raise DataError(
+            f"{path}: no results of cyclerdm bench: {words}", hint="the file that --json wrote"
+        ) from fault
 
 
-def _read_result(entry: dict[str, Any]) -> Result:
-    pictures = tuple(PictureScore(**picture) for picture in entry["pictures"])
-    own = {name for picture in pictures for name in picture.output}
-    setting = Setting(
-        entry["name"],
-        entry["weights"],
-        entry.get("device", ""),
-        entry.get("precision", ""),
-        entry["settings"],
-    )
+def _read_result(entry: _Entry) -> Result:
+    scores = [entry.input, entry.output]
+    scores += [side for picture in entry.pictures for side in (picture.input, picture.output)]
+    for name, value in (pair for side in scores for pair in side.items()):
+        if math.isfinite(value) and abs(value) > MOST:
+            raise ValueError(f"{name} is {value:g}, not a number from {-MOST:g} to {MOST:g}")
+    own = {name for picture in entry.pictures for name in picture.output}
+    setting = Setting(entry.name, entry.weights, entry.device, entry.precision, entry.settings)
     return Result(
-        entry["dataset"], entry["task"], setting, pictures, entry["measured"], entry["convention"],
-        entry.get("note", ""), tuple(entry["failed"]),
-        {name: value for name, value in entry["input"].items() if name not in own},
-        {name: value for name, value in entry["output"].items() if name not in own},
+        entry.dataset, entry.task, setting, entry.pictures, entry.measured, entry.convention, entry.note,
+        entry.failed,
+        {name: value for name, value in entry.input.items() if name not in own},
+        {name: value for name, value in entry.output.items() if name not in own},
     )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cyclerdm_cli.benchmark.candidates import Candidate, FolderCandidate, NetworkCandidate
+from cyclerdm_cli.benchmark.candidates import Candidate, Contender, FolderCandidate, NetworkCandidate
 from cyclerdm_cli.benchmark.journal import Journal, key_of
 from cyclerdm_cli.benchmark.learned import Judges, SetJudge
 from cyclerdm_cli.benchmark.results import PictureScore, Result
@@ -34,7 +34,7 @@ class Bench:
     """What is measured, and how."""
 
     sets: Sequence[TestSet]
-    networks: Sequence[NetworkCandidate]
+    networks: Sequence[Contender]
     folders: Sequence[FolderCandidate] = ()
     judges: Judges = field(default_factory=Judges)
     save: Path | None = None
@@ -43,23 +43,20 @@ class Bench:
     """The files that the run reads, whose place no result takes."""
 
     def candidates(self, testset: TestSet) -> list[Candidate]:
-        """Return those that have something to say on a set: peers only where they left pictures for it."""
-        return [*self.networks, *(folder for folder in self.folders if folder.knows(testset))]
+        """Return those that have something to say on a set: peers only where they left pictures for it.
+
+        Raises WeightsError where a file of weights is damaged.
+        """
+        own = [network.for_task(testset.task) for network in self.networks]
+        return [*own, *(folder for folder in self.folders if folder.knows(testset))]
 
 
 def check(bench: Bench) -> None:
     """See before any work that all can be done.
 
     Raises:
-        UsageError: weights do not know a task, a folder of results fits no set, two candidates share a name.
+        UsageError: a folder of results fits no set, two candidates share a name.
     """
-    for testset in bench.sets:
-        for network in bench.networks:
-            if testset.task not in network.tasks:
-                raise UsageError(
-                    f"the weights {network.setting.name} do not know {testset.task}, the task of {testset.name}",
-                    hint=f"they know {', '.join(network.tasks)}",
-                )
     for folder in bench.folders:
         if not any(folder.knows(testset) for testset in bench.sets):
             names = ", ".join(testset.name for testset in bench.sets)
@@ -67,7 +64,7 @@ def check(bench: Bench) -> None:
                 f"--outputs {folder.setting.name}: no picture in it is called like one of {names}",
                 hint="results lie in the folder or in one of the set's name in it, by the inputs' names",
             )
-    titles = [network.setting.name for network in bench.networks]
+    titles = [network.name for network in bench.networks]
     titles += [folder.setting.name for folder in bench.folders]
     for title in titles:
         if titles.count(title) > 1:

@@ -108,7 +108,8 @@ def absent(dataset: Dataset, root: Path) -> DataError:
         " and ".join(f"{folder / inner}/" if inner else f"{folder}/" for inner in layout.folders)
         for layout in (dataset.layouts[0], dataset.all_layouts[-1])
     ]
-    where = f"{dataset.archive.url} or {dataset.home}" if dataset.archive else dataset.home
+    archive = dataset.archive
+    where = f"{archive.url} or {dataset.home}" if archive and not archive.dead else dataset.home
     return DataError(
         f"{dataset.name}: not in {root}",
         hint=f"get it from {where}, licence: {dataset.licence}; put the pictures into"

@@ -6,64 +6,60 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from cyclerdm_cli.cycle.cycle import Network, Stages, Whole
-from cyclerdm_cli.cycle.wavelet import Wavelet
+from cyclerdm_cli.cycle.cycle import Findings, Network, Place, Stages, View
 
 LOOK = "look"
-STAGES = (LOOK, "stage 1", "stage 2", "stage 3", "gain")
+STAGES = (LOOK, "stage 1", "stage 2", "stage 3")
 
 
-class Stopwatch(nn.Module):
-    """A network that follows `Network`, with the seconds that its stages have taken so far."""
+class Stopwatch(Network):
+    """Another network, with the seconds that its stages have taken so far."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
         self.config = network.config
-        self._bound: Network = network  # type: ignore[assignment]
-        self.multiple = self._bound.multiple
-        self.draws_noise = self._bound.draws_noise
-        self.tile = self._bound.tile
+        self.multiple = network.multiple
+        self.draws_noise = network.draws_noise
+        self.fills_holes = network.fills_holes
+        self.stages_by_default = network.stages_by_default
+        self.most_steps = network.most_steps
+        self.tile = network.tile
         self.seconds: dict[str, float] = defaultdict(float)
 
-    def look(self, task: str, thumbnail: Tensor, windows: Tensor) -> Whole:
+    def look(self, view: View, steps: int = 0) -> Findings:
         """Let the network within look, timed; see `Network`."""
-        with timed(self.seconds, LOOK, windows.device):
-            return self._bound.look(task, thumbnail, windows)
+        with timed(self.seconds, LOOK, view.small.device):
+            return self.network.look(view, steps)
 
     def bind(
-        self, task: str, whole: Whole, mask: Tensor, steps: int, generator: torch.Generator
+        self, findings: Findings, place: Place, mask: Tensor, steps: int, generator: torch.Generator
     ) -> TimedStages:
         """Return the stages of the network within, timed; see `Network`."""
-        return TimedStages(self._bound.bind(task, whole, mask, steps, generator), self.seconds)
+        return TimedStages(self.network.bind(findings, place, mask, steps, generator), self.seconds)
 
 
-@dataclass(frozen=True)
-class TimedStages:
+class TimedStages(Stages):
     """The stages of a network; a GPU has finished each before its time is taken."""
 
-    within: Stages
-    seconds: dict[str, float]
-
-    @property
-    def wavelet(self) -> Wavelet:
-        """What stage 3 splits the picture with."""
-        return self.within.wavelet
+    def __init__(self, within: Stages, seconds: dict[str, float]) -> None:
+        self.within, self.seconds, self.wavelet = within, seconds, within.wavelet
 
     def restore(self, stage: int, estimate: Tensor, degraded: Tensor) -> Tensor:
         """Run a stage; see `Stages`."""
         with timed(self.seconds, f"stage {stage}", estimate.device):
             return self.within.restore(stage, estimate, degraded)
 
-    def gain(self, high: Tensor, degraded_high: Tensor) -> Tensor:
-        """Remove the redundancy from the high bands; see `Stages`."""
-        with timed(self.seconds, "gain", high.device):
-            return self.within.gain(high, degraded_high)
+    def calibrate(
+        self, low: Tensor, high: Tensor, degraded_low: Tensor, degraded_high: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Run stage 3; see `Stages`."""
+        with timed(self.seconds, "stage 3", low.device):
+            return self.within.calibrate(low, high, degraded_low, degraded_high)
 
 
 @contextmanager

@@ -10,7 +10,14 @@ from typing import Any, NamedTuple
 
 import torch
 
-from cyclerdm_cli.benchmark.candidates import Choice, NetworkCandidate, Restored, Setting, networks
+from cyclerdm_cli.benchmark.candidates import (
+    Choice,
+    Contender,
+    NetworkCandidate,
+    Restored,
+    Setting,
+    networks,
+)
 from cyclerdm_cli.benchmark.testsets import Case, Loaded, TestSet
 from cyclerdm_cli.cluster.connection import joined
 from cyclerdm_cli.cluster.pool import About, Pool, machines
@@ -29,18 +36,20 @@ class Place(NamedTuple):
     case: int
 
 
-class Candidate(NamedTuple):
+class Told(NamedTuple):
     """What a worker tells of one candidate."""
 
-    setting: Setting
-    tasks: tuple[str, ...]
+    name: str
+    settings: dict[str, Setting]
+    """By task."""
+    device: str
     machine: dict[str, str | int]
 
 
 @contextmanager
 def networks_on(
     address: str, workers: int | None, choice: Choice, sets: Sequence[TestSet]
-) -> Iterator[list[NetworkCandidate]]:
+) -> Iterator[list[ClusterContender]]:
     """Give candidates that are at work on a cluster; sets and weights lie where all its machines see them.
 
     Raises:
@@ -55,7 +64,7 @@ def networks_on(
         make = MakeStation(choice, tuple(sets), threads)
         pool: Pool[Place, Any] = Pool(make, share, lambda line: warnings.warn(line, stacklevel=2))
         stream = Stream(pool, sets)
-        yield [ClusterCandidate(number, told, stream) for number, told in enumerate(pool.about.facts)]
+        yield [ClusterContender(number, told, stream) for number, told in enumerate(pool.about.facts)]
 
 
 @dataclass(frozen=True)
@@ -75,13 +84,18 @@ class MakeStation:
 class BenchingStation:
     """All candidates in one worker."""
 
-    def __init__(self, candidates: Sequence[NetworkCandidate], sets: Sequence[TestSet]) -> None:
-        self._candidates, self._sets = candidates, sets
+    def __init__(self, contenders: Sequence[Contender], sets: Sequence[TestSet]) -> None:
+        self._contenders, self._sets = contenders, sets
 
     def about(self) -> About:
         """Tell the candidates."""
-        told = [Candidate(one.setting, one.tasks, one.machine()) for one in self._candidates]
-        return About("; ".join(f"{one.setting.device}, {one.setting.precision}" for one in told), told)
+        tasks = dict.fromkeys(testset.task for testset in self._sets)
+        told = [
+            Told(one.name, {task: one.for_task(task).setting for task in tasks}, one.device, one.machine())
+            for one in self._contenders
+        ]
+        kinds = [f"{one.device}, {setting.precision}" for one in told for setting in one.settings.values()]
+        return About("; ".join(dict.fromkeys(kinds)), told)
 
     def handle(self, block: Sequence[Place], again: bool) -> Iterator[Restored | CycleRDMError]:
         """Restore cases; a fault of one is its result."""
@@ -89,7 +103,8 @@ class BenchingStation:
             testset = self._sets[place.testset]
             case = testset.cases[place.case]
             try:
-                yield self._candidates[place.candidate].restore(testset, case, case.load())
+                candidate = self._contenders[place.candidate].for_task(testset.task)
+                yield candidate.restore(testset, case, case.load())
             except CycleRDMError as fault:
                 yield fault
 
@@ -134,33 +149,45 @@ def _lost(place: Place, reason: str) -> PictureError:
 
 
 class ClusterCandidate(NetworkCandidate):
-    """Weights at work in all workers of a pool."""
+    """Weights of one task at work in all workers of a pool."""
 
-    def __init__(self, number: int, told: Candidate, stream: Stream) -> None:
-        self.setting, self.tasks = told.setting, told.tasks
-        self._number, self._machine, self._stream = number, told.machine, stream
-
-    def machine(self) -> dict[str, str | int]:
-        """Return what the first worker's machine is."""
-        return self._machine
+    def __init__(self, number: int, setting: Setting, stream: Stream) -> None:
+        self.setting = setting
+        self._number, self._stream = number, stream
 
     def restore(self, testset: TestSet, case: Case, loaded: Loaded) -> Restored:
         """Take the result that a worker has made; seconds and memory are the worker's."""
         return self._stream.take(self._number, testset, case)
 
 
+class ClusterContender:
+    """Weights at work in all workers of a pool, whatever the task."""
+
+    def __init__(self, number: int, told: Told, stream: Stream) -> None:
+        self.name, self.device, self.number, self.stream = told.name, told.device, number, stream
+        self._told = told
+
+    def for_task(self, task: str) -> ClusterCandidate:
+        """Return the weights of one task."""
+        return ClusterCandidate(self.number, self._told.settings[task], self.stream)
+
+    def machine(self) -> dict[str, str | int]:
+        """Return what the first worker's machine is."""
+        return self._told.machine
+
+
 def begin(
-    candidates: Sequence[NetworkCandidate],
+    candidates: Sequence[Contender],
     sets: Sequence[TestSet],
     known: Callable[[TestSet, Case, NetworkCandidate], bool],
 ) -> None:
     """Start the workers on every case that is not `known`, in the order in which a run will ask."""
-    ours = [candidate for candidate in candidates if isinstance(candidate, ClusterCandidate)]
+    ours = [contender for contender in candidates if isinstance(contender, ClusterContender)]
     if ours:
-        ours[0]._stream.begin([
-            Place(candidate._number, number, index)
+        ours[0].stream.begin([
+            Place(contender.number, number, index)
             for number, testset in enumerate(sets)
             for index, case in enumerate(testset.cases)
-            for candidate in ours
-            if not known(testset, case, candidate)
+            for contender in ours
+            if not known(testset, case, contender.for_task(testset.task))
         ])  # fmt: skip

@@ -8,7 +8,7 @@ import platform
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,11 +25,14 @@ from cyclerdm_cli.errors import ClusterError, CycleRDMError
 from cyclerdm_cli.pictures.addresses import Address
 from cyclerdm_cli.pictures.atomic import clear_leftovers
 from cyclerdm_cli.pictures.naming import Job
+from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.reading import read_bytes, read_extent
 from cyclerdm_cli.restoring.batch import FileOptions, Watch, Work, restore_in_order, settled_by_results
-from cyclerdm_cli.restoring.device import Engine, choose_engine
+from cyclerdm_cli.restoring.choosing import Choice
+from cyclerdm_cli.restoring.device import Engine
 from cyclerdm_cli.restoring.outcome import Outcome
-from cyclerdm_cli.restoring.restorer import Restorer
+from cyclerdm_cli.restoring.restorers import Kit, Restorers
+from cyclerdm_cli.tasks.catalogue import Task
 
 QUESTIONS = 32
 """Addresses of results that are asked for at once."""
@@ -37,14 +40,14 @@ QUESTIONS = 32
 
 @dataclass(frozen=True)
 class Wanted:
-    """Where work shall be done, and on what."""
+    """Where work shall be done, and what."""
 
     address: str
     workers: int | None
-    device: str
-    precision: str
-    good: Sequence[str]
-    """Precisions in which the weights give good results."""
+    tasks: Sequence[Task]
+    files: FileOptions
+    choose: Callable[[Picture], Choice] | None = None
+    """As in `batch.Work`."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +56,14 @@ class Crew:
 
     engine: Engine
     """Of the first of them."""
-    work: Work
+    files: FileOptions
     pool: Pool[Job, Outcome]
 
     def restore_files(self, plan: Collection[Job], watch: Watch) -> None:
         """Do what `batch.restore_files` does, to the same bytes and with the same reports in the same order."""
         folders = {job.output.parent for job in plan if job.output is not None}
         clear_leftovers(folders)
-        jobs = _looked_at(plan, self.work.files)
+        jobs = _looked_at(plan, self.files)
         for outcome in self.pool.map(jobs, len(plan), _lost, watch.stopped):
             watch.report(outcome)
         if self.pool.losses:
@@ -68,8 +71,8 @@ class Crew:
 
 
 @contextmanager
-def crew(work: Work, wanted: Wanted) -> Iterator[Crew]:
-    """Join a cluster and bring the work, whose network may be anywhere, to its workers.
+def crew(kit: Kit, wanted: Wanted) -> Iterator[Crew]:
+    """Join a cluster and bring the work to its workers, with a kit that has all its networks.
 
     Raises:
         ClusterError: it cannot be joined, or no worker can start.
@@ -78,10 +81,10 @@ def crew(work: Work, wanted: Wanted) -> Iterator[Crew]:
     threads = torch.get_num_threads()
     with joined(wanted.address):
         nodes = [machine["Resources"] for machine in machines()]
-        share = divide(nodes, wanted.device, threads, wanted.workers)
-        make = MakeStation(work, wanted.device, wanted.precision, tuple(wanted.good), threads, os.getcwd())
+        share = divide(nodes, kit.device, threads, wanted.workers)
+        make = MakeStation(kit, wanted, threads, os.getcwd())
         pool: Pool[Job, Outcome] = Pool(make, share, lambda line: warnings.warn(line, stacklevel=2))
-        yield Crew(pool.about.facts, work, pool)
+        yield Crew(pool.about.facts, wanted.files, pool)
 
 
 def _looked_at(plan: Iterable[Job], files: FileOptions) -> Iterator[tuple[Job, Outcome | None]]:
@@ -109,21 +112,19 @@ def _lost(job: Job, reason: str) -> Outcome:
 class MakeStation:
     """What travels to every worker."""
 
-    work: Work
-    device: str
-    precision: str
-    good: tuple[str, ...]
+    kit: Kit
+    wanted: Wanted
     threads: int
     """With another number of them, a processor's libraries round otherwise."""
     home: str
     """The folder where the command was started."""
 
     def __call__(self) -> RestoringStation:
-        """Bring the network to this worker's device."""
+        """Bring the networks to this worker's device."""
         torch.set_num_threads(self.threads)
-        engine = choose_engine(self.device, self.precision, self.good)
-        restorer = Restorer(self.work.restorer.network, engine, self.work.restorer.options)
-        return RestoringStation(replace(self.work, restorer=restorer), self.home)
+        wanted = self.wanted
+        restorers = Restorers(self.kit, [task.name for task in wanted.tasks])
+        return RestoringStation(Work(restorers, wanted.tasks, wanted.files, wanted.choose), self.home)
 
 
 class _Feed(Iterator[Job]):
@@ -166,7 +167,7 @@ class RestoringStation:
 
     def about(self) -> About:
         """Tell the engine."""
-        engine = self._work.restorer.engine
+        engine = self._work.restorers.engine
         return About(f"{engine.device}, {engine.precision}", engine)
 
     def stop(self) -> None:
@@ -241,5 +242,5 @@ def _written_already(job: Job, work: Work) -> Outcome | None:
     except CycleRDMError:
         return None
     size = extent.height, extent.width
-    tiles = len(work.restorer.plan(size)) * len(work.tasks)
+    tiles = work.restorers.tiles(size, [task.name for task in work.tasks])
     return Outcome(job, "ok", size=size, tiles=tiles, sha256=hashlib.sha256(data).hexdigest())

@@ -92,7 +92,9 @@ def _add_measuring(bench: typer.Typer) -> None:
         task: Annotated[
             list[str] | None,
             typer.Option(
-                "--task", rich_help_panel=PICTURES, help="The damage: one for all --lq, or one for each."
+                "--task",
+                rich_help_panel=PICTURES,
+                help="The damage: one for all --lq, or one for each; with --speed the one to time.",
             ),
         ] = None,
         limit: Annotated[
@@ -121,7 +123,7 @@ def _add_measuring(bench: typer.Typer) -> None:
             typer.Option(
                 "--weights",
                 rich_help_panel=COMPARED,
-                help="A name in the registry, or a file. May be repeated.",
+                help="A family in the registry (each task's own weights), an entry, or a file. May be repeated.",
             ),
         ] = None,
         speed: Annotated[
@@ -160,7 +162,7 @@ def _add_measuring(bench: typer.Typer) -> None:
                 min=0,
                 max=1000,
                 rich_help_panel=COMPARED,
-                help="Network evaluations a stage; 0: the weights' own number. May be repeated.",
+                help="Evaluations of stage 1; 0: the weights' own number. May be repeated.",
             ),
         ] = None,
         stages: Annotated[
@@ -232,14 +234,22 @@ def _add_measuring(bench: typer.Typer) -> None:
                     "--speed goes without pictures and reports", hint="--sizes, --threads, --json"
                 )
             SpeedAsked(
-                sizes, threads, weights or [], device or ["auto"], precision or [], offline, json, quiet
+                sizes,
+                threads,
+                weights or [],
+                task or [],
+                device or ["auto"],
+                precision or [],
+                offline,
+                json,
+                quiet,
             ).carry_out()
             return
         asked = Asked(
             datasets=names_in(dataset or []), data_root=data_root, lq=lq or [], gt=gt or [],
             tasks=[task_name(one) for one in task or []],
             limit=limit, crop=crop, metrics=metrics, weights=weights or [], devices=device or ["auto"],
-            precisions=precision or ["auto"], steps=steps or [0], stages=stages or [3],
+            precisions=precision or ["auto"], steps=steps or [0], stages=stages or [0],
             outputs=outputs or [], reference=reference,
             no_weights=no_weights, tile=read_tile(tile), overlap=overlap, batch=batch, seed=seed,
             cluster=cluster, actors=actors, offline=offline, json=json, csv=csv, report=report, save=save,

@@ -14,7 +14,7 @@ from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.tasks.catalogue import find_task
 
 if TYPE_CHECKING:
-    from cyclerdm_cli.benchmark.recognition import Restore, Sight
+    from cyclerdm_cli.benchmark.recognition import Pixels, Restore, Sight
     from cyclerdm_cli.words.eye import Eye
 
 
@@ -46,7 +46,7 @@ def add_to(bench: typer.Typer) -> None:
             typer.Option("--clip", help="Another file than the package's, of train --model prompts."),
         ] = None,
         weights: Annotated[
-            str | None, typer.Option("--weights", help="For --mixtures: a name in the registry, or a file.")
+            str | None, typer.Option("--weights", help="For --mixtures: a family in the registry, or a file.")
         ] = None,
     ) -> None:
         folders = [_named(word) for word in real or []]
@@ -54,8 +54,8 @@ def add_to(bench: typer.Typer) -> None:
         import torch
 
         from cyclerdm_cli.benchmark.recognition import mixture_scores, sights, singles
+        from cyclerdm_cli.recognising.sightings import MIXTURES
         from cyclerdm_cli.training.data import pictures_in, read_photographs
-        from cyclerdm_cli.training.sightings import MIXTURES
         from cyclerdm_cli.words.eye import load_eye
 
         eye = load_eye(clip)
@@ -70,11 +70,11 @@ def add_to(bench: typer.Typer) -> None:
                 "real pictures", [sight for name, folder in folders for sight in _real(eye, name, folder)]
             )
         if mixtures:
-            put_line("\n| mixture | pictures | one pass | best known way | dB | auto | share |")
-            put_line(f"|{'---|' * 7}")
+            put_line("\n| mixture | pictures | best known way | dB | auto | share |")
+            put_line(f"|{'---|' * 6}")
             for score in mixture_scores(eye, photographs, _restorer(weights), least, seed):
                 put_line(
-                    f"| {' + '.join(score.names)} | {score.pictures} | {score.one_pass:+.2f} | {score.way} "
+                    f"| {' + '.join(score.names)} | {score.pictures} | {score.way} "
                     f"| {score.best:+.2f} | {score.auto:+.2f} | {score.auto / score.best:.0%} |"
                 )
 
@@ -98,14 +98,18 @@ def _real(eye: Eye, name: str, folder: Path) -> Iterable[Sight]:
 
 def _restorer(weights: str | None) -> Restore:
     from cyclerdm_cli.commands.downloads import find_weights
-    from cyclerdm_cli.restoring.device import choose_engine
-    from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
-    from cyclerdm_cli.weights.loading import load_network
+    from cyclerdm_cli.restoring.restorers import Kit, Restorers
+    from cyclerdm_cli.weights.registry import tasks_of
 
-    choice = find_weights(weights, words(), offline=False, quiet=True)
-    engine = choose_engine(good=choice.precisions)
-    network, _ = load_network(choice.path, engine.device)
-    return Restorer(network, engine, RestoreOptions()).restore
+    choices = {
+        task: find_weights(weights, task, words(), offline=False, quiet=True) for task in tasks_of(weights)
+    }
+    restorers = Restorers(Kit(choices))
+
+    def restore(pixels: Pixels, name: str) -> Pixels:
+        return restorers.for_task(name).restore(pixels)
+
+    return restore
 
 
 def _print_confusion(title: str, seen: list[Sight]) -> None:

@@ -39,7 +39,9 @@ def _print_change(change: Change) -> None:
     for name, found in change.differences.items():
         before, after = (number(name, result.output[name]) for result in (change.before, change.after))
         verdict = "" if found.certain else "  (may be chance)"
-        put_line(f"  {TITLES[name]:<9} {before:>8} -> {after:>8}  {difference(name, found)}{verdict}")
+        put_line(
+            f"  {TITLES.get(name, name):<9} {before:>8} -> {after:>8}  {difference(name, found)}{verdict}"
+        )
     if change.speed is not None:
         put_line(f"  speed     {change.speed:.2f} times")
     if change.other_inputs:

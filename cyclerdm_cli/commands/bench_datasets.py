@@ -31,8 +31,24 @@ def add_to(bench: typer.Typer) -> None:
         put_line(f"{'builtin':<16} {'all ten':<11} {'-':>6}  needs nothing")
         for dataset in read_datasets().values():
             count = str(dataset.images) if dataset.images else "-"
-            way = "direct address" if dataset.archive else dataset.home
-            put_line(f"{dataset.name:<16} {dataset.task:<11} {count:>6}  {way}")
+            put_line(f"{dataset.name:<16} {dataset.task:<11} {count:>6}  {_way(dataset)}")
+
+
+def _way(dataset: Dataset) -> str:
+    """Return how a set is had."""
+    if dataset.archive is None:
+        return dataset.home
+    fault = dataset.archive.fault
+    return f"{dataset.home}; its direct address {fault}" if fault else "direct address"
+
+
+def _direct(dataset: Dataset) -> str:
+    """Return the direct address of a set, with what speaks against it; nothing where there is none."""
+    if dataset.archive is None:
+        return ""
+    return (
+        f"{dataset.archive.url} ({dataset.archive.fault})" if dataset.archive.fault else dataset.archive.url
+    )
 
 
 def _describe(dataset: Dataset) -> None:
@@ -43,7 +59,7 @@ def _describe(dataset: Dataset) -> None:
         "noise": ", ".join(f"{dataset.name}-s{sigma}" for sigma in dataset.noise),
         "note": dataset.note,
         "home": dataset.home,
-        "direct address": dataset.archive.url if dataset.archive else "",
+        "direct address": _direct(dataset),
         "licence": dataset.licence,
         "also called": ", ".join(dataset.aliases),
     }

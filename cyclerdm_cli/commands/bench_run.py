@@ -19,13 +19,13 @@ from cyclerdm_cli.tasks.catalogue import find_task
 from cyclerdm_cli.weights.places import cache_folder, is_offline
 
 if TYPE_CHECKING:
+    from cyclerdm_cli.benchmark.candidates import TaskWeights
     from cyclerdm_cli.benchmark.datasets import Dataset
     from cyclerdm_cli.benchmark.journal import Journal
     from cyclerdm_cli.benchmark.results import Result
     from cyclerdm_cli.benchmark.running import Bench
     from cyclerdm_cli.benchmark.tables import Table
     from cyclerdm_cli.benchmark.testsets import TestSet
-    from cyclerdm_cli.weights.registry import Choice as WeightsChoice
 
 
 def names_in(words_: Sequence[str]) -> list[str]:
@@ -177,7 +177,7 @@ class Asked:
             return named_sets(name, root)
         except DataError as absent:
             dataset = find_dataset(name).dataset
-            if dataset.archive is None or self.offline or is_offline():
+            if dataset.archive is None or dataset.archive.fault or self.offline or is_offline():
                 raise
             try:
                 fetch(dataset, root, say)
@@ -191,7 +191,7 @@ class Asked:
         from cyclerdm_cli.benchmark.journal import journal_of
         from cyclerdm_cli.benchmark.learned import LEARNED, find_judges
         from cyclerdm_cli.benchmark.running import Bench
-        from cyclerdm_cli.restoring.restorer import RestoreOptions
+        from cyclerdm_cli.restoring.planning import RestoreOptions
 
         read = self._read(sets)
         refuse_inputs((*self._files, journal_of(self.json) if self.json else None), read)
@@ -204,7 +204,7 @@ class Asked:
         elif all(testset.measured == "none" for testset in sets) and not judges.without_reference:
             say(f"nothing can be measured without reference pictures: {judges.absent['niqe']}")
         choice = Choice(
-            [] if self.no_weights else self._located(), self.devices, self.precisions, self.steps, self.stages,
+            [] if self.no_weights else self._located(sets), self.devices, self.precisions, self.steps, self.stages,
             RestoreOptions(self.tile, self.overlap, self.batch, seed=self.seed), self.outputs,
         )  # fmt: skip
         if self.cluster is None:
@@ -229,11 +229,20 @@ class Asked:
         cases = [path for testset in sets for case in testset.cases for path in files_of(case)]
         return [*named, *cases, *(path for folder in theirs for path in files_in(folder))]
 
-    def _located(self) -> list[WeightsChoice]:
+    def _located(self, sets: Sequence[TestSet]) -> list[TaskWeights]:
+        """Return what each --weights has for the tasks of the sets, all files here and checked."""
+        from cyclerdm_cli.benchmark.candidates import TaskWeights
         from cyclerdm_cli.commands.downloads import find_weights
+        from cyclerdm_cli.weights.registry import title_of
 
+        tasks = dict.fromkeys(testset.task for testset in sets)
         wanted: list[str | None] = [*self.weights] or [None]
-        return [find_weights(one, words(), offline=self.offline, quiet=self.quiet) for one in wanted]
+        return [
+            TaskWeights(title_of(one), {
+                task: find_weights(one, task, words(), offline=self.offline, quiet=self.quiet) for task in tasks
+            })
+            for one in wanted
+        ]  # fmt: skip
 
     def _write(self, bench: Bench, results: Sequence[Result]) -> None:
         """Print the tables and write the files that were asked for."""
@@ -243,7 +252,7 @@ class Asked:
         from cyclerdm_cli.benchmark.tables import grouped
         from cyclerdm_cli.pictures.atomic import write_atomically
 
-        machines = {network.setting.device: network.machine() for network in bench.networks}
+        machines = {network.device: network.machine() for network in bench.networks}
         by_name = {(testset.name, testset.task): testset for testset in bench.sets}
         sections = []
         for group in grouped(results):

@@ -22,6 +22,7 @@ class SpeedAsked:
     sizes: str
     threads: str
     weights: list[str]
+    tasks: list[str]
     devices: list[str]
     precisions: list[str]
     offline: bool
@@ -32,7 +33,7 @@ class SpeedAsked:
         """Measure, print the tables, write the file that was asked for."""
         sizes = _numbers(self.sizes, "--sizes", LARGEST)
         threads = [int(one) for one in _numbers(self.threads, "--threads", MOST_THREADS)]
-        if len(self.weights) > 1 or len(self.devices) > 1:
+        if max(len(self.weights), len(self.tasks), len(self.devices)) > 1:
             raise UsageError("--speed measures one --weights on one --device", hint="run it once for each")
 
         refuse_inputs([self.json], [Path(one) for one in self.weights])
@@ -42,9 +43,12 @@ class SpeedAsked:
         from cyclerdm_cli.commands.downloads import find_weights
         from cyclerdm_cli.pictures.atomic import write_atomically
         from cyclerdm_cli.restoring.device import PRECISIONS, choose_engine
+        from cyclerdm_cli.weights.registry import tasks_of
 
         console = words()
-        choice = find_weights(next(iter(self.weights), None), console, offline=self.offline, quiet=self.quiet)
+        asked = next(iter(self.weights), None)
+        task = next(iter(self.tasks), None) or tasks_of(asked)[0]
+        choice = find_weights(asked, task, console, offline=self.offline, quiet=self.quiet)
         engine = choose_engine(self.devices[0], "auto", choice.precisions)
         best = next(name for name, dtype in PRECISIONS.items() if dtype == engine.precision)
         device = str(engine.device)
@@ -53,9 +57,7 @@ class SpeedAsked:
             one for one in choice.precisions if one == best or one == "fp32" or engine.device.type != "cpu"
         ]
         precisions = [best if one == "auto" else one for one in names_in(self.precisions)] or good
-        plan = SpeedPlan(
-            choice.path, choice.tasks()[0], sizes, sorted(set(threads)), precisions, best, device
-        )
+        plan = SpeedPlan(choice.path, task, sizes, sorted(set(threads)), precisions, best, device)
 
         def say(line: str) -> None:
             if not self.quiet:

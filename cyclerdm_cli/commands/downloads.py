@@ -15,25 +15,31 @@ if TYPE_CHECKING:
     from cyclerdm_cli.weights.fetching import Watcher
 
 
-def find_weights(name_or_file: str | None, console: Console, *, offline: bool, quiet: bool) -> Choice:
-    """Return the weights asked for, their file checked, and fetched where it is not here.
+def find_weights(
+    name_or_file: str | None, task: str, console: Console, *, offline: bool, quiet: bool
+) -> Choice:
+    """Return the weights of a task, their file checked, and fetched where it is not here.
 
     Raises:
+        UsageError: there are none for the task in what was asked for.
         WeightsError: unknown, damaged, or not to be had.
     """
-    choice = choose(name_or_file)
+    choice = choose(name_or_file, task)
     if choice.entry is not None:
         bring(choice.entry, console, offline=offline, quiet=quiet)
     return choice
 
 
-def bring(entry: Entry, console: Console, *, offline: bool, quiet: bool) -> None:
-    """Make sure that an entry's file is here and right. Raises WeightsError where it cannot be had."""
-    ensure(entry, offline=offline, watching=lambda: _watched(entry, console, quiet))
+def bring(entry: Entry, console: Console, *, offline: bool, quiet: bool, bar: bool = True) -> None:
+    """Make sure that an entry's file is here and right. Raises WeightsError where it cannot be had.
+
+    `bar` is to be False where another bar may be on the terminal: there is room for one.
+    """
+    ensure(entry, offline=offline, watching=lambda: _watched(entry, console, quiet, bar))
 
 
 @contextmanager
-def _watched(entry: Entry, console: Console, quiet: bool) -> Iterator[Watcher]:
+def _watched(entry: Entry, console: Console, quiet: bool, bar: bool) -> Iterator[Watcher]:
     """Show a fetch; entered only when there is one."""
     from rich.progress import (
         BarColumn,
@@ -56,7 +62,7 @@ def _watched(entry: Entry, console: Console, quiet: bool) -> Iterator[Watcher]:
         TransferSpeedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(
-        *columns, console=console, disable=quiet or not console.is_terminal, transient=True
+        *columns, console=console, disable=quiet or not (bar and console.is_terminal), transient=True
     ) as bars:
-        bar = bars.add_task(entry.name, total=entry.bytes)
-        yield Watcher(say, lambda there: bars.update(bar, completed=there))
+        shown = bars.add_task(entry.name, total=entry.bytes)
+        yield Watcher(say, lambda there: bars.update(shown, completed=there))

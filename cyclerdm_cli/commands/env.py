@@ -36,7 +36,7 @@ def add_to(app: typer.Typer) -> None:
     def env() -> None:
         from cyclerdm_cli.restoring.device import choose_engine
         from cyclerdm_cli.weights.places import cache_folder, is_offline, own_registry
-        from cyclerdm_cli.weights.registry import choose
+        from cyclerdm_cli.weights.registry import choose, tasks_of
 
         put_line(f"cyclerdm {__version__}, Python {platform.python_version()}, {platform.platform()}")
         for library in LIBRARIES:
@@ -49,7 +49,5 @@ def add_to(app: typer.Typer) -> None:
         put_line(f"cache folder: {cache_folder()}{', offline' if is_offline() else ''}")
         if own := own_registry():
             put_line(f"registry of your own: {own}")
-        weights = choose(None)
-        put_line(
-            f"weights: {weights.name}, {weights.path}{'' if weights.path.is_file() else ', to be fetched'}"
-        )
+        for choice in {(one := choose(None, task)).name: one for task in tasks_of(None)}.values():
+            put_line(f"weights: {choice.name}, {choice.path}{'' if choice.is_here else ', to be fetched'}")

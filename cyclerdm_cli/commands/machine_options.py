@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from cyclerdm_cli.errors import UsageError
+from cyclerdm_cli.tasks.catalogue import find_task
 
 MACHINE = "How to compute"
 
@@ -84,6 +87,44 @@ def read_memory(wanted: str | None) -> int | None:
     if found is None:
         raise UsageError(f"--memory {wanted!r}", hint="a number with a unit: 500MB, 2GB")
     return int(float(found[1]) * UNITS[found[2].upper()])
+
+
+def read_strength(wanted: str, tasks: Sequence[str]) -> tuple[float, dict[str, float]]:
+    """Return the strength of all tasks, and those of single ones, from 0.6 or derain=0.6,dehaze=1.
+
+    Args:
+        wanted: as it was typed.
+        tasks: those in use; none: any of the catalogue's may come to be.
+
+    Raises:
+        UsageError: no number from 0 to 1, or a task that is not in use, or no task at all.
+    """
+    if "=" not in wanted:
+        return _share(wanted, wanted), {}
+    strengths: dict[str, float] = {}
+    for part in wanted.split(","):
+        name, _, number = (word.strip() for word in part.partition("="))
+        if name not in tasks:
+            find_task(name)
+        if tasks and name not in tasks:
+            raise UsageError(
+                f"--strength {wanted}: {name} is not asked for", hint=f"--task {'+'.join(tasks)}"
+            )
+        if name in strengths:
+            raise UsageError(f"--strength {wanted}: {name} is named twice")
+        strengths[name] = _share(number, wanted)
+    return 1.0, strengths
+
+
+def _share(number: str, wanted: str) -> float:
+    """Return a number from 0 to 1. Raises UsageError."""
+    try:
+        found = float(number)
+    except ValueError:
+        found = math.nan
+    if not 0 <= found <= 1:
+        raise UsageError(f"--strength {wanted!r}", hint="0 to 1, or task by task: derain=0.6,dehaze=1")
+    return found
 
 
 def read_tile(wanted: str) -> int | None:

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cyclerdm_cli.commands.completion import DEPTHS, DEVICES, FORMATS, PRECISIONS, complete_task, one_of
+from cyclerdm_cli.commands.completion import (
+    COLOUR_SPACES,
+    DEPTHS,
+    DEVICES,
+    FORMATS,
+    MASKS_FROM,
+    PRECISIONS,
+    complete_task,
+    one_of,
+)
 from cyclerdm_cli.commands.inputs import STANDARD_INPUT, files_in, identities, read_pipes
 from cyclerdm_cli.commands.machine_options import (
     MACHINE,
@@ -29,6 +38,7 @@ from cyclerdm_cli.commands.machine_options import (
     Tile,
     check_cluster,
     read_memory,
+    read_strength,
     read_tile,
 )
 from cyclerdm_cli.commands.reporting import (
@@ -52,10 +62,13 @@ from cyclerdm_cli.pictures.spooling import Spool
 from cyclerdm_cli.tasks.catalogue import TASKS, Command, Task, find_task, new_task
 
 if TYPE_CHECKING:
-    from cyclerdm_cli.restoring.batch import FileOptions, Watch, Work
+    from cyclerdm_cli.pictures.picture import Picture
+    from cyclerdm_cli.restoring.batch import FileOptions, Watch
+    from cyclerdm_cli.restoring.choosing import Choice
     from cyclerdm_cli.restoring.device import Engine
     from cyclerdm_cli.restoring.outcome import Outcome
-    from cyclerdm_cli.restoring.restorer import RestoreOptions
+    from cyclerdm_cli.restoring.planning import RestoreOptions
+    from cyclerdm_cli.restoring.restorers import Kit
 
 MOST_FAILURES = 20
 """Named once more at the end of a batch."""
@@ -126,10 +139,24 @@ def add_to(app: typer.Typer, command: Command) -> None:
                 " Without it: what is transparent, or else pure white.",
             ),
         ] = None,
+        mask_from: Annotated[
+            str,
+            typer.Option(
+                "--mask-from",
+                rich_help_panel=WORK,
+                autocompletion=one_of(MASKS_FROM),
+                help="What says where a mask is white: luma, alpha (opaque is filled in), or auto: alpha where"
+                " the colours are all one.",
+            ),
+        ] = "auto",
         strength: Annotated[
-            float,
-            typer.Option("--strength", min=0, max=1, rich_help_panel=WORK, help="Blend: 0 input, 1 result."),
-        ] = 1.0,
+            str,
+            typer.Option(
+                "--strength",
+                rich_help_panel=WORK,
+                help="Blend: 0 input, 1 result; or task by task, derain=0.6,dehaze=1.",
+            ),
+        ] = "1",
         steps: Annotated[
             int,
             typer.Option(
@@ -137,23 +164,27 @@ def add_to(app: typer.Typer, command: Command) -> None:
                 min=0,
                 max=1000,
                 rich_help_panel=WORK,
-                help="Network evaluations a stage; 0: the weights' own number.",
+                help="Evaluations of stage 1, at most what the weights were trained for; 0: their own number.",
             ),
         ] = 0,
         stages: Annotated[
             int,
             typer.Option(
                 "--stages",
-                min=1,
+                min=0,
                 max=3,
                 rich_help_panel=WORK,
-                help="How many of the three stages to run; the first takes less than half of the time.",
+                help="Stop after stage 1, 2 or 3; 0: run all that the weights were found to profit from.",
             ),
-        ] = 3,
+        ] = 0,
         seed: Seed = 0,
         weights: Annotated[
             str | None,
-            typer.Option("--weights", rich_help_panel=MACHINE, help="A name in the registry, or a file."),
+            typer.Option(
+                "--weights",
+                rich_help_panel=MACHINE,
+                help="A family in the registry (each task's own weights), one of its entries, or a file.",
+            ),
         ] = None,
         device: Annotated[
             str,
@@ -204,7 +235,11 @@ def add_to(app: typer.Typer, command: Command) -> None:
         ] = "keep",
         quality: Annotated[
             int | None,
-            typer.Option("--quality", rich_help_panel=PICTURES, help="1 to 100; default: as the source."),
+            typer.Option(
+                "--quality",
+                rich_help_panel=PICTURES,
+                help="1 to 100; default: a JPEG's own or 90, whichever is more.",
+            ),
         ] = None,
         depth: Annotated[
             str,
@@ -215,6 +250,23 @@ def add_to(app: typer.Typer, command: Command) -> None:
                 help="keep, 8 or 16 bits a channel.",
             ),
         ] = "keep",
+        background: Annotated[
+            str,
+            typer.Option(
+                "--background",
+                rich_help_panel=PICTURES,
+                help="What is transparent is laid on it in formats without: a name or #rrggbb.",
+            ),
+        ] = "white",
+        colour_space: Annotated[
+            str,
+            typer.Option(
+                "--colour-space",
+                rich_help_panel=PICTURES,
+                autocompletion=one_of(COLOUR_SPACES),
+                help="RAW files are developed into it: srgb, p3, adobe-rgb or prophoto (extra raw).",
+            ),
+        ] = "srgb",
         strip_metadata: Annotated[
             bool,
             typer.Option("--strip-metadata", rich_help_panel=PICTURES, help="Leave EXIF, XMP and ICC out."),
@@ -257,6 +309,10 @@ def add_to(app: typer.Typer, command: Command) -> None:
         asked = _tasks(task, weights) if prompt is None else _understood(prompt, clip, quiet)
         if mask is not None and not any(one.masked for one in asked):
             raise UsageError("--mask goes with --task inpaint")
+        if mask_from not in MASKS_FROM:
+            raise UsageError(f"--mask-from {mask_from}: is none of {', '.join(MASKS_FROM)}")
+        if colour_space not in COLOUR_SPACES:
+            raise UsageError(f"--colour-space {colour_space}: is none of {', '.join(COLOUR_SPACES)}")
         passed_over: Counter[str] = Counter()
         entries = list_inputs(inputs, recursive, passed_over)
         others = _read_beside(inputs, entries, mask, weights, clip)
@@ -279,21 +335,23 @@ def add_to(app: typer.Typer, command: Command) -> None:
         if cluster is not None:
             plan = Spool(plan)
         limit = read_memory(memory)
+        blend, strengths = read_strength(strength, [one.name for one in asked])
         run = _Run(
-            asked, plan, weights, device, precision, cluster, actors, offline, json, quiet, verbose, passed_over
+            asked, plan, weights, device, precision, cluster, actors, offline, json, quiet, verbose, strengths,
+            passed_over,
         )  # fmt: skip
 
         from cyclerdm_cli.pictures.writing import WriteOptions
         from cyclerdm_cli.restoring.batch import FileOptions
-        from cyclerdm_cli.restoring.restorer import RestoreOptions
+        from cyclerdm_cli.restoring.planning import RestoreOptions
 
         wanted_depth: str | int = int(depth) if depth in ("8", "16") else depth
         files = FileOptions(
-            write=WriteOptions(quality=quality, depth=wanted_depth, strip_metadata=strip_metadata),
-            mask=mask, overwrite=overwrite, skip_existing=skip_existing, compare=compare, frame=frame,
-            limit_pixels=limit_pixels, jobs=jobs, piped=piped, inputs=read,
+            write=WriteOptions("keep", quality, wanted_depth, strip_metadata, background),
+            mask=mask, mask_from=mask_from, overwrite=overwrite, skip_existing=skip_existing, compare=compare,
+            colour_space=colour_space, frame=frame, limit_pixels=limit_pixels, jobs=jobs, piped=piped, inputs=read,
         )  # fmt: skip
-        options = RestoreOptions(read_tile(tile), overlap, batch, steps, strength, seed, limit, stages)
+        options = RestoreOptions(read_tile(tile), overlap, batch, steps, blend, seed, limit, stages)
         if dry_run:
             run.describe(files, options)
         else:
@@ -323,7 +381,7 @@ def _understood(prompt: str, clip: str | None, quiet: bool) -> list[Task]:
 
     reader: Reader
     if clip is not None:
-        from cyclerdm_cli.training.ordinary import ordinary_reader
+        from cyclerdm_cli.recognising.ordinary import ordinary_reader
 
         reader = ordinary_reader(clip)
     else:
@@ -343,9 +401,9 @@ def _task(name: str, weights: str | None) -> Task:
     except UsageError:
         if weights is None or name in [task.name for task in TASKS]:
             raise
-        from cyclerdm_cli.weights.registry import choose
+        from cyclerdm_cli.weights.registry import tasks_of
 
-        if name in choose(weights).tasks():
+        if name in tasks_of(weights):
             return new_task(name)
         raise
 
@@ -396,35 +454,32 @@ class _Run:
     json: bool
     quiet: bool
     verbose: bool
+    strengths: Mapping[str, float]
+    """Of single tasks, in place of that of all."""
     passed_over: Mapping[str, int]
     """How many of what kinds a search came upon that are no pictures read here."""
 
     @libraries_silent()
     def describe(self, files: FileOptions, options: RestoreOptions) -> None:
         """Say what would be done; nothing is written."""
-        from cyclerdm_cli.restoring.batch import foresee
-        from cyclerdm_cli.restoring.device import choose_engine
+        from cyclerdm_cli.restoring.batch import Work, foresee
         from cyclerdm_cli.restoring.outcome import Outcome
-        from cyclerdm_cli.weights.registry import choose
+        from cyclerdm_cli.restoring.restorers import Restorers
 
-        choice = choose(self.weights)
-        engine = choose_engine(self.device, self.precision, choice.precisions)
-        pictures = f"{len(self.plan)} picture{'s' if len(self.plan) > 1 else ''}"
-        here = choice.path.is_file()
-        size = f"{choice.bytes / 2**20:.1f} MiB{'' if here else ', to be fetched'}"
+        kit = self._kit(options)
         if not self.quiet:
-            words().print(
-                f"task {self._task}, weights {choice.name} ({size}), {engine}, {pictures}", markup=False
-            )
-        # Without the weights it is not known how a picture is cut.
+            self._say_what_with(kit)
+        # Without the weights it is not known how a picture is cut; with auto it is not known anyway.
+        here = all(choice.is_here for choice in kit.weights.values())
+        known = here or not (self.tasks or options.memory)
         outcomes = (
-            foresee(self._prepared(files, options)[1], self.plan)
-            if here
+            foresee(Work(Restorers(kit, self._names), self.tasks, files), self.plan)
+            if known
             else (Outcome(job, "planned") for job in self.plan)
         )
         for outcome in outcomes:
             if self.json:
-                put_record(outcome.record(self._task, choice.name, str(engine.device)))
+                put_record(outcome.record(self._task, self._title(kit), str(kit.engine.device)))
                 continue
             target = "-" if outcome.job.output is None else str(outcome.job.output)
             tiles = f"{outcome.tiles or '?'} tile{'s' if outcome.tiles != 1 else ''}"
@@ -432,6 +487,17 @@ class _Run:
             put_line(f"{outcome.job.input.name} -> {target} ({what[outcome.status]})")
         if not self.quiet and (left := said_of(self.passed_over)):
             words().print(f"passed over: {left}", markup=False)
+
+    def _say_what_with(self, kit: Kit) -> None:
+        """Say task and number of pictures, and for each task its weights with their size, and what they work on."""
+        pictures = f"{len(self.plan)} picture{'s' if len(self.plan) > 1 else ''}"
+        lines = {task: f"weights {choice}, {kit.engine_for(task)}" for task, choice in kit.weights.items()}
+        if len(set(lines.values())) == 1:
+            words().print(f"task {self._task}, {next(iter(lines.values()))}, {pictures}", markup=False)
+            return
+        words().print(f"task {self._task}, {pictures}", markup=False)
+        for task, line in lines.items():
+            words().print(f"{task}: {line}", markup=False)
 
     @libraries_silent()
     def carry_out(self, files: FileOptions, options: RestoreOptions) -> None:
@@ -493,45 +559,56 @@ class _Run:
         self, files: FileOptions, options: RestoreOptions
     ) -> Iterator[tuple[str, Engine, Callable[[Collection[Job], Watch], None]]]:
         """Give the weights' name, what they work on, and who does a plan: this process, or a cluster's workers."""
-        from cyclerdm_cli.restoring.batch import restore_files
+        from cyclerdm_cli.restoring.batch import Work, restore_files
+        from cyclerdm_cli.restoring.restorers import Restorers
 
+        kit = self._kit(options)
+        if files.overwrite:
+            own = identities(choice.path for choice in kit.weights.values())
+            files = replace(files, inputs=files.inputs | own)
         if self.cluster is None:
-            weights, work = self._prepared(files, options)
-            yield weights, work.restorer.engine, partial(restore_files, work)
+            restorers = Restorers(kit, self._names)
+            work = Work(restorers, self.tasks, files, self._chooser(kit))
+            yield self._title(kit), restorers.engine, partial(restore_files, work)
             return
         from cyclerdm_cli.cluster.restoring import Wanted, crew
-        from cyclerdm_cli.weights.registry import choose
 
-        weights, work = replace(self, device="cpu", precision="fp32")._prepared(files, options)
-        good = choose(self.weights).precisions
-        wanted = Wanted(self.cluster, self.actors, self.device, self.precision, good)
-        with crew(work, wanted) as workers:
-            yield weights, workers.engine, workers.restore_files
+        wanted = Wanted(self.cluster, self.actors, self.tasks, files, self._chooser(kit))
+        with crew(kit.gathered(), wanted) as workers:
+            yield self._title(kit), workers.engine, workers.restore_files
 
-    def _prepared(self, files: FileOptions, options: RestoreOptions) -> tuple[str, Work]:
-        """Return the weights' name, and the work to do with them."""
-        from cyclerdm_cli.commands.downloads import find_weights
-        from cyclerdm_cli.restoring.batch import Work
-        from cyclerdm_cli.restoring.device import choose_engine
-        from cyclerdm_cli.restoring.restorer import Restorer
-        from cyclerdm_cli.weights.loading import load_network
+    @property
+    def _names(self) -> list[str]:
+        return [task.name for task in self.tasks]
 
-        choice = find_weights(self.weights, words(), offline=self.offline, quiet=self.quiet)
-        engine = choose_engine(self.device, self.precision, choice.precisions)
-        network, header = load_network(choice.path, engine.device)
-        for task in self.tasks:
-            if task.name not in header.tasks:
-                raise UsageError(
-                    f"the weights {choice.name} do not know {task.name}",
-                    hint=f"they know {', '.join(header.tasks)}",
-                )
-        choose = None
-        if not self.tasks:
-            from cyclerdm_cli.restoring.choosing import chooser
-            from cyclerdm_cli.words.eye import load_eye
+    def _title(self, kit: Kit) -> str:
+        """Return what the weights in use are called; where the tasks are chosen later, what was asked for."""
+        from cyclerdm_cli.weights.registry import title_of
 
-            choose = chooser(load_eye(), header.tasks)
-        return choice.name, Work(Restorer(network, engine, options), self.tasks, files, choose)
+        return kit.names(self._names) or title_of(self.weights)
+
+    def _kit(self, options: RestoreOptions) -> Kit:
+        """Return each task's own weights, and how to work with them; no file of the registry is opened."""
+        from cyclerdm_cli.commands.downloads import bring
+        from cyclerdm_cli.restoring.restorers import Kit
+        from cyclerdm_cli.weights.registry import Choice as WeightsChoice
+        from cyclerdm_cli.weights.registry import choose, tasks_of
+
+        def find(choice: WeightsChoice) -> None:
+            if choice.entry is not None:
+                bring(choice.entry, words(), offline=self.offline, quiet=self.quiet, bar=bool(self.tasks))
+
+        weights = {name: choose(self.weights, name) for name in self._names or tasks_of(self.weights)}
+        return Kit(weights, options, self.strengths, self.device, self.precision, find)
+
+    def _chooser(self, kit: Kit) -> Callable[[Picture], Choice] | None:
+        """Return what chooses the tasks for each picture, None where they are given."""
+        if self.tasks:
+            return None
+        from cyclerdm_cli.restoring.choosing import chooser
+        from cyclerdm_cli.words.eye import load_eye
+
+        return chooser(load_eye(), tuple(kit.weights))
 
     def _tell(self, outcome: Outcome, weights: str, device: str, progress: Any) -> None:
         if outcome.status == "failed":

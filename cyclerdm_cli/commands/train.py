@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,9 +15,12 @@ from cyclerdm_cli.commands import train_prompts, train_verdict
 from cyclerdm_cli.commands.inputs import refuse_inputs
 from cyclerdm_cli.commands.recipe_options import recipe_options
 from cyclerdm_cli.commands.reporting import INTERRUPTED, faults_in_one_line, put_line, words
-from cyclerdm_cli.commands.task_words import task_name, task_names
+from cyclerdm_cli.commands.task_words import task_names
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task, new_task
+
+if TYPE_CHECKING:
+    from cyclerdm_cli.training.run import Run
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,7 +28,7 @@ def add_to(app: typer.Typer) -> None:
 
     @app.command(
         help="Train weights from clean photographs, where the damage is made on the fly, or from pairs.\n\n"
-        "Example: [bold]cyclerdm train --task all --data photos --minutes 60 --out runs/first[/]"
+        "Example: [bold]cyclerdm train --task derain --data photos --minutes 20 --out runs/derain[/]"
     )
     @faults_in_one_line
     @recipe_options
@@ -34,14 +37,16 @@ def add_to(app: typer.Typer) -> None:
             list[str],
             typer.Option(
                 "--data",
-                help="A folder of clean photographs, or of pairs in DIR/lq and DIR/gt; TASK=DIR says whose pairs. "
-                "May be repeated.",
+                help="A folder of clean photographs, or of pairs in DIR/lq and DIR/gt. May be repeated.",
             ),
         ],
         task: Annotated[
-            str,
-            typer.Option("--task", help="Tasks, with commas between, or all; a new name for pairs alone."),
-        ] = "all",
+            str | None,
+            typer.Option(
+                "--task",
+                help="A task, or several with commas between, or all, one after the other; a new name for pairs.",
+            ),
+        ] = None,
         model: Annotated[
             str,
             typer.Option(
@@ -59,14 +64,17 @@ def add_to(app: typer.Typer) -> None:
                 "--valid", help="Photographs to measure on; else every 20th of the data is kept apart."
             ),
         ] = None,
-        config: Annotated[
-            Path | None, typer.Option("--config", help="A recipe in TOML; options given here go before it.")
-        ] = None,
+        recipe: Annotated[
+            str,
+            typer.Option("--recipe", help="package, as the package's weights are made, or a file in TOML."),
+        ] = "package",
+        config: Annotated[Path | None, typer.Option("--config", help="The same as --recipe FILE.")] = None,
         init: Annotated[
             str | None,
             typer.Option(
                 "--init",
-                help="Weights to start from: a name or a file; for prompts and verdict, builtin or a file.",
+                help="Weights to start from, in all parts that fit: a name or a file; for prompts and verdict, "
+                "builtin or a file.",
             ),
         ] = None,
         resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
@@ -82,51 +90,92 @@ def add_to(app: typer.Typer) -> None:
             bool, typer.Option("--dry-run", help="Print the recipe, the data found and an estimate.")
         ] = False,
         *,
-        recipe: dict[str, Any],
+        fields: dict[str, Any],
     ) -> None:
-        from cyclerdm_cli.training.recipe import read_recipe
-        from cyclerdm_cli.training.run import Run, data_folders, estimate, find_data, perform
-
-        refuse_to_train_over(
-            out, [config, init and Path(init)], [valid, *(Path(_folder(one)) for one in data)]
-        )
+        if config is not None:
+            recipe = str(config)
+        read = [recipe, init], [valid, *map(Path, data)]
         if model in ("prompts", "verdict"):
+            if task is not None:
+                raise UsageError(f"--task goes with --model compact, not with {model}")
+            refuse_to_train_over(out, *read)
             request = train_prompts.Request(data, out, init, resume, device, licence, data_note, dry_run)
-            (train_prompts if model == "prompts" else train_verdict).carry_out(request, recipe, config)
+            (train_prompts if model == "prompts" else train_verdict).carry_out(request, fields, config)
             return
         if model != "compact":
             raise UsageError(f"unknown model {model!r}", hint="one of: compact, prompts, verdict")
+        if task is None:
+            raise UsageError("train needs --task", hint="a task, several with commas between, or all")
         tasks = _tasks(task, data)
-        resolved = read_recipe(
-            tuple(one.name for one in tasks), device, config, recipe, warm=init is not None
-        )
-        run = Run(
-            tasks, resolved, data_folders(data, tasks), out, valid, init, resume, device, licence, data_note
-        )
-        if dry_run:
-            found = find_data(run)
-            put_line(json.dumps({**asdict(resolved), "data": str(found), **estimate(run, found)}, indent=2))
-            return
+        common = _Common(recipe, fields, data, out, valid, init, resume, device, licence, data_note)
+        for one in tasks:
+            refuse_to_train_over(out if len(tasks) == 1 else out / one.name, *read)
+        for one in tasks:
+            _train(common.run_of(one, alone=len(tasks) == 1), dry_run)
 
-        asked_to_stop: list[int] = []
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda received, _: asked_to_stop.append(received))
-        console = words()
-        weights = perform(
-            run,
-            say=lambda line: console.print(line, markup=False),
-            stopped=lambda: bool(asked_to_stop),
-            report=lambda record: console.print(_line(record), markup=False),
+
+@dataclass(frozen=True)
+class _Common:
+    """What the runs of several tasks share."""
+
+    recipe: str
+    fields: dict[str, Any]
+    data: list[str]
+    out: Path
+    valid: Path | None
+    init: str | None
+    resume: bool
+    device: str
+    licence: str
+    data_note: str
+
+    def run_of(self, task: Task, alone: bool) -> Run:
+        """Return the run of one task; several have a folder each."""
+        from cyclerdm_cli.training.recipe import read_recipe
+        from cyclerdm_cli.training.run import Run, data_folders
+
+        return Run(
+            task,
+            read_recipe(task, self.device, self.recipe, self.fields),
+            data_folders(self.data),
+            self.out if alone else self.out / task.name,
+            self.valid,
+            self.init,
+            self.resume,
+            self.device,
+            self.licence,
+            self.data_note,
+            Path(self.recipe).name,
         )
-        if asked_to_stop:
-            console.print(f"stopped; the same command with --resume goes on in {out}", markup=False)
-            raise typer.Exit(INTERRUPTED)
-        put_line(str(weights))
+
+
+def _train(run: Run, dry_run: bool) -> None:
+    """Train one task, or say what would be done."""
+    from cyclerdm_cli.training.run import estimate, find_data, perform
+
+    if dry_run:
+        found = find_data(run)
+        put_line(json.dumps({**asdict(run.recipe), "data": str(found), **estimate(run, found)}, indent=2))
+        return
+    asked_to_stop: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _: asked_to_stop.append(received))
+    console = words()
+    weights = perform(
+        run,
+        say=lambda line: console.print(line, markup=False),
+        stopped=lambda: bool(asked_to_stop),
+        report=lambda record: console.print(_line(record), markup=False),
+    )
+    if asked_to_stop:
+        console.print(f"stopped; the same command with --resume goes on in {run.out}", markup=False)
+        raise typer.Exit(INTERRUPTED)
+    put_line(str(weights))
 
 
 RESULTS = (
     "weights.safetensors", "recipe.json", "log.jsonl", "checkpoint.pt", "curves.png", "samples.png",
-    "clip.safetensors", "evidence.pt", "prompts.pt",
+    "clip.safetensors", "evidence.pt",
 )  # fmt: skip
 """What trainings write into their folder."""
 
@@ -143,34 +192,25 @@ def refuse_to_train_over(
             )
 
 
-def _folder(word: str) -> str:
-    """Return the folder of a word after --data, which may name a task before it."""
-    _, sign, folder = word.partition("=")
-    return folder if sign and not Path(word).exists() else word
-
-
 def _tasks(wanted: str, data: list[str]) -> tuple[Task, ...]:
-    """Return the tasks to train; a name that the catalogue lacks is a new one where there are pairs for it."""
+    """Return the tasks to train; a name that the catalogue lacks is a new one where all data are pairs."""
     if wanted.strip().casefold() == "all":
         return TASKS
     names = task_names(wanted)
     known = [task.name for task in TASKS]
-    pairs = {task_name(word.partition("=")[0]) for word in data if "=" in word}
-    if len(names) == 1 and all((Path(word) / "lq").is_dir() for word in data):
-        pairs.add(names[0])
     if len(set(names)) < len(names):
         raise UsageError(f"--task {wanted}: a task is named twice")
-    return tuple(new_task(name) if name not in known and name in pairs else find_task(name) for name in names)
+    pairs = len(names) == 1 and all((Path(word) / "lq").is_dir() for word in data)
+    return tuple(new_task(name) if name not in known and pairs else find_task(name) for name in names)
 
 
 def _line(record: dict[str, Any]) -> str:
     if "validation" in record:
         gains = ", ".join(f"{task} {gain:+.2f}" for task, gain in record["validation"].items())
         return f"{record['iteration']} iterations, dB gained: {gains}"
-    losses = ", ".join(f"{stage} {loss:.3f}" for stage, loss in record["loss"].items())
     share = record["share"]
     left = f", {record['minutes'] * (1 / share - 1):.0f} min left" if share > 0.01 else ""
     return (
         f"{record['iteration']} iterations, {record['minutes']:.1f} min{left}, "
-        f"{record['patches_per_second']:.0f} patches/s, loss {losses}"
+        f"{record['patches_per_second']:.0f} patches/s, phase {record['phase'] + 1}, loss {record['loss']:.4f}"
     )

@@ -38,10 +38,10 @@ def carry_out(request: Request, recipe: dict[str, Any], config: Path | None) -> 
     """Train, and print where the file lies. Raises UsageError and DataError for what cannot be meant."""
     import torch
 
+    from cyclerdm_cli.recognising.recogniser import CHECKPOINT, Recogniser, RecogniserConfig, learn
+    from cyclerdm_cli.recognising.sightings import SCENES
     from cyclerdm_cli.restoring.device import choose_engine
     from cyclerdm_cli.training.data import pictures_in, read_photographs
-    from cyclerdm_cli.training.recogniser import CHECKPOINT, Recogniser, RecogniserConfig, learn
-    from cyclerdm_cli.training.sightings import SCENES
     from cyclerdm_cli.words.clip import packaged
 
     known = {field.name for field in fields(RecogniserConfig)}

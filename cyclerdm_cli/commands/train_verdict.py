@@ -19,9 +19,9 @@ def carry_out(request: Request, recipe: dict[str, Any], config: Path | None) -> 
     """Train, and print where the file lies. Raises UsageError and DataError for what cannot be meant."""
     import torch
 
+    from cyclerdm_cli.recognising.sightings import SCENES
+    from cyclerdm_cli.recognising.verdict import FEWEST, GATHERED, VerdictConfig, gathered, learned, write
     from cyclerdm_cli.training.data import pictures_in, read_photographs
-    from cyclerdm_cli.training.sightings import SCENES
-    from cyclerdm_cli.training.verdict import FEWEST, GATHERED, VerdictConfig, gathered, learned, write
     from cyclerdm_cli.words.clip import load_clip, packaged
 
     known = {field.name for field in fields(VerdictConfig)}

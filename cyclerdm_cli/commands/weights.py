@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from cyclerdm_cli.weights.entry import Entry
     from cyclerdm_cli.weights.registry import Registry
 
-Names = Annotated[list[str], typer.Argument(help="Tasks, names of weights, or all.")]
+Names = Annotated[list[str], typer.Argument(help="Tasks, families, names of entries, or all.")]
+Lineage = Annotated[bool, typer.Option("-v", "--verbose", help="Also say which runs led to them.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only faults.")]
 
 
@@ -24,14 +25,15 @@ def add_to(app: typer.Typer) -> None:
     """Add `weights` and its commands to the program."""
     weights = typer.Typer(
         no_args_is_help=True,
-        help="List, fetch, check, import and remove weights. Those of the package are always there.\n\n"
+        help="List, fetch, check, import and remove weights. Those of the package are always there. A family such "
+        "as compact has one file of weights a task, compact-TASK, or one for all the others, compact.\n\n"
         "Example: [bold]cyclerdm weights list[/]",
     )
     app.add_typer(weights, name="weights")
 
     @weights.command(
         "list",
-        help="List all weights: tasks, size, whether they are here, licence.\n\n"
+        help="List all weights task by task: which are the default, whether they are here, size, licence.\n\n"
         "Example: [bold]cyclerdm weights list --json[/]",
     )
     @faults_in_one_line
@@ -40,24 +42,18 @@ def add_to(app: typer.Typer) -> None:
             bool, typer.Option("--json", help="One JSON object a line, with all there is.")
         ] = False,
     ) -> None:
-        from cyclerdm_cli.weights.registry import place_of, read_registry
+        from cyclerdm_cli.weights.registry import read_registry
 
         registry = read_registry()
-        entries = list(registry.entries.values())
         if json:
-            for entry in entries:
-                path = None if entry.manual else str(place_of(entry))
-                extra = {"here": _state(entry), "path": path, "default": entry.name == registry.default}
-                put_record({**asdict(entry), **extra})
+            for entry in registry.entries.values():
+                put_record(_record(entry, registry))
             return
-        rows = [("NAME", "HERE", "SIZE", "LICENCE", "TASKS")]
-        for entry in entries:
-            size = f"{entry.bytes / 2**20:.1f} MiB" if entry.bytes else "-"
-            rows.append((entry.name, _state(entry), size, entry.licence, ", ".join(entry.tasks)))
+        rows = _rows(registry)
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             put_line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-        _say_how_by_hand(entries)
+        _say_how_by_hand(list(registry.entries.values()))
 
     @weights.command(
         "pull",
@@ -102,6 +98,7 @@ def add_to(app: typer.Typer) -> None:
     @faults_in_one_line
     def verify(
         names: Annotated[list[str] | None, typer.Argument(help="Tasks or names; default: all.")] = None,
+        verbose: Lineage = False,
     ) -> None:
         from cyclerdm_cli.weights.registry import fault_of, is_here, place_of, read_registry
 
@@ -110,6 +107,8 @@ def add_to(app: typer.Typer) -> None:
             if is_here(entry):
                 fault = fault_of(entry, thoroughly=True) or _disagreement(entry)
                 put_line(f"{entry.name}\t{fault or 'right'}\t{place_of(entry)}")
+                if verbose and not fault:
+                    _say_lineage(entry)
                 damaged += [entry.name] if fault else []
             elif names and not entry.manual:
                 put_line(f"{entry.name}\tmissing\t{place_of(entry)}")
@@ -156,6 +155,7 @@ def add_to(app: typer.Typer) -> None:
     @faults_in_one_line
     def path(
         names: Annotated[list[str] | None, typer.Argument(help="Names, or tasks.")] = None,
+        verbose: Lineage = False,
     ) -> None:
         from cyclerdm_cli.weights.places import weights_folder
         from cyclerdm_cli.weights.registry import place_of, read_registry
@@ -166,6 +166,8 @@ def add_to(app: typer.Typer) -> None:
         for entry in _entries(read_registry(), names):
             if not entry.manual:
                 put_line(str(place_of(entry)))
+                if verbose:
+                    _say_lineage(entry)
 
     @weights.command(
         "rm",
@@ -179,7 +181,7 @@ def add_to(app: typer.Typer) -> None:
 
         registry = read_registry()
         for name in names:
-            if name in registry.entries and registry.entries[name].in_package:
+            if name in registry.names() and all(one.in_package for one in _entries(registry, [name])):
                 raise UsageError(f"{name} comes with the package and stays")
         gone = [str(path) for entry in _entries(registry, names) for path in remove_weights(entry)]
         for line in gone:
@@ -218,19 +220,67 @@ def _state(entry: Entry) -> str:
     return "yes" if is_here(entry) else "no"
 
 
+def _rows(registry: Registry) -> list[tuple[str, ...]]:
+    """Return the table of all entries by task, with its heading."""
+    from cyclerdm_cli.tasks.catalogue import TASKS
+
+    default = registry.family(registry.default)
+    learned = [task for entry in registry.entries.values() for task in entry.tasks]
+    rows: list[tuple[str, ...]] = [("TASK", "NAME", "DEFAULT", "HERE", "SIZE", "LICENCE")]
+    for task in dict.fromkeys([*(task.name for task in TASKS), *learned]):
+        for entry in registry.knowing(task):
+            size = f"{entry.bytes / 2**20:.1f} MiB" if entry.bytes else "-"
+            mark = "yes" if default.get(task) is entry else ""
+            rows.append((task, entry.name, mark, _state(entry), size, entry.licence))
+    return rows
+
+
+def _record(entry: Entry, registry: Registry) -> dict[str, Any]:
+    """Return all there is about an entry, and for which tasks it is the default."""
+    from cyclerdm_cli.weights.registry import place_of
+
+    tasks = [task for task, one in registry.family(registry.default).items() if one is entry]
+    path = None if entry.manual else str(place_of(entry))
+    extra = {"here": _state(entry), "path": path, "default": bool(tasks), "default_for": tasks}
+    return {**asdict(entry), **extra, "lineage": _lineage(entry)}
+
+
+def _lineage(entry: Entry) -> list[dict[str, Any]] | None:
+    """Return the runs that led to an entry's file, None where it is not here to tell."""
+    from cyclerdm_cli.weights.file import read_header
+    from cyclerdm_cli.weights.registry import is_here, place_of
+
+    try:
+        return read_header(place_of(entry)).lineage if is_here(entry) else None
+    except WeightsError:
+        return None
+
+
+def _say_lineage(entry: Entry) -> None:
+    """Say which runs led to an entry's file, a line each."""
+    for run in _lineage(entry) or ():
+        begin = "from nothing" if run["parent"] is None else f"from {run['parent'][:8]}…"
+        words().print(
+            f"  {run['created']}: {run['recipe']}, {run['task']}, {begin}, {run['iterations']} iterations in"
+            f" {run['minutes']:g} minutes, seed {run['seed']}, {run['data']}",
+            markup=False,
+        )
+
+
 def _entries(registry: Registry, names: list[str]) -> list[Entry]:
-    """Return the entries that names, tasks or `all` stand for, each once."""
+    """Return the entries that families, entries' names, tasks or `all` stand for, each once."""
     found: dict[str, Entry] = {}
     for name in names:
         name = name if name in registry.entries else task_name(name)
         if name == "all":
             found |= registry.entries
-        elif name in registry.entries:
-            found[name] = registry.entries[name]
+        elif name in registry.names():
+            members = [registry.entries[name]] if name in registry.entries else []
+            found |= {entry.name: entry for entry in [*members, *registry.family(name).values()]}
         elif knowing := registry.knowing(name):
             found |= {entry.name: entry for entry in knowing}
         else:
-            known = ", ".join(registry.entries)
+            known = ", ".join(registry.names())
             raise UsageError(
                 f"no weights called {name!r}, and none for a task of that name", hint=f"one of: {known}"
             )

@@ -2,90 +2,157 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cyclerdm_cli.cycle.wavelet import Wavelet
 
 STAGES = 3
 """Of the whole cycle."""
-THUMBNAIL = 32
-"""Side of the thumbnail that stands for a whole picture."""
-WINDOW = 256
-"""Side at most of the windows through which whole pictures are looked at, in pixels."""
 
 
-class Stages(Protocol):
-    """A network, its sampler and its wavelet, bound to one batch of pictures."""
+class View(NamedTuple):
+    """Whole pictures of one batch, as a network looks at them before their tiles are restored."""
 
-    @property
-    def wavelet(self) -> Wavelet:
-        """What stage 3 splits the picture with."""
-        ...
+    small: Tensor
+    """(B, 3, SMALL_SIDE, SMALL_SIDE) in [0, 1]: the pictures shrunk by area averaging, whatever their shape."""
+    windows: Tensor
+    """(B, n, 3, h, w) in [0, 1]: pieces at full size from all over the pictures, h and w at most WINDOW_SIDE."""
 
+
+SMALL_SIDE = 256
+"""Side in pixels of a picture that was shrunk to be looked at as a whole."""
+WINDOW_SIDE = 256
+"""Largest side in pixels of the windows of a view."""
+
+
+class Place(NamedTuple):
+    """Where the tiles of a batch lie in their pictures."""
+
+    corners: Tensor
+    """(B, 2) float32: the top and left pixel of each tile."""
+    size: tuple[int, int]
+    """Height and width in pixels of the whole pictures."""
+
+    @staticmethod
+    def whole(pictures: Tensor) -> Place:
+        """Return the place of tiles that are whole pictures, (B, C, H, W)."""
+        corners = torch.zeros((len(pictures), 2), device=pictures.device)
+        return Place(corners, (pictures.shape[2], pictures.shape[3]))
+
+
+class Findings(ABC):
+    """What a network found in whole pictures; each network has a type of its own."""
+
+    @abstractmethod
+    def to(self, device: torch.device) -> Findings:
+        """Return the same on another device."""
+
+    @abstractmethod
+    def expand(self, batch: int) -> Findings:
+        """Repeat the findings of the last picture until they are those of `batch` pictures."""
+
+    @staticmethod
+    @abstractmethod
+    def join(parts: Sequence[Findings]) -> Findings:
+        """Return the findings of several batches as those of one."""
+
+
+@dataclass(frozen=True)
+class NoFindings(Findings):
+    """The findings of a network that does not look at whole pictures."""
+
+    def to(self, device: torch.device) -> NoFindings:
+        """Return itself."""
+        return self
+
+    def expand(self, batch: int) -> NoFindings:
+        """Return itself."""
+        return self
+
+    @staticmethod
+    def join(parts: Sequence[Findings]) -> NoFindings:
+        """Return nothing found."""
+        return NoFindings()
+
+
+class Stages(ABC):
+    """A network, its sampler and its wavelet, bound to one batch of tiles."""
+
+    wavelet: Wavelet
+    """What stage 3 splits the picture with."""
+
+    @abstractmethod
     def restore(self, stage: int, estimate: Tensor, degraded: Tensor) -> Tensor:
-        """Run diffusion stage 1, 2 or 3 from its start to its end.
+        """Run stage 1 (degraded to rough normal) or 2 (rough normal to normal).
 
         Args:
-            stage: 1 degraded to rough normal, 2 rough normal to normal, 3 calibration of the low band.
-            estimate: (B, 3, H, W) what the stage before left; in stage 3 a low-frequency band, in [0, 2].
-            degraded: (B, 3, H, W) the picture as given, in the same domain.
+            stage: 1 or 2.
+            estimate: (B, 3, H, W) what the stage before left.
+            degraded: (B, 3, H, W) the picture as given.
 
         Returns:
             (B, 3, H, W), or more rows and columns where stage 1 pads at the bottom and the right.
         """
-        ...
 
-    def gain(self, high: Tensor, degraded_high: Tensor) -> Tensor:
-        """Remove the redundancy from the high bands: (3, B, 3, h, w) to the same shape."""
-        ...
+    @abstractmethod
+    def calibrate(
+        self, low: Tensor, high: Tensor, degraded_low: Tensor, degraded_high: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Run stage 3: calibrate the low-frequency band, and remove the redundancy from the high ones.
+
+        Args:
+            low, degraded_low: (B, 3, h, w) in [0, 2].
+            high, degraded_high: (3, B, 3, h, w).
+
+        Returns:
+            Both bands, in the same shapes.
+        """
 
 
-class Whole(NamedTuple):
-    """What is known of the whole pictures that tiles are from."""
-
-    thumbnail: Tensor
-    """(B, 3, THUMBNAIL, THUMBNAIL) in [0, 1]."""
-    findings: Tensor
-    """(B, N) what the network itself found in them, in numbers of its own; N may be 0."""
-
-
-class Network(Protocol):
+class Network(nn.Module, ABC):
     """What restoring needs of an architecture."""
 
     multiple: int
     """Sides of what the cycle is given must be multiples of this."""
-    draws_noise: bool
+    draws_noise: bool = False
     """Whether a tile's result depends on the generator, and so on the tiles before it."""
     tile: int
     """Side of the tiles, in pixels, that larger pictures are best cut into."""
+    fills_holes: bool = False
+    """Whether holes are filled before the cycle, so that it is given pictures without any."""
+    stages_by_default: int = STAGES
+    """How many of the stages are worth their time with these weights."""
+    most_steps: int
+    """Most evaluations of stage 1 that the weights were trained for."""
 
-    def look(self, task: str, thumbnail: Tensor, windows: Tensor) -> Whole:
+    @abstractmethod
+    def look(self, view: View, steps: int = 0) -> Findings:
         """Look at whole pictures before their tiles are restored.
 
         Args:
-            task: name of the damage to undo.
-            thumbnail: (B, 3, THUMBNAIL, THUMBNAIL) in [0, 1] of the whole pictures.
-            windows: (B, n, 3, h, w) in [0, 1] from all over the pictures, h and w at most WINDOW.
+            view: of the pictures.
+            steps: evaluations of stage 1, at most `most_steps`; 0 for the architecture's own number.
         """
-        ...
 
-    def bind(self, task: str, whole: Whole, mask: Tensor, steps: int, generator: torch.Generator) -> Stages:
-        """Return the stages for one batch of tiles of a picture.
+    @abstractmethod
+    def bind(
+        self, findings: Findings, place: Place, mask: Tensor, steps: int, generator: torch.Generator
+    ) -> Stages:
+        """Return the stages for one batch of tiles.
 
         Args:
-            task: name of the damage to undo.
-            whole: of each tile's picture, by `look`.
+            findings: of each tile's picture, by `look`.
+            place: of the tiles in their pictures.
             mask: (B, 1, H, W), 1 where the picture is missing.
-            steps: evaluations a stage; 0 for the architecture's own number.
+            steps: as in `look`, for architectures whose stages run on tiles alone.
             generator: on the CPU, for architectures that start from noise.
-
-        Raises:
-            WeightsError: the weights were not trained for the task.
         """
-        ...
 
 
 class CycleResult(NamedTuple):
@@ -113,9 +180,7 @@ def cycle(stages: Stages, degraded: Tensor) -> CycleResult:
 
     # 3. Calibration in the wavelet domain: diffusion on the low band, feature gain on the high ones.
     low, high = stages.wavelet.split(normal)
-    degraded_low, degraded_high = stages.wavelet.split(degraded)
-    calibrated_low = stages.restore(3, low, degraded_low)
-    gained_high = stages.gain(high, degraded_high)
+    calibrated_low, gained_high = stages.calibrate(low, high, *stages.wavelet.split(degraded))
     height, width = degraded.shape[2:]
     restored = stages.wavelet.join(calibrated_low, gained_high, (height, width))
     return CycleResult(rough, normal, calibrated_low, gained_high, restored)

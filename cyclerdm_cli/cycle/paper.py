@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cyclerdm_cli.cycle.configuration import configuration_from_json
-from cyclerdm_cli.cycle.cycle import Whole
+from cyclerdm_cli.cycle.configuration import Range, check_fields, configuration_from_json
+from cyclerdm_cli.cycle.cycle import Findings, Network, NoFindings, Place, Stages, View
 from cyclerdm_cli.cycle.padding import padded
 from cyclerdm_cli.cycle.sampler import NoiseSchedule, ddim
 from cyclerdm_cli.cycle.wavelet import Wavelet
+from cyclerdm_cli.errors import WeightsError
+
+STEPS = 10
+"""Evaluations a stage in the authors' code."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,12 @@ class PaperConfig:
     gain_width: int = 64
     """Channels, and growth a layer, of the feature gain module."""
 
+    def __post_init__(self) -> None:
+        try:
+            check_fields(self, RANGES)
+        except ValueError as fault:
+            raise WeightsError(f"paper network: {fault}") from None
+
     @property
     def widths(self) -> tuple[int, ...]:
         """Channels of each level, the finest first."""
@@ -51,8 +61,18 @@ class PaperConfig:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> PaperConfig:
-        """Rebuild from the JSON values of the fields. Raises WeightsError for unknown ones."""
-        return configuration_from_json(cls, values, "paper")
+        """Rebuild from the JSON values of the fields. Raises WeightsError naming the first that is wrong."""
+        return configuration_from_json(cls, values, "paper", RANGES)
+
+
+RANGES = {
+    "channels": Range(32, 512, multiple=32),
+    "multipliers": Range(1, 16, entries=(1, 8)),
+    "blocks": Range(1, 16),
+    "attention_level": Range(0, 8),
+    "gain_width": Range(1, 512),
+}
+"""What each field may be."""
 
 
 def group_norm(width: int) -> nn.GroupNorm:
@@ -310,10 +330,11 @@ class FeatureGain(nn.Module):
         return redundancy
 
 
-class PaperNetwork(nn.Module):
+class PaperNetwork(Network):
     """The authors' U-Net and feature gain module: 22.15 million numbers by 358 keys."""
 
     draws_noise = True
+    most_steps = NoiseSchedule().times
     tile = 512  # attention costs the square of a tile's area
 
     def __init__(self, config: PaperConfig | None = None) -> None:
@@ -323,19 +344,15 @@ class PaperNetwork(nn.Module):
         self.Unet = UNet(self.config)
         self.high_enhance0 = FeatureGain(self.config.gain_width)
 
-    def look(self, task: str, thumbnail: Tensor, windows: Tensor) -> Whole:
-        """Find nothing; see `Network`."""
-        return Whole(thumbnail, torch.zeros((len(thumbnail), 0), device=thumbnail.device))
+    def look(self, view: View, steps: int = 0) -> NoFindings:
+        """Find nothing: the authors' network sees tiles alone; see `Network`."""
+        return NoFindings()
 
     def bind(
-        self, task: str, whole: Whole, mask: Tensor, steps: int, generator: torch.Generator
+        self, findings: Findings, place: Place, mask: Tensor, steps: int, generator: torch.Generator
     ) -> PaperStages:
-        """Return the stages for a batch of tiles; see `Network`.
-
-        The authors' weights are for one task each and look at nothing but the tile: task, whole and mask change
-        nothing.
-        """
-        return PaperStages(self, noise_from(generator, len(mask)), steps or 10)
+        """Return the stages for a batch of tiles; see `Network`. Findings, place and mask change nothing."""
+        return PaperStages(self, noise_from(generator, len(mask)), steps or STEPS)
 
     def forward(self, condition: Tensor, noisy: Tensor, time: Tensor) -> Tensor:
         """Predict the noise in a noisy picture.
@@ -373,25 +390,25 @@ def noise_from(generator: torch.Generator, batch: int) -> Callable[[torch.Size],
     return draw
 
 
-@dataclass(frozen=True)
-class PaperStages:
+class PaperStages(Stages):
     """The authors' network bound to one batch of pictures: what `cycle` calls for each stage.
 
     The degraded picture is not looked at again after stage 1, as in the authors' code.
     """
 
-    network: PaperNetwork
-    draw_noise: Callable[[torch.Size], Tensor]
-    """Draws each stage's starting noise, once a stage; see `noise_from`."""
-    steps: int = 10
-    """Network evaluations a stage."""
-    schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
-    """That the network was trained with."""
+    def __init__(
+        self, network: PaperNetwork, draw_noise: Callable[[torch.Size], Tensor], steps: int = STEPS
+    ) -> None:
+        """Bind.
 
-    @property
-    def wavelet(self) -> Wavelet:
-        """What stage 3 splits the picture with."""
-        return Wavelet.named("haar")
+        Args:
+            network: of the authors.
+            draw_noise: draws each stage's starting noise, once a stage; see `noise_from`.
+            steps: network evaluations a stage.
+        """
+        self.network, self.draw_noise, self.steps = network, draw_noise, steps
+        self.schedule = NoiseSchedule()
+        self.wavelet = Wavelet.named("haar")
 
     def restore(self, stage: int, estimate: Tensor, degraded: Tensor) -> Tensor:
         """Run one stage to its end; see `Stages`. Stage 1 pads the picture, and the later ones keep it so."""
@@ -405,6 +422,8 @@ class PaperStages:
         noise = self.draw_noise(condition.shape).to(condition.device)
         return ddim(predict_noise, noise, self.schedule, self.steps)
 
-    def gain(self, high: Tensor, degraded_high: Tensor) -> Tensor:
-        """Remove the redundancy from the high bands, (3, B, 3, h, w)."""
-        return high - self.network.gain(high)
+    def calibrate(
+        self, low: Tensor, high: Tensor, degraded_low: Tensor, degraded_high: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Run the diffusion of stage 3 on the low band, and the feature gain module on the high ones."""
+        return self.restore(3, low, degraded_low), high - self.network.gain(high)

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import Tensor
 
 from cyclerdm_cli.cycle.cycle import STAGES, Stages
-from cyclerdm_cli.cycle.wavelet import Wavelet
 
 
-@dataclass(frozen=True)
-class FirstStages:
-    """The first one or two of a network's stages; the others are the identity. Follows `Stages`."""
+class FirstStages(Stages):
+    """The first one or two of a network's stages; the others are the identity."""
 
-    stages: Stages
-    count: int
-
-    @property
-    def wavelet(self) -> Wavelet:
-        """Return the network's own."""
-        return self.stages.wavelet
+    def __init__(self, stages: Stages, count: int) -> None:
+        self.stages, self.count, self.wavelet = stages, count, stages.wavelet
 
     def restore(self, stage: int, estimate: Tensor, degraded: Tensor) -> Tensor:
         """Run a stage, or leave the estimate as it is; see `Stages`."""
         return self.stages.restore(stage, estimate, degraded) if stage <= self.count else estimate
 
-    def gain(self, high: Tensor, degraded_high: Tensor) -> Tensor:
-        """Leave the high bands as they are: the module belongs to stage 3."""
-        return high
+    def calibrate(
+        self, low: Tensor, high: Tensor, degraded_low: Tensor, degraded_high: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Leave the bands as they are."""
+        return low, high
 
 
-def first(stages: Stages, count: int) -> Stages:
+def keep_first(stages: Stages, count: int) -> Stages:
     """Return the first `count` of the three stages."""
     return stages if count >= STAGES else FirstStages(stages, count)

@@ -7,7 +7,8 @@
   so values are within a level of 8 bits, and within a dozen where colours begin to be clipped.
 - Grey: one table of 256 or 65536 values.
 
-Colours outside sRGB are clipped on the way in; the network knows no others.
+Colours outside sRGB are clipped on the way in; the network knows no others. On the way back only what it changed
+is added to the file's own colours, so what it left alone, and what it could not see, stays.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from cyclerdm_cli.pictures.icc import (
@@ -88,6 +91,43 @@ def from_srgb(pixels: Pixels, space: ColourSpace) -> Pixels:
     if space.kind == "rgb":
         return _convert(pixels, space, inward=False)
     return pixels
+
+
+def carried_back(
+    own: Pixels,
+    restored: Pixels,
+    space: ColourSpace,
+    *,
+    filled: NDArray[np.bool_] | None = None,
+    grey: bool = False,
+) -> Pixels:
+    """Return a picture's own colours with what restoring changed in them; where nothing changed, to the bit.
+
+    The change is added in the picture's colour space: what was neutral there stays so.
+
+    Args:
+        own: (H, W, 3) uint8 or uint16, in that colour space.
+        restored: what became of `to_srgb(own, space)`; the same shape and type.
+        filled: (H, W), where nothing of the picture's own shall shine through.
+        grey: whether only the lightness of what was restored counts.
+    """
+    result = np.empty_like(own)
+    for rows in _strips(own):
+        seen, wanted = to_srgb(own[rows], space), restored[rows]
+        changed = (seen != wanted).any(axis=2, keepdims=True)
+        if grey:
+            seen, wanted = luma(seen), luma(wanted)
+        before, after = (from_srgb(pixels, space).astype(np.int32) for pixels in (seen, wanted))
+        if filled is not None:
+            before = np.where(filled[rows, :, None], own[rows], before)
+        moved = np.clip(own[rows] + (after - before), 0, np.iinfo(own.dtype).max).astype(own.dtype)
+        result[rows] = np.where(changed, moved, own[rows])
+    return result
+
+
+def luma(pixels: Pixels) -> Pixels:
+    """Return the luma of (H, W, 3) pixels three times; rounded, and exact where the channels are equal."""
+    return np.asarray(cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
 
 
 def cmyk_to_rgb(image: Image.Image, space: ColourSpace | None) -> Image.Image:

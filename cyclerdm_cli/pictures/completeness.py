@@ -1,17 +1,32 @@
 """Whether a file can hold the picture that its header speaks of; asked before anything is decoded.
 
 Pillow takes a PNG whose compressed stream ends early for a whole one, and leaves the rest of the picture black; and
-decoders make room for whatever size a header names, though a few bytes of damage named it.
+decoders make room for whatever size a header names, though a few bytes of damage named it. So the work
+is bounded by what the file holds: what it says of itself is believed only as far as its bytes can bear it.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
 
+from PIL import Image
+
+from cyclerdm_cli.pictures.tiff_layout import refuse_impossible
+
 MOST_PIXELS_A_BYTE = 512
 """Of a JPEG with Huffman codes: each block of 64 pixels takes one bit at least (ITU-T T.81, annexes F and G)."""
+MOST_SCANS = 100
+"""Of a JPEG: encoders make 20 at most, and each one is work for the whole picture."""
+MOST_SCANNED_A_BYTE = 16 * MOST_PIXELS_A_BYTE
+"""Pixels of a JPEG in all its scans."""
+MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")
+"""Of a JPEG, but for those that stand alone: before each of the others' contents stands their length."""
+START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
+MOST_RUN = 128
+"""Pixels that a byte of a run-length coded BMP can stand for: a run of 255 takes two."""
 ARITHMETIC_STARTS = (b"\xff\xc9", b"\xff\xca", b"\xff\xcb")
 DEEPEST_SQUEEZE = 1032
 """Deflate cannot hold more bytes in one."""
@@ -22,18 +37,55 @@ ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (
 PIECE = 1 << 20
 
 
-def refuse_incomplete(kind: str, data: bytes, size: tuple[int, int]) -> None:
-    """Raise ValueError where a JPEG or PNG file is too short for its size; other formats' decoders see to it.
+def refuse_incomplete(kind: str, data: bytes, image: Image.Image) -> None:
+    """Raise ValueError where a file is too short for its size, or asks for far more work than its bytes.
+
+    Formats that are not looked at here have decoders that see to it.
 
     Args:
         kind: a name of `formats.FORMATS`.
         data: the whole file.
-        size: (height, width) that its header says.
+        image: as opened, at its first frame; of a TIFF file at any.
     """
+    pixels = image.width * image.height
     if kind == "png":
         _refuse_missing_rows(data)
-    if kind == "jpg" and size[0] * size[1] > MOST_PIXELS_A_BYTE * len(data) and _has_huffman_codes(data):
+    elif kind == "jpg" and _has_huffman_codes(data):
+        _refuse_endless_scans(data, pixels)
+    elif kind == "jpg":
+        count_scans(data)
+    elif kind == "tiff":
+        refuse_impossible(image.tag_v2, len(data))  # type: ignore[attr-defined]
+    elif kind == "bmp" and pixels > MOST_RUN * len(data) and _has_runs(image):
         raise ValueError("the file is truncated: too short for the size in its header")
+
+
+def _has_runs(image: Image.Image) -> bool:
+    """Tell whether an opened BMP is run-length coded."""
+    return any(tile[0] == "bmp_rle" for tile in getattr(image, "tile", ()))
+
+
+def _refuse_endless_scans(data: bytes, pixels: int) -> None:
+    """Raise ValueError where a JPEG with Huffman codes has fewer bytes than its blocks, or scans without end."""
+    scans = count_scans(data)
+    if pixels > MOST_PIXELS_A_BYTE * len(data):
+        raise ValueError("the file is truncated: too short for the size in its header")
+    if pixels * scans > MOST_SCANNED_A_BYTE * len(data):
+        raise ValueError(f"{scans} scans are too many for so short a file")
+
+
+def count_scans(data: bytes) -> int:
+    """Return how many scans the first picture of a JPEG file has. Raises ValueError: more than anyone makes."""
+    scans, place = 0, 2
+    while found := MARKER.search(data, place):
+        marker, place = data[found.end() - 1], found.end()
+        if marker == END_OF_IMAGE:
+            break
+        scans += marker == START_OF_SCAN
+        if scans > MOST_SCANS:
+            raise ValueError(f"it has more than {MOST_SCANS} scans")
+        place += int.from_bytes(data[place : place + 2], "big")
+    return scans
 
 
 def _has_huffman_codes(data: bytes) -> bool:

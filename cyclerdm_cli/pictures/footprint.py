@@ -20,10 +20,16 @@ class Extent:
     """Bits a channel of the decoded picture: 8 or 16."""
     format: str
     """A name of `formats.FORMATS`."""
+    own_colours: bool = False
+    """Whether the picture is held in its own colours, too, beside sRGB."""
 
     @property
     def held(self) -> int:
         """Bytes of the decoded picture."""
+        return self._pixels * (2 if self.own_colours else 1)
+
+    @property
+    def _pixels(self) -> int:
         return 3 * self.height * self.width * self.depth // 8
 
     def coding(self, target: str, compared: bool) -> int:
@@ -34,4 +40,4 @@ class Extent:
             compared: whether before and after are written beside each other, too.
         """
         copies = HUNGRY.get(self.format if target == "keep" else target, COPIES)
-        return self.held * (copies + (2 + 2 * copies if compared else 0))
+        return self._pixels * (copies + self.own_colours + (2 + 2 * copies if compared else 0))

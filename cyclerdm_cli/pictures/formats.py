@@ -9,6 +9,14 @@ FORMAT_CHOICES = ("keep", "png", "jpg", "webp", "avif", "tiff", "bmp", "heic")
 """What may be asked for instead of the input's own format."""
 DEPTH_CHOICES = ("keep", 8, 16)
 """Bits a channel that may be asked for."""
+DEVELOP_CHOICES = ("srgb", "p3", "adobe-rgb", "prophoto")
+"""Colours that RAW files may be developed into."""
+RAW_EXTENSIONS = frozenset(
+    (".arw", ".cr2", ".cr3", ".dng", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw", ".x3f")
+)
+"""Of RAW files, in small letters: what comes of them is TIFF."""
+MASK_CHOICES = ("auto", "luma", "alpha")
+"""What may be asked to say where a mask is painted."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,8 @@ BY_EXTENSION = {extension: entry for entry in FORMATS for extension in entry.ext
 TITLES = ", ".join(entry.title for entry in FORMATS)
 
 
-STARTS = (b"\xff\xd8", b"\x89PNG", b"RIFF", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM")
+STARTS = (b"\xff\xd8", b"\x89PNG", b"RIFF", b"II", b"MM", b"BM", b"FUJIFILM", b"FOVb", b"\0MRM")
+"""With which pictures begin, those of cameras too."""
 DIB_STARTS = (12, 40, 52, 56, 64, 108, 124)
 """Sizes of the header with which a BMP without its file header begins."""
 

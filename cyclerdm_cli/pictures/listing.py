@@ -6,6 +6,7 @@ import glob
 import os
 import re
 import stat
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,21 +15,20 @@ from pathlib import Path
 from cyclerdm_cli.errors import PictureError, UsageError
 from cyclerdm_cli.pictures.addresses import Address, found_at, is_address, placed
 from cyclerdm_cli.pictures.atomic import is_temporary
-from cyclerdm_cli.pictures.formats import BY_EXTENSION
-from cyclerdm_cli.pictures.streams import is_special, read_pipe
+from cyclerdm_cli.pictures.formats import BY_EXTENSION, RAW_EXTENSIONS
+from cyclerdm_cli.pictures.lists import names_in
+from cyclerdm_cli.pictures.streams import is_special, read_pipe, read_stream
 
 WILDCARDS = re.compile(r"[*?[]")
-RAW = frozenset((
-    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef",
-    ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
-))  # fmt: skip
+PREVIEWS = frozenset(("@eadir", "__macosx"))
+"""Folders, in small letters, that machines put beside pictures for themselves; the rest of their kind is hidden."""
 OTHER_PICTURES = {
     ".gif": "GIF", ".jp2": "JPEG 2000", ".j2k": "JPEG 2000", ".jxl": "JPEG XL", ".psd": "PSD", ".svg": "SVG",
     ".exr": "EXR", ".hdr": "HDR", ".tga": "TGA", ".ico": "ICO", ".pdf": "PDF",
 }  # fmt: skip
 """Pictures of formats that are not read here, as searches tell of them."""
-LONGEST_LIST = 256 << 20
-"""Bytes."""
+LONGEST_LIST, BEGINNING = 1 << 30, 4096
+"""Bytes of a list, and those of them that must hold a name."""
 SUBFOLDER, LINKED, SPECIAL = "subfolder", "linked folder", "pipe or device"
 DIGITS = re.compile(r"([0-9]{1,18})")
 
@@ -107,7 +107,8 @@ def said_of(passed_over: Mapping[str, int]) -> str:
 
 def lists_in(arguments: Sequence[str]) -> list[Path]:
     """Return the files of names among the arguments."""
-    return [Path(argument[1:]) for argument in arguments if _is_list(argument)]
+    names = [argument[1:] for argument in arguments if _is_list(argument)]
+    return [Path("/dev/stdin" if name == "-" else name) for name in names]
 
 
 def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
@@ -134,7 +135,11 @@ def _inputs_of(argument: str, recursive: bool, passed_over: Counter[str]) -> Ite
 
 def _matched(pattern: str, recursive: bool, passed_over: Counter[str]) -> Iterator[Input]:
     """List what wildcards match."""
-    matches = sorted(glob.glob(pattern, recursive=True), key=natural_key)
+    matches = [
+        match
+        for match in sorted(glob.glob(pattern, recursive=True), key=natural_key)
+        if not is_passed_over(_matched_by(pattern, match))
+    ]
     folders = {match for match in matches if os.path.isdir(match)}
     pictures = [
         match for match in matches if match in folders or _counts(match, is_special(match), passed_over)
@@ -208,7 +213,7 @@ def _walk(top: str, recursive: bool, passed_over: Counter[str]) -> Iterator[tupl
         pictures = [name for name in names if _counts(name, name in special, passed_over)]
         yield folder, sorted((*pictures, *mistaken), key=natural_key)
         inside = sorted(
-            (name for name in folders if name[0] != "." and name not in mistaken), key=natural_key
+            (name for name in folders if not is_passed_over(name) and name not in mistaken), key=natural_key
         )
         folders[:] = inside if recursive else []
         if not recursive:
@@ -239,10 +244,23 @@ def _counts(name: str, special: bool, passed_over: Counter[str]) -> bool:
     picture = _is_picture(os.path.basename(name))
     if picture and not special:
         return True
-    kind = SPECIAL if picture else "RAW" if extension in RAW else OTHER_PICTURES.get(extension)
+    kind = SPECIAL if picture else "RAW" if extension in RAW_EXTENSIONS else OTHER_PICTURES.get(extension)
     if kind is not None and not os.path.basename(name).startswith("."):
         passed_over[kind] += 1
     return False
+
+
+def is_passed_over(name: str) -> bool:
+    """Tell whether a search passes over a path: any part is hidden, or a folder of previews."""
+    parts = (part for part in name.split(os.sep) if part not in ("", ".", ".."))
+    return any(part.startswith(".") or part.casefold() in PREVIEWS for part in parts)
+
+
+def _matched_by(pattern: str, match: str) -> str:
+    """Return the part of a match that wildcards stood for: who names a hidden folder means it."""
+    fixed = os.path.dirname(WILDCARDS.split(pattern, maxsplit=1)[0])
+    wildcards = [part for part in pattern[len(fixed) :].split(os.sep) if part.startswith(".")]
+    return "" if wildcards else match[len(fixed) :]
 
 
 def _is_picture(name: str) -> bool:
@@ -252,31 +270,32 @@ def _is_picture(name: str) -> bool:
 
 
 def _lines(name: str) -> list[str]:
-    """Return the names in a list: one a line (LF or CRLF), or ended by NUL as `find -print0` does."""
-    data = _list_bytes(Path(name)).removeprefix(b"\xef\xbb\xbf")
-    if b"\0" in data:
-        lines = [os.fsdecode(found[0]) for found in re.finditer(rb"[^\0]+", data)]
-    else:
-        lines = [os.fsdecode(found[0].removesuffix(b"\r")) for found in re.finditer(rb"[^\n]+", data)]
-    lines = [line for line in lines if line.strip()]
+    """Return the names in a list, in a file or a pipe or, for "-", from standard input."""
+    data = _list_bytes(name)
+    try:
+        lines = names_in(data) if data[:BEGINNING].strip(b"\0\r\n") else []
+    except ValueError as error:
+        raise UsageError(f"{name}: the list is not in the encoding that it begins with") from error
     if not lines:
         raise UsageError(f"{name}: the list is empty")
     return lines
 
 
-def _list_bytes(path: Path) -> bytes:
+def _list_bytes(name: str) -> bytes:
     """Return what is in a list, a file or a pipe of no more than `LONGEST_LIST` bytes."""
     try:
-        found = os.stat(path)
+        if name == "-":
+            return read_stream(sys.stdin.buffer, "standard input", LONGEST_LIST, pictures=False)
+        found = os.stat(name)
         if stat.S_ISFIFO(found.st_mode):
-            return read_pipe(path, LONGEST_LIST, pictures=False)
+            return read_pipe(Path(name), LONGEST_LIST, pictures=False)
         if stat.S_ISREG(found.st_mode) and found.st_size > LONGEST_LIST:
-            raise UsageError(f"{path}: the list is larger than {LONGEST_LIST >> 20} MiB")
+            raise UsageError(f"{name}: the list is larger than {LONGEST_LIST >> 20} MiB")
         if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
-            raise UsageError(f"{path}: the list is not a file")
-        return path.read_bytes()
+            raise UsageError(f"{name}: the list is not a file")
+        return Path(name).read_bytes()
     except PictureError as error:
         raise UsageError(str(error)) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"{path}: the list cannot be read: {reason}") from error
+        raise UsageError(f"{name}: the list cannot be read: {reason}") from error

@@ -14,7 +14,7 @@ from pathlib import Path
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.pictures.addresses import is_address, normalised, placed
 from cyclerdm_cli.pictures.atomic import Identity, identity
-from cyclerdm_cli.pictures.formats import BY_NAME, TITLES, format_of_name
+from cyclerdm_cli.pictures.formats import BY_NAME, RAW_EXTENSIONS, TITLES, format_of_name
 from cyclerdm_cli.pictures.listing import Input
 
 FIELDS = ("dir", "stem", "ext", "task", "index")
@@ -133,7 +133,8 @@ def _file(entry: Input, extension: str) -> str:
 
 def _stem_and_extension(entry: Input) -> tuple[str, str]:
     # What comes through a pipe has no name, and its format is not known before it is read.
-    return (STREAM_STEM, ".png") if entry.path is None else os.path.splitext(entry.path.name)
+    stem, extension = (STREAM_STEM, ".png") if entry.path is None else os.path.splitext(entry.path.name)
+    return stem, ".tif" if extension.lower() in RAW_EXTENSIONS else extension
 
 
 def _template(output: str) -> list[tuple[str, str | None]]:

@@ -13,27 +13,61 @@ Pixels = NDArray[Any]
 Mode = Literal["grey", "grey+alpha", "rgb", "rgba", "palette", "cmyk"]
 
 
+SaidBy = Literal["profile", "chunks", "exif", "boxes"]
+"""Where a file says what its colours mean: a profile, a PNG's chunks, the camera's EXIF, or boxes as in AVIF."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a file says beside its pixels, but for what every format knows."""
+
+    resolution: tuple[float, float] | None = None
+    """Dots per inch, across and down."""
+    photoshop: bytes | None = None
+    """Photoshop's blocks, IPTC among them."""
+    segments: tuple[tuple[int, bytes], ...] = ()
+    """A JPEG's comments and further segments."""
+    chunks: tuple[tuple[bytes, bytes], ...] = ()
+    """A PNG's texts and further chunks."""
+
+    def turned(self) -> Beside:
+        """Return what is true once the picture lies on its other side."""
+        return replace(self, resolution=self.resolution and self.resolution[::-1])
+
+
+NOTHING = Beside()
+
+
 @dataclass(frozen=True)
 class Picture:
     """A picture as the network wants it, and beside it what the network does not see."""
 
     pixels: Pixels
     """(H, W, 3) uint8 or uint16, RGB, sRGB-encoded, upright; three equal channels for grey."""
+    own: Pixels | None = None
+    """The same in the file's own colours, as they were read; None where those are sRGB."""
+    filled: NDArray[np.bool_] | None = None
+    """(H, W), where `pixels` were invented and owe nothing to `own`."""
     mode: Mode = "rgb"
     """How the source file kept its colours."""
     alpha: Pixels | None = None
     """(H, W), opacity as in the file: 0 is transparent, the type's maximum opaque."""
     icc_profile: bytes | None = None
-    """The file's own profile; `pixels` have left it for sRGB, and writing brings them back."""
+    """The file's own profile; `pixels` have left it for sRGB, and writing brings back what changed in them."""
+    said_by: SaidBy = "profile"
+    """What of the file said what `icc_profile` says; only what said it is written again, where it can be."""
     exif: bytes | None = None
     """Without the orientation, which `pixels` already follow; begins with `Exif\\0\\0`."""
     xmp: bytes | None = None
+    beside: Beside = NOTHING
     format: str = "png"
     """A name of `formats.FORMATS`."""
     quantisation: dict[int, list[int]] | None = None
     """A JPEG's quantisation tables: the exact quality that it was saved with."""
     subsampling: int | None = None
     """A JPEG's chroma subsampling in Pillow's count: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0."""
+    progressive: bool = False
+    """Whether a JPEG was written coarse first."""
     lossless: bool = False
     """Whether a WebP file kept its pixels without loss, so that the result does."""
     notes: tuple[str, ...] = ()
@@ -54,15 +88,20 @@ class Picture:
         """Whether the source has no colours, so that the result shall have none."""
         return self.mode in ("grey", "grey+alpha")
 
-    def with_pixels(self, pixels: Pixels) -> Picture:
+    def with_pixels(self, pixels: Pixels, filled: NDArray[np.bool_] | None = None) -> Picture:
         """Return the same picture with other pixels, (H, W, 3) uint8 or uint16.
 
-        Alpha stays where the size does; a picture of another size (a comparison, say) has none.
+        Alpha and the file's own colours stay where the size does; a picture of another size (a comparison, say)
+        has none.
+
+        Args:
+            filled: (H, W), where the pixels were invented.
         """
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
             raise ValueError(f"pixels must be (H, W, 3) uint8 or uint16, not {pixels.shape} {pixels.dtype}")
-        same_size = pixels.shape[:2] == self.size
-        return replace(self, pixels=pixels, alpha=self.alpha if same_size else None)
+        if pixels.shape[:2] != self.size:
+            return replace(self, pixels=pixels, own=None, alpha=None, filled=None)
+        return replace(self, pixels=pixels, filled=filled)
 
 
 def to_depth(samples: Pixels, depth: int) -> Pixels:

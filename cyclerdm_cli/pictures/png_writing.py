@@ -1,4 +1,4 @@
-"""PNG of 16 bits a channel (PNG, third edition), with grey+alpha and all metadata: no library here does."""
+"""PNG of 16 bits a channel (PNG, third edition), with grey+alpha: no library here does."""
 
 from __future__ import annotations
 
@@ -8,38 +8,20 @@ import zlib
 import numpy as np
 
 from cyclerdm_cli.pictures.picture import Pixels
+from cyclerdm_cli.pictures.png_chunks import SIGNATURE, chunk
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 UP = 2
 LEVEL = 4
 STRIP_BYTES = 1 << 24
 
 
-def encode_png16(
-    samples: Pixels, *, icc_profile: bytes | None = None, exif: bytes | None = None, xmp: bytes | None = None
-) -> bytes:
-    """Return a PNG file.
-
-    Args:
-        samples: (H, W, C) uint16; C = 1 grey, 2 grey+alpha, 3 RGB, 4 RGBA.
-        exif: the TIFF structure, without the `Exif\\0\\0` in front.
-    """
+def encode_png16(samples: Pixels) -> bytes:
+    """Return a PNG file of (H, W, C) uint16 samples; C = 1 grey, 2 grey+alpha, 3 RGB, 4 RGBA."""
     height, width, channels = samples.shape
     header = struct.pack(">IIBBBBB", width, height, 16, COLOUR_TYPES[channels], 0, 0, 0)
-    chunks = [_chunk(b"IHDR", header)]
-    if icc_profile:
-        chunks.append(_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc_profile)))
-    if exif:
-        chunks.append(_chunk(b"eXIf", exif))
-    if xmp:
-        chunks.append(_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp))
-    chunks += [_chunk(b"IDAT", part) for part in _compressed(samples)]
-    return b"".join((SIGNATURE, *chunks, _chunk(b"IEND", b"")))
-
-
-def _chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(name)))
+    pixels = (chunk(b"IDAT", part) for part in _compressed(samples))
+    return b"".join((SIGNATURE, chunk(b"IHDR", header), *pixels, chunk(b"IEND", b"")))
 
 
 def _compressed(samples: Pixels) -> list[bytes]:

@@ -17,15 +17,17 @@ from typing import TypeVar
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from cyclerdm_cli.errors import PictureError
-from cyclerdm_cli.pictures import tiff_reading
+from cyclerdm_cli.pictures import raw, said_colours, tiff_reading
 from cyclerdm_cli.pictures.addresses import Address, fetch_bytes
-from cyclerdm_cli.pictures.colour import colour_space, to_srgb
+from cyclerdm_cli.pictures.colour import ColourSpace, colour_space, to_srgb
 from cyclerdm_cli.pictures.completeness import refuse_incomplete
 from cyclerdm_cli.pictures.decoding import has_sixteen_bits, samples_of, turns_by_itself, upright
 from cyclerdm_cli.pictures.footprint import Extent
 from cyclerdm_cli.pictures.formats import FORMATS, TITLES, Format, format_of_pillow
-from cyclerdm_cli.pictures.metadata import upright_exif, upright_xmp
-from cyclerdm_cli.pictures.picture import Picture
+from cyclerdm_cli.pictures.metadata import beside_pixels, upright_exif, upright_xmp
+from cyclerdm_cli.pictures.picture import Mode, Picture, SaidBy
+from cyclerdm_cli.pictures.png_chunks import Chunks, is_png, parted
+from cyclerdm_cli.pictures.tiff_layout import count_pages
 
 T = TypeVar("T")
 DEFAULT_LIMIT_PIXELS = 500_000_000
@@ -33,7 +35,12 @@ PILLOW_FORMATS = [name for entry in FORMATS for name in entry.pillow if name != 
 STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"BM")
 HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
-# Pillow's own limit and Python's warning filters belong to the whole program: one header is opened at a time.
+MOST_FRAMES = 10_000
+"""That are gone through on the way to the one asked for."""
+MOST_WARNINGS = 3
+"""Of one step that are passed on: a damaged file may give thousands."""
+
+# Python's warning filters belong to the whole program: one header is opened at a time.
 _OPENING = threading.Lock()
 
 
@@ -43,6 +50,7 @@ def read_picture(
     frame: int = 0,
     limit_pixels: int = DEFAULT_LIMIT_PIXELS,
     name: str = "",
+    develop: str = "srgb",
 ) -> Picture:
     """Return the picture in a file, or in the bytes of one.
 
@@ -51,12 +59,20 @@ def read_picture(
         frame: which picture of an animated or many-paged file, counted from 0.
         limit_pixels: larger pictures are refused on the word of their header, before any decoding.
         name: what the error messages call the picture; by default the path.
+        develop: the colours that a RAW file is developed into, one of `formats.DEVELOP_CHOICES`.
 
     Raises:
         PictureError: missing, unreadable, empty, no picture, damaged, cut short, too large, or of a kind that
             would lose values. No other exception leaves this function on account of the file.
     """
-    return _named_faults(source, name, lambda data: _decode(data, frame, limit_pixels))
+
+    def picture(data: bytes) -> Picture:
+        kind = raw.kind_of(data)
+        return (
+            raw.developed(data, kind, develop, limit_pixels) if kind else _decode(data, frame, limit_pixels)
+        )
+
+    return _named_faults(source, name, picture)
 
 
 def read_extent(
@@ -69,10 +85,15 @@ def read_extent(
     """
 
     def extent(data: bytes) -> Extent:
+        if kind := raw.kind_of(data):
+            return Extent(*raw.size_of(data, kind, limit_pixels), 16, "tiff", own_colours=True)
         opened = _open(data, frame, limit_pixels)
         width, height = _size(opened.image)
-        depth = 16 if has_sixteen_bits(opened.image, data, opened.kind) else 8
-        return Extent(height, width, depth, opened.kind.name)
+        depth = 16 if has_sixteen_bits(opened.image, opened.data, opened.kind) else 8
+        grey = opened.image.mode in ("1", "L", "LA", "I;16", "I")
+        profile, _ = _said_colours(opened, opened.image.info.get("exif"), grey)
+        own_colours = bool(profile) and colour_space(profile).changes_pixels
+        return Extent(height, width, depth, opened.kind.name, own_colours)
 
     return _named_faults(source, "", extent)
 
@@ -141,71 +162,132 @@ class _Decoded:
 
     image: Image.Image
     kind: Format
+    data: bytes
+    """The file; of a PNG, those chunks that its decoder needs."""
+    chunks: Chunks | None = None
+    """What the others say."""
     notes: list[str] = field(default_factory=list)
 
 
 def _decode(data: bytes, frame: int, limit_pixels: int) -> Picture:
     decoded = _open(data, frame, limit_pixels)
-    image, notes = decoded.image, decoded.notes
-    if frame == 0:
-        refuse_incomplete(decoded.kind.name, data, (image.height, image.width))
-    orientation, exif = _exif(decoded)
-    profile = image.info.get("icc_profile") or None
-    pixels, alpha, mode = samples_of(image, data, decoded.kind, frame, notes)
-    xmp = upright_xmp(image)  # a PNG may hold it behind the pixels
+    data, image, notes, kind = decoded.data, decoded.image, decoded.notes, decoded.kind
+    if frame == 0 or kind.name == "tiff":
+        refuse_incomplete(kind.name, data, image)
+    orientation, exif = _exif(decoded, data, frame)
+    with _ANY_SIZE:
+        pixels, alpha, mode = samples_of(image, data, kind, frame, notes)
+    xmp = upright_xmp(image, orientation, notes)
+    beside, progressive = beside_pixels(image, data, frame, kind, decoded.chunks, notes)
     image.close()  # its pixels are in ours: for a large picture that is a third of the memory
-    if mode == "cmyk":
-        profile = None  # it described inks, and the pixels are sRGB now
-    if profile:
-        space = colour_space(profile)
-        if space.kind == "cmyk" or (space.kind == "grey" and mode not in ("grey", "grey+alpha")):
-            notes.append("its colour profile is for another kind of picture and was left out")
-            profile = None
-        elif space.kind == "unusable":
-            notes.append("its colour profile cannot be used; the colours are taken for sRGB")
-        pixels = to_srgb(pixels, space) if profile else pixels
-    if turns_by_itself(image, decoded.kind):
+    profile, said_by, space = _colours(decoded, exif, mode)
+    own = pixels if space is not None and space.changes_pixels else None
+    pixels = pixels if space is None else to_srgb(pixels, space)
+    beside = beside.turned() if orientation >= 5 else beside
+    if turns_by_itself(image, kind):
         orientation = 1
-    is_jpeg = decoded.kind.name == "jpg" and mode != "cmyk"
+    is_jpeg = kind.name == "jpg" and mode != "cmyk"
     return Picture(
         pixels=upright(pixels, orientation),
+        own=None if own is None else upright(own, orientation),
         mode=mode,
         alpha=None if alpha is None else upright(alpha, orientation),
         icc_profile=profile,
+        said_by=said_by,
         exif=exif,
         xmp=xmp,
-        format=decoded.kind.name,
+        beside=beside,
+        format=kind.name,
         quantisation=getattr(image, "quantization", None) if is_jpeg else None,
         subsampling=_subsampling(image) if is_jpeg else None,
-        lossless=decoded.kind.name == "webp" and _webp_is_lossless(data),
+        progressive=is_jpeg and progressive,
+        lossless=kind.name == "webp" and _webp_is_lossless(data),
         notes=tuple(dict.fromkeys(notes)),
     )
 
 
+def _colours(
+    decoded: _Decoded, exif: bytes | None, mode: Mode
+) -> tuple[bytes | None, SaidBy, ColourSpace | None]:
+    """Return the profile to write, what said it, and what it means for the pixels."""
+    if mode == "cmyk":
+        return None, "profile", None  # it described inks, and the pixels are sRGB now
+    grey = mode in ("grey", "grey+alpha")
+    profile, said_by = _said_colours(decoded, exif, grey)
+    if not profile:
+        return None, said_by, None
+    space = colour_space(profile)
+    if space.kind == "cmyk" or (space.kind == "grey" and not grey):
+        decoded.notes.append("its colour profile is for another kind of picture and was left out")
+        return None, said_by, None
+    if space.kind == "unusable":
+        decoded.notes.append("its colour profile cannot be used; the colours are taken for sRGB")
+    return profile, said_by, space
+
+
+def _said_colours(decoded: _Decoded, exif: bytes | None, grey: bool) -> tuple[bytes | None, SaidBy]:
+    if decoded.chunks is not None and (profile := said_colours.of_png(decoded.chunks, grey)):
+        return profile, "chunks"
+    if profile := decoded.image.info.get("icc_profile"):
+        return profile, "profile"
+    if decoded.kind.name in ("avif", "heic") and (profile := said_colours.of_boxes(decoded.data)):
+        return profile, "boxes"
+    srgb = decoded.chunks is not None and decoded.chunks.first(b"sRGB") is not None
+    return (None if grey or srgb else said_colours.of_exif(exif)), "exif"
+
+
+class _AnySize:
+    """Lets pictures of any size through Pillow while anyone is within; ours is checked instead."""
+
+    def __init__(self) -> None:
+        self._lock, self._within, self._limit = threading.Lock(), 0, Image.MAX_IMAGE_PIXELS
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._within == 0:
+                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._within += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._within -= 1
+            if self._within == 0:
+                Image.MAX_IMAGE_PIXELS = self._limit
+
+
+_ANY_SIZE = _AnySize()
+
+
 @contextmanager
 def _quiet_opening(notes: list[str]) -> Iterator[None]:
-    """Let one header be opened at any size, Pillow's warnings turned into notes."""
-    with _OPENING, warnings.catch_warnings(record=True) as caught:
+    """Let one header be opened at any size, Pillow's first warnings turned into notes."""
+    with _OPENING, _ANY_SIZE, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        pillow_limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # ours is checked instead
         try:
             yield
         finally:
-            Image.MAX_IMAGE_PIXELS = pillow_limit
-            notes += [" ".join(str(warning.message).split()) for warning in caught]
+            said = list(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))
+            notes += said[:MOST_WARNINGS]
+            if len(said) > MOST_WARNINGS:
+                notes.append(f"and {len(said) - MOST_WARNINGS} more warnings of the kind")
 
 
 def _open(data: bytes, frame: int, limit_pixels: int) -> _Decoded:
     notes: list[str] = []
+    chunks = None
+    if is_png(data):
+        data, chunks = parted(data)
+        notes += chunks.notes
     with _quiet_opening(notes):
         image = _open_header(data)
         kind = format_of_pillow(image.format)
         if kind is None:
             raise UnidentifiedImageError(image.format)
-        # The further pictures of a JPEG are a camera's previews and gain maps, not frames.
-        frames = 1 if kind.name == "jpg" else getattr(image, "n_frames", 1)
+        frames = _count_frames(image, kind, data)
         if not 0 <= frame < frames:
             raise PictureError(f"has no frame {frame}", hint=f"it has {frames}, counted from 0")
+        if frame >= MOST_FRAMES:
+            raise PictureError(f"frame {frame} lies too deep in the file", hint=f"up to {MOST_FRAMES - 1}")
         width, height = _size(image)
         if 0 < width * height <= limit_pixels and frames > 1:
             image.seek(frame)
@@ -224,7 +306,20 @@ def _open(data: bytes, frame: int, limit_pixels: int) -> _Decoded:
         notes.append(
             f"first frame of {frames} used" if frame == 0 else f"frame {frame} (from 0) of {frames} used"
         )
-    return _Decoded(image, kind, notes)
+    if chunks is not None:
+        blocks = {"icc_profile": chunks.icc_profile, "exif": chunks.exif, "xmp": chunks.xmp}
+        image.info.update({name: block for name, block in blocks.items() if block})
+    return _Decoded(image, kind, data, chunks, notes)
+
+
+def _count_frames(image: Image.Image, kind: Format, data: bytes) -> int:
+    """Return how many frames there are, without going through them."""
+    if kind.name == "jpg":  # its further pictures are a camera's previews and gain maps, not frames
+        return 1
+    if kind.name == "tiff":  # Pillow's own count takes the square of the pages' number
+        return max(1, count_pages(data))
+    frames: int = getattr(image, "n_frames", 1)
+    return frames
 
 
 def _open_header(data: bytes) -> Image.Image:
@@ -249,10 +344,10 @@ def _size(image: Image.Image) -> tuple[int, int]:
     return (tags[tiff_reading.WIDTH], tags[tiff_reading.HEIGHT]) if tags and not image.width else image.size
 
 
-def _exif(decoded: _Decoded) -> tuple[int, bytes | None]:
+def _exif(decoded: _Decoded, data: bytes, frame: int) -> tuple[int, bytes | None]:
     try:
         with _quiet_opening(decoded.notes):
-            return upright_exif(decoded.image.getexif())
+            return upright_exif(decoded.image, data, frame, decoded.notes)
     except Exception:  # the same dozen types; damaged EXIF is no reason to refuse the picture
         decoded.notes.append("its EXIF is damaged and was left out")
         return 1, None

@@ -47,6 +47,8 @@ def grey_alpha_image(data: bytes) -> Image.Image | None:
     tags = directory(data)
     if tags.get(PHOTOMETRIC) not in (MIN_IS_WHITE, MIN_IS_BLACK) or tags.get(BITS) != (16, 16):
         return None
+    if tags.get(CHANNELS) != 2:
+        raise ValueError(f"it says {str(tags.get(CHANNELS))[:40]} samples a pixel, and the bits of 2")
     image = Image.new("LA", (0, 0))
     image.format = "TIFF"
     image.info = {"exif": data, "xmp": tags.get(XMP), "icc_profile": tags.get(ICC_PROFILE)}

@@ -1,19 +1,17 @@
 """TIFF of 8 and 16 bits, deflated, with EXIF, XMP and ICC profile (TIFF 6.0).
 
 OpenCV writes 16 bits but no metadata, Pillow metadata but not 16-bit colours; here is one way for everything.
-Pillow packs the tags.
+EXIF is laid out like a TIFF file, so the file begins with the block, and nothing in it moves.
 """
 
 from __future__ import annotations
 
 import zlib
-from io import BytesIO
 
-from PIL import Image
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
-from cyclerdm_cli.pictures.metadata import exif_directories
-from cyclerdm_cli.pictures.picture import Pixels
+from cyclerdm_cli.pictures import exif as blocks
+from cyclerdm_cli.pictures.metadata import ELSEWHERE_TAGS, IPTC_TAG, LAYOUT_TAGS, PHOTOSHOP_TAG
+from cyclerdm_cli.pictures.photoshop import IPTC, iptc_of, without
+from cyclerdm_cli.pictures.picture import NOTHING, Beside, Pixels
 from cyclerdm_cli.pictures.tiff_reading import (
     BITS,
     CHANNELS,
@@ -37,11 +35,17 @@ from cyclerdm_cli.pictures.tiff_reading import (
 
 TARGET_STRIP_BYTES = 1 << 20
 LEVEL = 6
-UNDEFINED_TYPE, BYTE_TYPE, LONG_TYPE = 7, 1, 4
+BYTE_TYPE, SHORT_TYPE, LONG_TYPE, RATIONAL_TYPE, UNDEFINED_TYPE = 1, 3, 4, 5, 7
+Y_RESOLUTION, RESOLUTION_UNIT, INCHES = 283, 296, 2
 
 
 def encode_tiff(
-    samples: Pixels, *, icc_profile: bytes | None = None, exif: bytes | None = None, xmp: bytes | None = None
+    samples: Pixels,
+    beside: Beside = NOTHING,
+    *,
+    icc_profile: bytes | None = None,
+    exif: bytes | None = None,
+    xmp: bytes | None = None,
 ) -> bytes:
     """Return a TIFF file.
 
@@ -49,43 +53,68 @@ def encode_tiff(
         samples: (H, W, C) uint8 or uint16; C = 1 grey, 2 grey+alpha, 3 RGB, 4 RGBA.
         exif: as in `Picture.exif`; its general tags become the file's own.
     """
-    height, width, channels = samples.shape
-    rows = max(1, TARGET_STRIP_BYTES // (width * channels * samples.itemsize))
-    strips = [_strip(samples[top : top + rows]) for top in range(0, height, rows)]
-    tags = ImageFileDirectory_v2()
-    if exif:
-        block = Image.Exif()
-        block.load(exif)
-        for tag, value in exif_directories(block).items():
-            tags[tag] = value
-    tags[WIDTH], tags[HEIGHT] = width, height
-    tags[BITS] = (samples.itemsize * 8,) * channels
-    tags[COMPRESSION] = DEFLATE
-    tags[PHOTOMETRIC] = RGB if channels >= 3 else MIN_IS_BLACK
-    tags[CHANNELS] = channels
-    tags[ROWS_PER_STRIP] = min(rows, height)
-    tags[PLANES] = 1
-    tags[PREDICTOR] = 2
-    if channels in (2, 4):
-        tags[EXTRA_SAMPLES] = (UNASSOCIATED_ALPHA,)
+    body = exif.removeprefix(blocks.HEADER) if exif else None
+    builder = blocks.Builder(body)
+    fields = {
+        tag: field
+        for tag, field in (blocks.fields_of(body) if body else {}).items()
+        if tag not in LAYOUT_TAGS | ELSEWHERE_TAGS
+    }
+    strips, rows = _strips(samples, builder.order)
+    places = [builder.append(strip) for strip in strips]
+    for tag, values in _layout(samples).items():
+        fields[tag] = builder.field(SHORT_TYPE, len(values), builder.number("H" * len(values), *values))
+    for tag, values in {
+        WIDTH: [samples.shape[1]],
+        HEIGHT: [samples.shape[0]],
+        ROWS_PER_STRIP: [rows],
+        STRIP_OFFSETS: places,
+        STRIP_BYTES: [len(strip) for strip in strips],
+    }.items():
+        fields[tag] = builder.field(LONG_TYPE, len(values), builder.number("I" * len(values), *values))
+    _put_beside(builder, fields, beside)
     if xmp:
-        tags.tagtype[XMP] = BYTE_TYPE
-        tags[XMP] = xmp
+        fields[XMP] = builder.field(BYTE_TYPE, len(xmp), xmp)
     if icc_profile:
-        tags.tagtype[ICC_PROFILE] = UNDEFINED_TYPE
-        tags[ICC_PROFILE] = icc_profile
-    sizes = [len(strip) for strip in strips]
-    tags.tagtype[STRIP_OFFSETS] = tags.tagtype[STRIP_BYTES] = LONG_TYPE
-    tags[STRIP_BYTES] = tuple(sizes)
-    # Counted from the end of the tags: Pillow adds where that is once it has packed them.
-    tags[STRIP_OFFSETS] = tuple(sum(sizes[:index]) for index in range(len(sizes)))
-    stream = BytesIO()
-    tags.save(stream)
-    return b"".join((stream.getvalue(), *strips))
+        fields[ICC_PROFILE] = builder.field(UNDEFINED_TYPE, len(icc_profile), icc_profile)
+    builder.finish(fields)
+    return bytes(builder.data)
 
 
-def _strip(samples: Pixels) -> bytes:
-    """Deflate rows as differences between neighbours (predictor 2), low byte first."""
-    differences = samples.copy()
-    differences[:, 1:] -= samples[:, :-1]
-    return zlib.compress(differences.astype(differences.dtype.newbyteorder("<")).tobytes(), LEVEL)
+def _put_beside(builder: blocks.Builder, fields: blocks.Fields, beside: Beside) -> None:
+    """Add resolution, IPTC and Photoshop's blocks, the first only where EXIF does not say it."""
+    if beside.resolution and blocks.X_RESOLUTION not in fields:
+        for tag, dots in zip((blocks.X_RESOLUTION, Y_RESOLUTION), beside.resolution, strict=True):
+            parts = builder.number("II", round(dots * 1000), 1000)
+            fields[tag] = builder.field(RATIONAL_TYPE, 1, parts)
+        fields[RESOLUTION_UNIT] = builder.field(SHORT_TYPE, 1, builder.number("H", INCHES))
+    if iptc := iptc_of(beside.photoshop):
+        fields[IPTC_TAG] = builder.field(UNDEFINED_TYPE, len(iptc), iptc)
+    if others := without(beside.photoshop, (IPTC,)):
+        fields[PHOTOSHOP_TAG] = builder.field(BYTE_TYPE, len(others), others)
+
+
+def _layout(samples: Pixels) -> dict[int, list[int]]:
+    channels = samples.shape[2]
+    layout = {
+        BITS: [samples.itemsize * 8] * channels,
+        COMPRESSION: [DEFLATE],
+        PHOTOMETRIC: [RGB if channels >= 3 else MIN_IS_BLACK],
+        CHANNELS: [channels],
+        PLANES: [1],
+        PREDICTOR: [2],
+    }
+    return layout | ({EXTRA_SAMPLES: [UNASSOCIATED_ALPHA]} if channels in (2, 4) else {})
+
+
+def _strips(samples: Pixels, order: blocks.Order) -> tuple[list[bytes], int]:
+    """Deflate rows as differences between neighbours (predictor 2); return the strips, and the rows of each."""
+    height, width, channels = samples.shape
+    rows = min(height, max(1, TARGET_STRIP_BYTES // (width * channels * samples.itemsize)))
+    strips = []
+    for top in range(0, height, rows):
+        differences = samples[top : top + rows].copy()
+        differences[:, 1:] -= samples[top : top + rows, :-1]
+        packed = differences.astype(differences.dtype.newbyteorder(order))
+        strips.append(zlib.compress(packed.tobytes(), LEVEL))
+    return strips, rows

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
-import cv2
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageColor
 
 from cyclerdm_cli.errors import PictureError, UsageError
-from cyclerdm_cli.pictures.colour import colour_space, from_srgb
+from cyclerdm_cli.pictures.colour import carried_back, colour_space, from_srgb, luma
+from cyclerdm_cli.pictures.exif import HEADER, fitted
 from cyclerdm_cli.pictures.formats import BY_NAME, DEPTH_CHOICES, FORMAT_CHOICES, Format
-from cyclerdm_cli.pictures.metadata import EXIF_HEADER
-from cyclerdm_cli.pictures.picture import Picture, Pixels, to_depth
+from cyclerdm_cli.pictures.jpeg_segments import COMMENT, with_segments
+from cyclerdm_cli.pictures.metadata import INCH
+from cyclerdm_cli.pictures.picture import Beside, Picture, Pixels, to_depth
+from cyclerdm_cli.pictures.png_chunks import raw_profile_chunk, with_chunks, xmp_chunk
 from cyclerdm_cli.pictures.png_writing import encode_png16
 from cyclerdm_cli.pictures.tiff_writing import encode_tiff
 
 DEFAULT_QUALITY = {"jpg": 95, "webp": 92, "avif": 85, "heic": 90}
+JPEG_LEAST_QUALITY = 90
+"""What a result is written with though its source was poorer: the detail that was restored shall survive."""
 AVIF_SPEED = 8  # Pillow's 6 takes three times as long for files one hundredth smaller
 JPEG_EXIF_BYTES = 65533  # a JPEG segment's length is a 16-bit number that counts itself
 JPEG_XMP_BYTES = 65504
@@ -32,11 +39,13 @@ class WriteOptions:
     format: str = "keep"
     """One of `FORMAT_CHOICES`, or "bmp" and "heic" where the output's own name says so."""
     quality: int | None = None
-    """1 to 100; None keeps a JPEG's own tables and a WebP's losslessness, and is a good default elsewhere."""
+    """1 to 100; None: a JPEG's own or 90, whichever is more; a lossless WebP stays so; else a good default."""
     depth: str | int = "keep"
     """Bits a channel: "keep", 8 or 16."""
     strip_metadata: bool = False
     """Leave EXIF, XMP and ICC profile out; the pixels are then sRGB, so that colours stay."""
+    background: str = "white"
+    """What transparent pictures are laid on in formats without transparency: a colour as CSS writes it."""
 
     def __post_init__(self) -> None:
         if self.format != "keep" and self.format not in BY_NAME:
@@ -47,6 +56,12 @@ class WriteOptions:
             raise UsageError(f"quality {self.quality} is not between 1 and 100")
         if self.depth not in DEPTH_CHOICES:
             raise UsageError(f"depth {self.depth!r} is none of keep, 8, 16")
+        try:
+            ImageColor.getrgb(self.background)
+        except ValueError as error:
+            raise UsageError(
+                f"background {self.background!r} is no colour", hint="a name such as white, or #rrggbb"
+            ) from error
 
 
 def encode(picture: Picture, options: WriteOptions) -> bytes:
@@ -77,20 +92,38 @@ def notes_on_writing(picture: Picture, options: WriteOptions) -> tuple[str, ...]
     target = _target(picture, options)
     notes = []
     if picture.alpha is not None and not target.alpha:
-        notes.append(f"{target.title} holds no transparency; it was left out")
+        notes.append(f"{target.title} holds no transparency; laid on {options.background}")
     wants_sixteen = options.depth == 16 or (options.depth == "keep" and picture.depth == 16)
     if wants_sixteen and not target.sixteen_bits:
         notes.append(f"{target.title} holds 8 bits a channel; written so")
     if options.strip_metadata:
         return tuple(notes)
-    kept = {"EXIF": picture.exif, "XMP": picture.xmp, "ICC profile": picture.icc_profile}
-    lost = [word for word, block in kept.items() if block and not target.metadata]
+    lost = _lost_beside(picture, target)
     if target.name == "jpg":
-        lost += ["EXIF"] if len(picture.exif or b"") > JPEG_EXIF_BYTES else []
+        exif, tags = _jpeg_exif(picture.exif)
+        lost += ["EXIF"] if picture.exif and exif is None else [f"EXIF tag {tag}" for tag in tags]
         lost += ["XMP"] if len(picture.xmp or b"") > JPEG_XMP_BYTES else []
     if lost:
         notes.append(f"{target.title} has no room for its {' and '.join(lost)}; left out")
     return tuple(notes)
+
+
+def _lost_beside(picture: Picture, target: Format) -> list[str]:
+    """Return what a format never has room for, of what stands beside the pixels."""
+    beside = picture.beside
+    texts = any(name in (b"tEXt", b"zTXt", b"iTXt") for name, _ in beside.chunks)
+    comments = any(marker == COMMENT for marker, _ in beside.segments)
+    kept: dict[str, tuple[object, object]] = {
+        "EXIF": (picture.exif, target.metadata),
+        "XMP": (picture.xmp, target.metadata),
+        "ICC profile": (picture.icc_profile, target.metadata),
+        "IPTC": (beside.photoshop, target.name in ("jpg", "png", "tiff")),
+        "PNG texts": (texts, target.name == "png"),
+        "comment": (comments, target.name == "jpg"),
+        "camera's own segments": (len(beside.segments) > comments, target.name == "jpg"),
+        "resolution": (beside.resolution, target.name in ("jpg", "png", "tiff", "bmp") or picture.exif),
+    }
+    return [word for word, (there, room) in kept.items() if there and not room]
 
 
 def _target(picture: Picture, options: WriteOptions) -> Format:
@@ -101,41 +134,72 @@ def _target(picture: Picture, options: WriteOptions) -> Format:
 class _Blocks:
     """The metadata that goes into the file."""
 
-    icc_profile: bytes | None
-    exif: bytes | None
-    xmp: bytes | None
+    icc_profile: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    beside: Beside = field(default_factory=Beside)
 
     def as_given(self) -> dict[str, Any]:
         """Only what there is, under Pillow's names."""
-        return {name: block for name, block in vars(self).items() if block}
+        blocks = {"icc_profile": self.icc_profile, "exif": self.exif, "xmp": self.xmp}
+        return {name: block for name, block in blocks.items() if block}
 
 
 def _blocks(picture: Picture, options: WriteOptions) -> _Blocks:
-    if options.strip_metadata or not _target(picture, options).metadata:
-        return _Blocks(None, None, None)
-    return _Blocks(picture.icc_profile, picture.exif, picture.xmp)
+    target = _target(picture, options)
+    if options.strip_metadata or not target.metadata:
+        beside = Beside() if options.strip_metadata else picture.beside
+        return _Blocks(beside=beside)
+    exif = _jpeg_exif(picture.exif)[0] if target.name == "jpg" else picture.exif
+    said = picture.said_by == "exif" and exif is not None
+    said |= picture.said_by == "chunks" and target.name == "png"
+    return _Blocks(None if said else picture.icc_profile, exif, picture.xmp, picture.beside)
+
+
+def _profile(picture: Picture, options: WriteOptions) -> bytes | None:
+    """Return the profile of the colours that the file shall hold; None for sRGB."""
+    keeps = _target(picture, options).metadata and not options.strip_metadata
+    return picture.icc_profile if keeps else None
 
 
 def _samples(picture: Picture, options: WriteOptions) -> Pixels:
     """Return (H, W, C) samples as the file shall hold them: C = 1 grey, 2 grey+alpha, 3 RGB, 4 RGBA."""
     target = _target(picture, options)
     pixels, alpha = picture.pixels, picture.alpha if target.alpha else None
+    profile = _profile(picture, options)
+    if profile and picture.own is not None:
+        space = colour_space(profile)
+        pixels = carried_back(picture.own, pixels, space, filled=picture.filled, grey=picture.grey)
+    elif profile:
+        pixels = from_srgb(luma(pixels) if picture.grey else pixels, colour_space(profile))
     if picture.grey:
-        pixels = _grey(pixels)
-    profile = _blocks(picture, options).icc_profile
-    if profile:
-        pixels = from_srgb(pixels, colour_space(profile))
-    if picture.grey and target.grey:
-        pixels = _grey(pixels)[..., :1]
+        pixels = luma(pixels)[..., : 1 if target.grey else 3]
+    if picture.alpha is not None and alpha is None:
+        pixels = _laid_on(pixels, picture, options.background)
     wanted = picture.depth if options.depth == "keep" else int(options.depth)
     depth = wanted if target.sixteen_bits else 8
     pixels = to_depth(pixels, depth)
     return pixels if alpha is None else np.dstack((pixels, to_depth(alpha, depth)))
 
 
-def _grey(pixels: Pixels) -> Pixels:
-    """Return the luma of (H, W, 3) pixels three times; rounded, and exact where the channels are equal."""
-    return np.asarray(cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
+def _laid_on(pixels: Pixels, picture: Picture, background: str) -> Pixels:
+    """Return (H, W, C) pixels upon a colour, by the picture's alpha; what was filled in is there to be seen."""
+    alpha = picture.alpha
+    assert alpha is not None
+    most = np.iinfo(pixels.dtype).max
+    red, green, blue = (
+        np.uint32(level) * np.uint32(most // 255) for level in ImageColor.getrgb(background)[:3]
+    )
+    colour = np.array((red, green, blue), pixels.dtype)
+    below = luma(colour.reshape(1, 1, 3))[0, 0, :1] if pixels.shape[2] == 1 else colour
+    result = np.empty_like(pixels)
+    for row in range(len(pixels)):  # a row at a time: the products need 64 bits
+        opaque = to_depth(alpha[row], 8 * pixels.itemsize).astype(np.uint64)[:, None]
+        if picture.filled is not None:
+            opaque[picture.filled[row]] = most
+        mixed = pixels[row] * opaque + below.astype(np.uint64) * (most - opaque) + most // 2
+        result[row] = (mixed // most).astype(pixels.dtype)
+    return result
 
 
 def _save(samples: Pixels, pillow_format: str, **parameters: Any) -> bytes:
@@ -150,33 +214,74 @@ def _quality(target: str, options: WriteOptions) -> int:
 
 
 def _jpg(picture: Picture, options: WriteOptions) -> bytes:
-    blocks = _blocks(picture, options).as_given()
-    if len(blocks.get("exif", b"")) > JPEG_EXIF_BYTES:
-        del blocks["exif"]
+    found = _blocks(picture, options)
+    blocks = found.as_given()
     if len(blocks.get("xmp", b"")) > JPEG_XMP_BYTES:
         del blocks["xmp"]
     if options.quality is None and picture.quantisation:
-        how: dict[str, Any] = {"qtables": picture.quantisation}
+        how: dict[str, Any] = {"qtables": _at_least(JPEG_LEAST_QUALITY, picture.quantisation)}
         if picture.subsampling is not None:
             how["subsampling"] = picture.subsampling
     else:
         how = {"quality": _quality("jpg", options)}
         if how["quality"] >= 90:
             how["subsampling"] = 0  # whoever asks for this much wants whole colours too
-    return _save(_samples(picture, options), "JPEG", **how, **blocks)
+    if found.beside.resolution:
+        how["dpi"] = found.beside.resolution
+    data = _save(_samples(picture, options), "JPEG", progressive=picture.progressive, **how, **blocks)
+    return with_segments(data, list(found.beside.segments), found.beside.photoshop)
+
+
+def _at_least(quality: int, tables: dict[int, list[int]]) -> list[list[int]]:
+    """Return quantisation tables as fine as a JPEG's own and as those of a quality, whichever are finer."""
+    luma_table, chroma_table = _tables_of(quality)
+    return [
+        [min(pair) for pair in zip(table, chroma_table if number else luma_table, strict=True)]
+        for number, table in sorted(tables.items())
+    ]
+
+
+@lru_cache
+def _tables_of(quality: int) -> tuple[list[int], list[int]]:
+    stream = BytesIO()
+    Image.new("RGB", (8, 8)).save(stream, "JPEG", quality=quality)
+    found: dict[int, list[int]] = Image.open(stream).quantization  # type: ignore[attr-defined]
+    return found[0], found[1]
+
+
+def _jpeg_exif(block: bytes | None) -> tuple[bytes | None, list[int]]:
+    """Return what a JPEG has room for of EXIF, and the tags that are left out for it."""
+    if block is None or len(block) <= JPEG_EXIF_BYTES:
+        return block, []
+    try:
+        return fitted(block, JPEG_EXIF_BYTES)
+    except (ValueError, struct.error):
+        return None, []
 
 
 def _png(picture: Picture, options: WriteOptions) -> bytes:
-    blocks = _blocks(picture, options)
     samples = _samples(picture, options)
-    exif = blocks.exif.removeprefix(EXIF_HEADER) if blocks.exif else None
-    if samples.dtype == np.uint16:
-        return encode_png16(samples, icc_profile=blocks.icc_profile, exif=exif, xmp=blocks.xmp)
-    text = PngImagePlugin.PngInfo()
+    data = encode_png16(samples) if samples.dtype == np.uint16 else _save(samples, "PNG")
+    return with_chunks(data, list(_png_chunks(picture, _blocks(picture, options))))
+
+
+def _png_chunks(picture: Picture, blocks: _Blocks) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the chunks beside the pixels: the source's own as they were, and what other formats keep elsewhere."""
+    beside = blocks.beside
+    for name, data in beside.chunks:
+        if name != b"iCCP" or picture.icc_profile:
+            yield name, data
+    if blocks.icc_profile:
+        yield b"iCCP", b"ICC Profile\0\0" + zlib.compress(blocks.icc_profile)
+    if beside.resolution and not beside.chunks:
+        across, down = (round(dots / INCH) for dots in beside.resolution)
+        yield b"pHYs", struct.pack(">IIB", across, down, 1)
+    if blocks.exif:
+        yield b"eXIf", blocks.exif.removeprefix(HEADER)
     if blocks.xmp:
-        text.add_itxt("XML:com.adobe.xmp", blocks.xmp.decode("utf-8", "replace"))
-    # An explicit None keeps Pillow from looking for metadata on its own.
-    return _save(samples, "PNG", pnginfo=text, exif=exif, icc_profile=blocks.icc_profile)
+        yield xmp_chunk(blocks.xmp)
+    if beside.photoshop:
+        yield raw_profile_chunk("8bim", beside.photoshop)
 
 
 def _webp(picture: Picture, options: WriteOptions) -> bytes:
@@ -197,12 +302,12 @@ def _avif(picture: Picture, options: WriteOptions) -> bytes:
 
 def _tiff(picture: Picture, options: WriteOptions) -> bytes:
     blocks = _blocks(picture, options)
-    samples = _samples(picture, options)
-    return encode_tiff(samples, icc_profile=blocks.icc_profile, exif=blocks.exif, xmp=blocks.xmp)
+    return encode_tiff(_samples(picture, options), blocks.beside, **blocks.as_given())
 
 
 def _bmp(picture: Picture, options: WriteOptions) -> bytes:
-    return _save(_samples(picture, options), "BMP")
+    resolution = _blocks(picture, options).beside.resolution
+    return _save(_samples(picture, options), "BMP", **({"dpi": resolution} if resolution else {}))
 
 
 def _heic(picture: Picture, options: WriteOptions) -> bytes:

@@ -18,15 +18,16 @@ from cyclerdm_cli.errors import CycleRDMError, PictureError
 from cyclerdm_cli.pictures.addresses import exists, is_taken
 from cyclerdm_cli.pictures.atomic import Identity, TakenError, clear_leftovers, write_atomically
 from cyclerdm_cli.pictures.footprint import Extent
-from cyclerdm_cli.pictures.masks import find_mask, mask_of, read_mask
+from cyclerdm_cli.pictures.masks import check_mask, find_mask, mask_of, read_mask
 from cyclerdm_cli.pictures.naming import Job
 from cyclerdm_cli.pictures.picture import Picture
+from cyclerdm_cli.pictures.raw import kind_of
 from cyclerdm_cli.pictures.reading import read_bytes, read_extent, read_picture
 from cyclerdm_cli.pictures.sidebyside import side_by_side
 from cyclerdm_cli.pictures.streams import check_file, is_pipe
 from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
 from cyclerdm_cli.restoring.outcome import Outcome
-from cyclerdm_cli.restoring.restorer import Restorer
+from cyclerdm_cli.restoring.restorers import Restorers
 from cyclerdm_cli.tasks.catalogue import Task
 
 if TYPE_CHECKING:
@@ -45,11 +46,15 @@ class FileOptions:
     write: WriteOptions = field(default_factory=WriteOptions)
     mask: Path | None = None
     """A mask, or a folder of masks by the inputs' names."""
+    mask_from: str = "auto"
+    """One of `formats.MASK_CHOICES`: what of a mask is looked at."""
     overwrite: bool = False
     inputs: frozenset[Identity] = frozenset()
     """All files that the run reads, where `overwrite` would let results take their places."""
     skip_existing: bool = False
     compare: bool = False
+    colour_space: str = "srgb"
+    """What RAW files are developed into."""
     frame: int = 0
     limit_pixels: int = 500_000_000
     jobs: int = 2
@@ -75,7 +80,7 @@ class FileOptions:
 class Work:
     """What is done to each file."""
 
-    restorer: Restorer
+    restorers: Restorers
     tasks: Sequence[Task]
     """One after the other."""
     files: FileOptions
@@ -173,7 +178,7 @@ class _Queue:
         self.readers, self.writers = readers, writers
         self.plan = plan
         self.next: Job | None = next(plan, None)
-        self.room = work.restorer.room
+        self.room = work.restorers.room
         self.ahead = work.files.jobs
         self.waiting: deque[Future[_Read | Outcome]] = deque()
         self.written: deque[Future[Outcome]] = deque()
@@ -240,7 +245,10 @@ class _Queue:
 
     def _with_its_like(self, first: _Read) -> list[_Read]:
         """Add to a small picture those behind it that can share its batch and are decoded already."""
-        most = self.work.restorer.pictures_together(first.picture.size)
+        try:
+            most = self.work.restorers.pictures_together(first.picture.size, _names(first.tasks))
+        except CycleRDMError:  # its weights cannot be had: it fails when its turn comes
+            return [first]
         self.ahead = max(self.work.files.jobs, 2 * most if most > 1 else 0)
         group = [first]
         while len(group) < most and self.waiting and self.waiting[0].done():
@@ -267,26 +275,27 @@ class _Queue:
             return
         spent = (time.perf_counter() - began) / len(group)
         for one, pixels in zip(group, results, strict=True):
-            after = one.picture.with_pixels(pixels)
+            after = one.picture.with_pixels(pixels, one.mask)
             before = one.picture.pixels if one.job.compare is not None else None
             done = one._replace(picture=after, mask=None, seconds=one.seconds + spent)
             self.written.append(self.writers.submit(_write, done, self.work, before))
 
     def _restored(self, group: list[_Read]) -> list[NDArray[np.generic]]:
-        restorer, tasks = self.work.restorer, group[0].tasks
+        restorers, tasks = self.work.restorers, group[0].tasks
         pictures: list[NDArray[np.generic]] = [one.picture.pixels for one in group]
-        self.watch.expect_tiles(len(restorer.plan(group[0].picture.size)) * len(tasks) * len(group))
+        self.watch.expect_tiles(_tiles(self.work, group[0].picture.size, tasks) * len(group))
         for task in tasks:
             masks = [one.mask for one in group if one.mask is not None] if task.masked else None
             if masks is not None and len(masks) < len(group):
                 raise PictureError("nothing to fill in", hint="--mask, transparency or pure white")
             lost = len(group) == 1 and self._may_be_lost(group[0], pictures[0])
-            pictures = restorer.restore_together(pictures, task.name, masks, self._tile_done, lost)
+            restorer = restorers.for_task(task.name)
+            pictures = restorer.restore_together(pictures, masks, self._tile_done, lost)
         return pictures
 
     def _may_be_lost(self, one: _Read, pixels: NDArray[np.generic]) -> bool:
         """Tell whether a result may overwrite its picture, to save memory."""
-        scarce = self.work.restorer.options.memory is not None or pixels.shape[0] * pixels.shape[1] >= LARGE
+        scarce = self.work.restorers.memory is not None or pixels.shape[0] * pixels.shape[1] >= LARGE
         return scarce and one.job.compare is None and pixels.flags.writeable
 
     def _tile_done(self) -> None:
@@ -306,14 +315,14 @@ def _bytes(job: Job, work: Work) -> int:
     Raises PictureError where that is too much, or its header is damaged.
     """
     files = work.files
-    if work.restorer.options.memory is None or settled_by_results(job, files):
+    if work.restorers.memory is None or settled_by_results(job, files):
         return 0
     extent = _extent(job, files)
     if files.write.depth == 16:
         extent = replace(extent, depth=16)
     coding = extent.coding(job.format, job.compare is not None)
     try:
-        return work.restorer.needs((extent.height, extent.width), extent.held, coding)
+        return work.restorers.needs((extent.height, extent.width), extent.held, coding)
     except PictureError as error:
         raise PictureError(f"{job.input.name}: {Exception.__str__(error)}", error.hint) from error
 
@@ -328,7 +337,11 @@ def _extent(job: Job, files: FileOptions) -> Extent:
 
 
 def _tiles(work: Work, size: tuple[int, int], tasks: Sequence[Task]) -> int:
-    return len(work.restorer.plan(size)) * len(tasks)
+    return work.restorers.tiles(size, _names(tasks))
+
+
+def _names(tasks: Sequence[Task]) -> list[str]:
+    return [task.name for task in tasks]
 
 
 def settled_by_results(job: Job, files: FileOptions) -> Outcome | None:
@@ -355,7 +368,11 @@ def _read(job: Job, work: Work, settled: Outcome | None = None) -> _Read | Outco
     try:
         source = files.source(job.input.path)
         picture = read_picture(
-            source, frame=files.frame, limit_pixels=files.limit_pixels, name=job.input.name
+            source,
+            frame=files.frame,
+            limit_pixels=files.limit_pixels,
+            name=job.input.name,
+            develop=files.colour_space,
         )
         mask, tasks, choice = None, work.tasks, None
         if work.choose is not None:
@@ -367,9 +384,10 @@ def _read(job: Job, work: Work, settled: Outcome | None = None) -> _Read | Outco
         if any(task.masked for task in tasks):
             if files.mask is not None:
                 place = find_mask(files.mask, job.input)
-                mask = read_mask(files.source(place), picture.size, str(place))
-            else:
-                mask = mask_of(picture)
+                mask = read_mask(files.source(place), picture.size, said_by=files.mask_from, name=str(place))
+                check_mask(mask, f"the mask {place}")
+            elif (mask := mask_of(picture)) is not None:
+                check_mask(mask, "what is transparent or white")
     except Exception as fault:
         return _failed(job, fault, time.perf_counter() - began)
     return _Read(job, picture, mask, time.perf_counter() - began, tasks, choice)
@@ -381,7 +399,8 @@ def _write(one: _Read, work: Work, before: NDArray[np.generic] | None) -> Outcom
     options = replace(work.files.write, format=job.format)
     tiles = _tiles(work, after.size, one.tasks)
     try:
-        data = encode(after, options) if one.tasks else _copied(job, after, options, work.files)
+        changed = any(work.restorers.kit.strength_of(task.name) > 0 for task in one.tasks)
+        data = encode(after, options) if changed else _copied(job, after, options, work.files)
         # The result last: --skip-existing takes it for a sign that all is there.
         if job.compare is not None and before is not None:
             beside = after.with_pixels(side_by_side(before, after.pixels))
@@ -397,8 +416,9 @@ def _write(one: _Read, work: Work, before: NDArray[np.generic] | None) -> Outcom
     )  # fmt: skip
     if choice is None:
         return outcome
-    task = "+".join(task.name for task in one.tasks) or "none"
-    return replace(outcome, notes=(choice.note, *outcome.notes), task=task, seen=choice.likely)
+    task, weights = "+".join(_names(one.tasks)) or "none", work.restorers.kit.names(_names(one.tasks))
+    notes = choice.note, *outcome.notes
+    return replace(outcome, notes=notes, task=task, weights=weights, seen=choice.likely)
 
 
 def _put(place: Path, data: bytes, files: FileOptions) -> bool:
@@ -414,9 +434,14 @@ def _put(place: Path, data: bytes, files: FileOptions) -> bool:
 
 def _copied(job: Job, picture: Picture, options: WriteOptions, files: FileOptions) -> bytes:
     """Return a file as it is where nothing else is asked of it, or else the same pixels written anew."""
-    if options == WriteOptions(format=job.format) and job.format in ("keep", picture.format):
+    if options == WriteOptions(format=job.format, background=options.background) and job.format in (
+        "keep",
+        picture.format,
+    ):
         source = files.source(job.input.path)
-        return source if isinstance(source, bytes) else read_bytes(source)
+        data = source if isinstance(source, bytes) else read_bytes(source)
+        if kind_of(data) is None:  # a RAW file is no picture before it is developed
+            return data
     return encode(picture, options)
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-from cyclerdm_cli.cycle.cycle import THUMBNAIL, WINDOW, Network, cycle
+from cyclerdm_cli.cycle.cycle import Network, Place, View, cycle
+from cyclerdm_cli.cycle.view import shrink_to_view, windows_of
 from cyclerdm_cli.restoring.tiling import Grid
 
 MAPPED = 115 << 20
@@ -60,30 +61,30 @@ class MemoryModel:
         return self.fixed + max(coding, held + self.tiles(grid, batch))
 
 
-def model_of(network: nn.Module, device: torch.device, precision: torch.dtype) -> MemoryModel:
+def model_of(network: Network, device: torch.device, precision: torch.dtype) -> MemoryModel:
     """Measure what a network takes, on two small tiles: beyond what is fixed, it grows with their area."""
-    task = getattr(network.config, "tasks", ("",))[0]  # all cost the same; the authors' network knows none
     numbers = sum(parameter.numel() for parameter in network.parameters())
     separate = device.type == "cuda"
     fixed = (0 if separate else PROGRAM) + 8 * numbers  # float32, and a copy on the way or in half precision
-    multiple: int = network.multiple  # type: ignore[assignment]
-    small, large = (_peak(network, task, sides * multiple, device, precision) for sides in (2, 4))  # type: ignore[arg-type]
+    multiple = network.multiple
+    small, large = (_peak(network, sides * multiple, device, precision) for sides in (2, 4))
     area = (4 * multiple) ** 2 - (2 * multiple) ** 2
     return MemoryModel(fixed, SCRATCH * (large - small) / area, not separate)
 
 
-def _peak(network: Network, task: str, side: int, device: torch.device, precision: torch.dtype) -> int:
+def _peak(network: Network, side: int, device: torch.device, precision: torch.dtype) -> int:
     """Return the most bytes that tensors take at once while the cycle restores one square."""
     with (
         torch.inference_mode(),
         torch.autocast(device.type, precision, enabled=precision != torch.float32),
-        _LiveTensors() as living,
     ):
         picture = torch.zeros(1, 3, side, side, device=device)
-        thumbnail = torch.zeros(1, 3, THUMBNAIL, THUMBNAIL, device=device)
-        whole = network.look(task, thumbnail, picture[:, None, :, :WINDOW, :WINDOW])
-        stages = network.bind(task, whole, torch.zeros_like(picture[:, :1]), 1, torch.Generator())
-        cycle(stages, picture)
+        # Uncounted: a look takes the same whatever the tiles, and small ones would hide behind it.
+        findings = network.look(View(shrink_to_view(picture), windows_of(picture)))
+        with _LiveTensors() as living:
+            missing = torch.zeros_like(picture[:, :1])
+            stages = network.bind(findings, Place.whole(picture), missing, 1, torch.Generator())
+            cycle(stages, picture)
     return living.peak
 
 
@@ -125,6 +126,11 @@ class Room:
         """Take the bytes that there are for pictures; None: without limit."""
         self._bytes = bytes_
         self._taken: deque[int] = deque()
+
+    @property
+    def size(self) -> int | None:
+        """How many bytes it has, None for no end of them."""
+        return self._bytes
 
     def take(self, bytes_: int) -> bool:
         """Let a picture of so many bytes in, or say no."""

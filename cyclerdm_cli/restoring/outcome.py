@@ -28,6 +28,8 @@ class Outcome:
     """The result's bytes where they go to standard output."""
     task: str = ""
     """What was done to this file, where that is chosen for each; nothing: as asked for."""
+    weights: str = ""
+    """What these were called, where the task is chosen for each file; nothing: as asked for."""
     seen: Mapping[str, float] | None = None
     """How likely each damage was, where a file's own picture was asked."""
     unexpected: Exception | None = None
@@ -47,7 +49,7 @@ class Outcome:
             "height": height,
             "device": device,
             "tiles": self.tiles,
-            "weights": weights,
+            "weights": self.weights or weights,
             "sha256": self.sha256 or None,
             "error": self.error or None,
             **seen,

@@ -16,23 +16,28 @@ from cyclerdm_cli.tasks.camera import gaussian_blur, per_picture, sensor_noise, 
 from cyclerdm_cli.tasks.degradation import Degraded
 from cyclerdm_cli.tasks.draw import chance, integer, log_uniform, smooth_field, uniform
 from cyclerdm_cli.tasks.light import to_linear, to_srgb
+from cyclerdm_cli.tasks.low_light import developed
 
-LEAST_SHADOW, DEEPEST_SHADOW = 0.35, 0.012
+LEAST_SHADOW, DEEPEST_SHADOW = 0.4, 0.018
 """Share of its linear light that the subject keeps at severity 0 and 1."""
 
 
 def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degraded:
-    """Leave the subject in shadow: a third of its light at severity 0, an eightieth at severity 1."""
+    """Leave the subject in shadow: two fifths of its light at severity 0, a fiftieth at severity 1."""
     batch = clean.shape[0]
     lit = surround_of(clean, generator)
     light = to_linear(clean)
     shadow = per_picture(LEAST_SHADOW * (DEEPEST_SHADOW / LEAST_SHADOW) ** severity)
     shadow = shadow * uniform(0.85, 1.15, (batch, 1, 1, 1), generator)
+    # The shadow is lit by the sky or by what stands around: a cast of its own.
+    cast = uniform(-1, 1, (batch, 3, 1, 1), generator) * uniform(0, 0.2, (batch, 1, 1, 1), generator)
     bright = 1 + uniform(-0.15, 1.2, (batch, 1, 1, 1), generator) * per_picture(severity)
-    light = light * torch.exp(torch.lerp(shadow.log(), bright.log(), lit))
+    light = light * torch.exp(torch.lerp(shadow.log() + cast, bright.log(), lit))
     light = light + veil_of(lit, severity, generator)
     shot, read = log_uniform(1e-5, 5e-4, (batch,), generator), log_uniform(1e-4, 1.5e-3, (batch,), generator)
-    return Degraded(stored(to_srgb(sensor_noise(light, shot, read, generator)), 70, 0.35, generator))
+    light = sensor_noise(light, shot, read, generator)
+    picture = torch.where(chance(0.5, batch, generator), to_srgb(light), developed(light, generator))
+    return Degraded(stored(picture, 70, 0.35, generator))
 
 
 def surround_of(clean: Tensor, generator: torch.Generator) -> Tensor:

@@ -29,13 +29,14 @@ class Task:
     masked: bool = False
     """Whether parts of the picture are missing, so that a mask says where."""
     tone: bool = False
-    """Whether the damage changes the tone of the whole picture, so that undoing it begins with a curve for all."""
+    """Whether the damage changes light and colour of the whole picture, so that undoing it begins with
+    looking at it."""
+    dark: bool = False
+    """Whether what is damaged is too dark, so that undoing it begins with a power curve to a middle grey."""
     blur: bool = False
     """Whether the damage is a blur, mostly with one kernel, so that undoing it begins with looking for that."""
     degrades: bool = True
     """Whether there is a module with its degradation; otherwise it is learned from pairs alone."""
-    share: int = 1
-    """How often training takes it up, against the others: fine detail is learned more slowly than tone."""
     min_luma: float = 0.0
     """Training leaves out photographs darker than this on average: they are no example of a bright one."""
     max_dark_channel: float = 1.0
@@ -43,16 +44,24 @@ class Task:
 
 
 TASKS: tuple[Task, ...] = (
-    Task("denoise", "restore", "grain and sensor noise", "a photograph with noise", share=4),
-    Task("derain", "restore", "rain streaks and their veil", "a photograph taken in the rain", share=2),
-    Task("desnow", "restore", "falling snow", "a photograph taken in falling snow", share=3),
-    Task("raindrop", "restore", "drops of water on the glass", "a photograph through a wet window", share=3),
-    Task("deblur", "restore", "camera shake, motion, defocus", "a blurred photograph", blur=True, share=2),
+    Task("denoise", "restore", "grain and sensor noise", "a photograph with noise"),
+    Task("derain", "restore", "rain streaks and their veil", "a photograph taken in the rain"),
+    Task("desnow", "restore", "falling snow", "a photograph taken in falling snow"),
+    Task("raindrop", "restore", "drops of water on the glass", "a photograph through a wet window"),
+    Task("deblur", "restore", "camera shake, motion, defocus", "a blurred photograph", blur=True),
     Task(
         "inpaint", "restore", "missing parts, scratches, text", "a photograph with missing parts", masked=True
     ),
     Task("dehaze", "restore", "haze, mist, fog", "a hazy photograph", tone=True, max_dark_channel=0.35),
-    Task("low-light", "enhance", "too dark", "a photograph taken in the dark", tone=True, min_luma=0.25),
+    Task(
+        "low-light",
+        "enhance",
+        "too dark",
+        "a photograph taken in the dark",
+        tone=True,
+        dark=True,
+        min_luma=0.25,
+    ),
     Task("underwater", "enhance", "colours lost under water", "a photograph taken under water", tone=True),
     Task(
         "backlight",
@@ -60,6 +69,7 @@ TASKS: tuple[Task, ...] = (
         "dark subject, bright surround",
         "a photograph taken against the light",
         tone=True,
+        dark=True,
         min_luma=0.32,
     ),
 )

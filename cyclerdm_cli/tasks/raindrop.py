@@ -32,7 +32,7 @@ class Size(NamedTuple):
 
 
 SIZES = (
-    Size(0.006, (0.9, 3.4), 9, 0.7),  # spatter
+    Size(0.009, (0.9, 3.4), 9, 0.7),  # spatter
     Size(0.0036, (2.8, 8.5), 25, 1.0),
     Size(0.00028, (8.0, 25.0), 69, 0.5),
 )
@@ -47,7 +47,8 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
     layers = water(clean, severity, generator)
     alpha, seen = layers[:, :1].clamp(0, 1), _seen(clean, layers, generator)
     # The camera looks at the scene, so that the glass is out of focus: colour and coverage blur together.
-    defocus = log_uniform(0.4, 3.2, (batch,), generator) * (0.7 + 0.3 * severity)
+    # Where it is not, as on a window close by, outlines and rims are sharp.
+    defocus = log_uniform(0.3, 4.5, (batch,), generator) * (0.7 + 0.3 * severity)
     blurred = gaussian_blur(torch.cat([alpha, alpha * seen], 1), defocus)
     alpha, premultiplied = blurred[:, :1], blurred[:, 1:]
     thinnest = uniform(0, 1, (batch, 1, 1, 1), generator) ** 2
@@ -73,7 +74,7 @@ def water(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Tensor
         rows, columns = scattered(batch, height, width, size.per_pixel, size.side // 2, generator)
         shape = tuple(rows.shape)
         radius = (log_uniform(*size.radius, shape, generator) * scale).clamp(max=(size.side / 2 - 1) / 1.4)
-        density = per_picture((0.05 + 0.95 * severity) * log_uniform(0.6, 1.6, (batch,), generator))
+        density = per_picture((0.05 + 0.95 * severity) * log_uniform(0.45, 2, (batch,), generator))
         density = density * chance(size.presence, batch, generator)
         there = (uniform(0, 1, shape, generator) < density).float()
         layers = layers + _drops(height, width, size.side, rows, columns, radius, there, view, generator)

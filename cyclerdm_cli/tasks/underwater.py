@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cyclerdm_cli.tasks.camera import gaussian_blur, per_picture, stored
 from cyclerdm_cli.tasks.degradation import Degraded
+from cyclerdm_cli.tasks.dehaze import invented_depth
 from cyclerdm_cli.tasks.draw import chance, log_uniform, normal, smooth_field, uniform
 
 _LEFT_AFTER_A_METRE = (
@@ -51,7 +52,10 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
     curve = uniform(1.0, 2.2, (batch, 1, 1, 1), generator)
     light = clean.clamp_min(1e-4) ** curve
     sigma = (0.8 + 1.2 * severity) * uniform(0.3, 1.1, (batch,), generator)
-    direct = torch.exp(-attenuation * distance)
+    # Plankton and sand scatter all colours alike.
+    turbid = uniform(0, 1.4, (batch, 1, 1, 1), generator) * chance(0.6, batch, generator)
+    turbid = turbid * per_picture(severity) * distance / distance.mean((2, 3), keepdim=True)
+    direct = torch.exp(-attenuation * distance - turbid)
     veiled = 1 - direct.mean(1, keepdim=True)
     # Forward scatter softens what is far, the housing's flat window all of it.
     softness = torch.maximum(1.5 * veiled, uniform(0, 1, (batch, 1, 1, 1), generator)).clamp(0, 1)
@@ -59,8 +63,11 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
 
     sunlight = fallen_light(severity, attenuation, generator)
     spread = uniform(0.25, 1.3, (batch, 1, 1, 1), generator)
-    backscatter = 1 - torch.exp(-attenuation * distance * spread)
+    backscatter = 1 - torch.exp(-attenuation * distance * spread - turbid)
     wet = light * direct * sunlight + water_colour(attenuation, sunlight, generator) * backscatter
+    # Light comes from above.
+    above = torch.linspace(0.5, -0.5, clean.shape[2], device=clean.device).view(1, 1, -1, 1)
+    wet = wet * (1 + uniform(-0.2, 0.9, (batch, 1, 1, 1), generator) * per_picture(severity) * above)
     wet = exposed(wet, light, curve, generator).clamp(1e-5, 1) ** (1 / curve)
     noise = per_picture(log_uniform(0.002, 0.02, (batch,), generator)) * chance(0.5, batch, generator)
     return Degraded(stored(wet + noise * normal(tuple(clean.shape), generator), 50, 0.5, generator))
@@ -69,21 +76,19 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
 def drawn_waters(batch: int, generator: torch.Generator) -> Tensor:
     """Draw waters between the Jerlov types: attenuation a metre, (B, 3, 1, 1)."""
     waters = torch.tensor(WATERS, device=generator.device)
-    place = (
-        _MURKIEST * uniform(0, 1, (batch,), generator) ** 0.7
-    )  # coasts more often: that is where people dive
+    place = _MURKIEST * uniform(0, 1, (batch,), generator)
     first = place.long()
     mixed = torch.lerp(waters[first], waters[first + 1], (place - first).unsqueeze(1))[:, :, None, None]
     # What plants leave behind swallows blue, however clear the water is otherwise: deep greens.
     yellow = torch.ones_like(mixed)
-    yellow[:, 2:] += YELLOWEST * uniform(0, 1, (batch, 1, 1, 1), generator) ** 2
+    yellow[:, 2:] += YELLOWEST * uniform(-0.6, 1, (batch, 1, 1, 1), generator).clamp_min(0) ** 2
     return mixed * yellow * uniform(0.92, 1.08, (batch, 3, 1, 1), generator)
 
 
 def drawn_distances(
     clean: Tensor, severity: Tensor, attenuation: Tensor, generator: torch.Generator
 ) -> Tensor:
-    """Invent distances in metres, (B, 1, H, W): a wall, a floor that recedes, or a smooth relief.
+    """Invent distances in metres, (B, 1, H, W): a wall, a floor, a smooth relief, or what stands about.
 
     Murky water is photographed from near, so the reach is set by how much of the red is to be lost.
     """
@@ -94,6 +99,7 @@ def drawn_distances(
     floor = floor ** uniform(0.7, 3, (batch, 1, 1, 1), generator)
     relief = smooth_field(batch, height, width, 4, generator)
     shape = torch.lerp(floor, relief, uniform(0, 1, (batch, 1, 1, 1), generator))
+    shape = torch.where(chance(0.5, batch, generator), invented_depth(clean, generator) / 2, shape)
     depth_of_scene = uniform(0, 2.0, (batch, 1, 1, 1), generator)
     nearness = log_uniform(0.2, 1.2, (batch, 1, 1, 1), generator)  # near scenes are tinted but hardly veiled
     loss = nearness * per_picture(0.12 + 1.6 * severity) / attenuation[:, :1]

@@ -12,19 +12,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cyclerdm_cli.cycle.blur import LUMA, SIDE, framed, sharp
+from cyclerdm_cli.cycle.cycle import Place
+from cyclerdm_cli.cycle.deconvolution import SETTINGS, frame_kernel, sharp_kernel
+from cyclerdm_cli.cycle.filling import fill
+from cyclerdm_cli.cycle.light import LUMA
 from cyclerdm_cli.errors import DataError, PictureError
 from cyclerdm_cli.pictures.formats import BY_EXTENSION
+from cyclerdm_cli.pictures.listing import is_passed_over
 from cyclerdm_cli.pictures.picture import to_depth
 from cyclerdm_cli.pictures.reading import read_picture
 from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.tasks.degradation import degradation_of
-from cyclerdm_cli.tasks.draw import uniform
-from cyclerdm_cli.training.configuration import TrainingConfig
+from cyclerdm_cli.tasks.draw import smooth_field, uniform
+from cyclerdm_cli.training.configuration import Phase, TrainingConfig
 
 Found = TypeVar("Found")
 SIZES = (1.0, 0.7, 0.5)
 """Every photograph is also seen at these fractions of its size: finer texture, more of the scene."""
+FITTED = 0.0
+"""Stands among sizes for the one at which the shorter side is just that of a scene."""
 
 
 @dataclass(frozen=True)
@@ -84,38 +90,35 @@ class Photographs:
 
 
 class Batch(NamedTuple):
-    """What one training step sees: turns of one task each, one after the other."""
+    """What one training step sees: scenes, and patches of them."""
 
     clean: Tensor
     """(B, 3, P, P) in [0, 1]."""
     degraded: Tensor
-    """(B, 3, P, P) in [0, 1]."""
+    """(B, 3, P, P) in [0, 1]; holes are filled."""
     mask: Tensor
-    """(B, 1, P, P), 1 where the picture is missing."""
-    thumbnail: Tensor
-    """(B, 3, T, T): the whole degraded scene, of which the patch is a part."""
-    mixture: Tensor
-    """(G, K): how much of each task of the network is in the damage, of sum 1; a row a turn of B / G patches."""
-    time: Tensor
-    """(B,) in (0, 1]: where between the clean picture (0) and the stage's start (1) the estimate lies."""
+    """(B, 1, P, P), 1 where the picture was missing."""
+    place: Place
+    """Of the patches in their scenes."""
     scene: Tensor
-    """(S, 3, side, side) in [0, 1]: the whole degraded scenes, a row of S / G a turn; S divides B."""
+    """(S, 3, side, side) in [0, 1]: the whole degraded scenes; S divides B."""
     clean_scene: Tensor
     """The same before they were degraded."""
     kernel: Tensor
-    """(S, SIDE, SIDE): what blurred the scenes, all 0 where it was not one kernel; see `Degraded`."""
-    corners: Tensor
-    """(G, B / S, 2) int64: where in the scenes of each turn the patches lie, top and left."""
+    """(S, kernel_side, kernel_side): what blurred the scenes, all 0 where it was not one kernel; see `Degraded`."""
 
-    def patches_of(self, scenes: Tensor) -> Tensor:
-        """Cut planes of the size of the scenes, (S, C, side, side), as the patches were: (B, C, P, P)."""
-        turns = zip(scenes.chunk(len(self.corners)), self.corners.tolist(), strict=True)
-        return torch.cat([cut_patches(planes, corners, self.clean.shape[-1]) for planes, corners in turns])
+    def for_patches(self, of_scenes: Tensor) -> Tensor:
+        """Repeat what is known of scenes, (S, ...), for each of their patches: (B, ...)."""
+        return of_scenes.repeat(len(self.clean) // len(self.scene), *(1,) * (of_scenes.ndim - 1))
 
 
-def cut_patches(planes: Tensor, corners: Sequence[Sequence[int]], side: int) -> Tensor:
-    """Cut the same squares from each of (S, C, H, W): (len(corners) * S, C, side, side), corner after corner."""
-    return torch.cat([planes[:, :, top : top + side, left : left + side] for top, left in corners])
+class Scenes(NamedTuple):
+    """Scenes before patches are cut from them; see `Batch`."""
+
+    clean: Tensor
+    degraded: Tensor
+    mask: Tensor
+    kernel: Tensor
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -123,7 +126,11 @@ def pictures_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder", hint="--data takes a folder of photographs")
     paths = sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in BY_EXTENSION and path.is_file()
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in BY_EXTENSION
+        and not is_passed_over(str(path.relative_to(folder)))
+        and path.is_file()
     )
     if not paths:
         raise DataError(f"{folder}: no pictures in this folder", hint="--data takes a folder of photographs")
@@ -231,6 +238,10 @@ def _sizes(pixels: np.ndarray, smallest: int, sizes: Sequence[float]) -> Iterato
     """Yield a photograph at each of the sizes that leaves both sides at least `smallest`; 8 bits."""
     eight_bit = to_depth(pixels, 8)
     for size in sizes:
+        if size == FITTED:
+            size = smallest / min(eight_bit.shape[:2])
+            if size >= 1:
+                continue
         height, width = round(eight_bit.shape[0] * size), round(eight_bit.shape[1] * size)
         if min(height, width) >= smallest:
             yield (
@@ -249,118 +260,88 @@ def _dark_channel(pixels: np.ndarray) -> float:
 class BatchSource:
     """Draws batches: the same iteration gives the same batch, so that training resumes exactly.
 
-    A batch is a row of turns, each of one task and each drawn from a generator of its own, seeded by the turn's
-    number. Several processes take up different turns of the same row.
+    Each batch is drawn from a generator of its own, seeded by its number. Several processes take different numbers.
     """
 
-    tasks: tuple[Task, ...]
-    """Those that have turns."""
+    task: Task
     config: TrainingConfig
     photographs: Photographs | None = None
-    """Clean ones, for the tasks that have a degradation."""
-    pairs: dict[str, tuple[Pairs, ...]] = field(default_factory=dict)
-    """Folders of pairs, by the task's name."""
+    """Clean ones, where the task has a degradation."""
+    pairs: tuple[Pairs, ...] = ()
+    """Folders of pairs."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     rank: int = 0
     """Which of `world` processes this one is."""
     world: int = 1
-    known: tuple[str, ...] = ()
-    """Names of the tasks that the network knows; empty where they are those of `tasks`."""
 
-    @property
-    def table(self) -> tuple[str, ...]:
-        """Names of the tasks in the order of the network's task table."""
-        return self.known or tuple(task.name for task in self.tasks)
-
-    def draw(self, iteration: int, share: float) -> Batch:
-        """Cut, degrade and cut again: one batch of scenes * patches_per_scene patches.
-
-        Args:
-            iteration: of the run.
-            share: of the run that is done, in [0, 1], by which patches grow.
-        """
-        turns = self.config.turns
-        first = (iteration * self.world + self.rank) * turns
-        parts = [self._draw_turn(turn, share) for turn in range(first, first + turns)]
-        return Batch(*(torch.cat(column) for column in zip(*parts, strict=True)))
-
-    def _task_of(self, turn: int) -> int:
-        """Go through the tasks, each as often as its share, in a new order each time."""
-        places = [index for index, task in enumerate(self.tasks) for _ in range(task.share)]
-        epoch, place = divmod(turn, len(places))
-        seed = self.config.seed * 1_000_003 + epoch
-        order = torch.randperm(len(places), generator=torch.Generator().manual_seed(seed))
-        return places[int(order[place])]
-
-    def _draw_turn(self, turn: int, share: float) -> Batch:
-        from cyclerdm_cli.cycle.compact import thumbnail_of
-
-        config = self.config
-        generator = torch.Generator(self.device).manual_seed(config.seed * 1_000_003 + turn)
-        task = self.tasks[self._task_of(turn)]
-        clean, degraded, mask, mixture, kernel = self._draw_scenes(task, generator)
-        count = len(clean)
-        spared = torch.rand((count, 1, 1, 1), generator=generator, device=self.device) < config.clean_share
-        degraded, mask = torch.where(spared, clean, degraded), torch.where(spared, 0.0, mask)
-        kernel = torch.where(spared[:, 0], sharp(1, self.device), kernel)
-        thumbnail = thumbnail_of(degraded)
-        patch, repeats = config.patch_at(share), config.patches_per_scene
-        corners = torch.randint(
-            config.scene - patch + 1, (repeats, 2), generator=generator, device=self.device
-        )
+    def draw(self, iteration: int, phase: Phase) -> Batch:
+        """Cut, degrade and cut again: one batch of scenes * patches_per_scene patches."""
+        number = iteration * self.world + self.rank
+        generator = torch.Generator(self.device).manual_seed(self.config.seed * 1_000_003 + number)
+        scenes = self._draw_scenes(phase, generator)
+        most = phase.scene - phase.patch + 1
+        count = phase.scenes * phase.patches_per_scene
+        corners = torch.randint(most, (count, 2), generator=generator, device=self.device)
 
         def cut(planes: Tensor) -> Tensor:
-            return cut_patches(planes, corners.tolist(), patch)
+            squares = [
+                planes[number % phase.scenes, :, top : top + phase.patch, left : left + phase.patch]
+                for number, (top, left) in enumerate(corners.tolist())
+            ]
+            return torch.stack(squares)
 
-        time = 1 - torch.rand(count * repeats, generator=generator, device=self.device)
-        start = torch.rand(count * repeats, generator=generator, device=self.device) < config.start_share
         return Batch(
-            clean=cut(clean),
-            degraded=cut(degraded),
-            mask=cut(mask),
-            thumbnail=thumbnail.repeat(repeats, 1, 1, 1),
-            mixture=mixture,
-            time=torch.where(start, 1.0, time),
-            scene=degraded,
-            clean_scene=clean,
-            kernel=kernel,
-            corners=corners[None],
-        )
+            cut(scenes.clean), cut(scenes.degraded), cut(scenes.mask),
+            Place(corners.float(), (phase.scene, phase.scene)),
+            scenes.degraded, scenes.clean, scenes.kernel,
+        )  # fmt: skip
 
-    def _draw_scenes(
-        self, task: Task, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Return clean and degraded scenes, (S, 3, side, side), their mask, mixture, (1, K), and kernels."""
-        config, chance = self.config, torch.rand(2, generator=generator, device=self.device).tolist()
-        count = config.scenes // config.turns
-        mixture = torch.zeros((1, len(self.table)), device=self.device)
-        mixture[0, self.table.index(task.name)] = 1
-        kernel = torch.zeros((count, SIDE, SIDE), device=self.device)
-        folders = self.pairs.get(task.name, ())
-        if folders and (self.photographs is None or not task.degrades or chance[0] < config.pair_share):
-            pick = torch.randint(len(folders), (1,), generator=generator, device=self.device)
-            degraded, clean = folders[int(pick)].cut(count, config.scene, generator)
-            return clean, degraded, torch.zeros_like(clean[:, :1]), mixture, kernel
+    def _draw_scenes(self, phase: Phase, generator: torch.Generator) -> Scenes:
+        chance = float(torch.rand(1, generator=generator, device=self.device))
+        if self.pairs and (
+            self.photographs is None or not self.task.degrades or chance < self.config.pair_share
+        ):
+            pick = torch.randint(len(self.pairs), (1,), generator=generator, device=self.device)
+            degraded, clean = self.pairs[int(pick)].cut(phase.scenes, phase.scene, generator)
+            return Scenes(clean, degraded, torch.zeros_like(clean[:, :1]), self._no_kernels(phase.scenes))
         if self.photographs is None:
-            raise DataError(f"no photographs to degrade for {task.name}", hint="--data takes clean ones too")
+            raise DataError(
+                f"no photographs to degrade for {self.task.name}", hint="--data takes clean ones too"
+            )
+        suitable = self.photographs.suitable(self.task)
+        picks = torch.randint(len(suitable), (phase.scenes,), generator=generator, device=self.device).cpu()
+        clean = self.photographs.cut(suitable[picks], phase.scene, generator)
+        smooth = self._happens(self.config.smooth_share, phase.scenes, generator)
+        if bool(smooth.any()):
+            clean = torch.where(smooth, draw_gradients(phase.scenes, phase.scene, generator), clean)
+        return self._degrade(clean, generator)
 
-        suitable = self.photographs.suitable(task)
-        picks = torch.randint(len(suitable), (count,), generator=generator, device=self.device).cpu()
-        clean = degraded = self.photographs.cut(suitable[picks], config.scene, generator)
-        second = self._second_of(task, generator) if chance[1] < config.mixture_share else None
-        if second is not None:
-            mixture = mixture / 2
-            mixture[0, self.table.index(second.name)] = 0.5
-        # Later ones in the catalogue happen farther from the sensor: haze before rain, rain before noise.
-        for damage in sorted({task, second or task}, key=self.tasks.index, reverse=True):
-            severity = uniform(0, 1, (count,), generator)
-            degraded, mask, blurring = degradation_of(damage)(degraded, severity, generator)
-            kernel = kernel if blurring is None else framed(blurring)
-        return clean, degraded, torch.zeros_like(clean[:, :1]) if mask is None else mask, mixture, kernel
+    def _degrade(self, clean: Tensor, generator: torch.Generator) -> Scenes:
+        """Damage clean scenes; a share of them is spared."""
+        count = len(clean)
+        severity = uniform(0, 1, (count,), generator)
+        degraded, mask, kernel = degradation_of(self.task)(clean, severity, generator)
+        mask = torch.zeros_like(clean[:, :1]) if mask is None else mask
+        kernel = self._no_kernels(count) if kernel is None else frame_kernel(kernel)
+        if self.task.masked:  # what is not missing is never changed, so nothing is learned of clean scenes
+            return Scenes(clean, fill(degraded, mask), mask, kernel)
+        spared = self._happens(self.config.clean_share, count, generator)
+        kernel = torch.where(spared[:, 0], sharp_kernel(1, self.device), kernel)
+        return Scenes(clean, torch.where(spared, clean, degraded), mask, kernel)
 
-    def _second_of(self, task: Task, generator: torch.Generator) -> Task | None:
-        """Choose a second damage that can come with this one."""
-        others = [other for other in self.tasks if other.degrades and not other.masked and other != task]
-        if task.masked or not others:
-            return None
-        return others[int(torch.randint(len(others), (1,), generator=generator, device=self.device))]
+    def _happens(self, share: float, count: int, generator: torch.Generator) -> Tensor:
+        return torch.rand((count, 1, 1, 1), generator=generator, device=self.device) < share
+
+    def _no_kernels(self, count: int) -> Tensor:
+        return torch.zeros((count, SETTINGS.kernel_side, SETTINGS.kernel_side), device=self.device)
+
+
+def draw_gradients(count: int, side: int, generator: torch.Generator) -> Tensor:
+    """Draw smooth colour gradients, as skies are: (count, 3, side, side) in [0, 1]."""
+    device = generator.device
+    rows = torch.linspace(0, 1, side, device=device).view(1, 1, -1, 1)
+    columns = torch.linspace(0, 1, side, device=device).view(1, 1, 1, -1)
+    first = uniform(0, 1, (count, 3, 1, 1), generator)
+    down, across = (uniform(-reach, reach, (count, 3, 1, 1), generator) for reach in (0.5, 0.3))
+    bend = uniform(0, 0.2, (count, 1, 1, 1), generator) * smooth_field(count, side, side, 2, generator)
+    return (first + down * rows + across * columns + bend).clamp(0, 1)

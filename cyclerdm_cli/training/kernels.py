@@ -1,36 +1,36 @@
-"""How kernels are learned: from the scenes of a batch that were blurred, and what blurred them."""
+"""How kernels are learned: from blurred scenes, and what blurred them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 
 import torch
 from torch import Tensor
 
-from cyclerdm_cli.cycle.blur import (
-    CLUES,
-    SIDE,
-    WAYS,
+from cyclerdm_cli.cycle.deconvolution import (
+    NUMBER_OF_CLUES,
+    NUMBER_OF_SYMMETRIES,
+    NUMBER_OF_VARIANTS,
+    SETTINGS,
     Blur,
     KernelReader,
-    attempts,
     clues,
     clues_mirrored,
-    known,
-    mirrored,
-    natural,
-    power,
-    read_blur,
-    spectrum_of,
+    deconvolve_variants,
+    mirror,
+    natural_power_spectrum,
+    power_spectrum,
+    transfer_function,
 )
-from cyclerdm_cli.cycle.compact import CompactNetwork
-from cyclerdm_cli.cycle.cycle import WINDOW
-from cyclerdm_cli.training.data import Batch
-from cyclerdm_cli.training.terms import EASE
 
-GRID = 128
-"""Side of the spectra of which kernels are compared."""
+EASE = 0.01
+"""Added to the error before, so that damage too faint to see does not decide."""
+SPECTRUM_SIDE = 128
+"""Side of the spectra by which kernels are compared, in pixels."""
+
+
+def _empty(*shape: int, dtype: torch.dtype) -> Tensor:
+    return torch.empty((0, *shape), dtype=dtype)
 
 
 @dataclass
@@ -40,9 +40,19 @@ class KernelMemory:
     room: int = 12_000
     """Scenes, the newest in the place of the oldest once it is full; each takes 152 kB."""
     count: int = 0
-    maps: Tensor = field(default_factory=lambda: torch.empty(0, CLUES, SIDE, SIDE, dtype=torch.half))
-    strength: Tensor = field(default_factory=lambda: torch.empty(0, 1))
-    kernel: Tensor = field(default_factory=lambda: torch.empty(0, SIDE, SIDE, dtype=torch.half))
+    """Scenes that were ever kept."""
+    maps: Tensor = field(
+        default_factory=lambda: _empty(
+            NUMBER_OF_CLUES, SETTINGS.kernel_side, SETTINGS.kernel_side, dtype=torch.half
+        )
+    )
+    """(room, NUMBER_OF_CLUES, kernel_side, kernel_side), see `clues`; of no rows before the first scene."""
+    strength: Tensor = field(default_factory=lambda: _empty(1, dtype=torch.float))
+    """(room, 1), the same."""
+    kernel: Tensor = field(
+        default_factory=lambda: _empty(SETTINGS.kernel_side, SETTINGS.kernel_side, dtype=torch.half)
+    )
+    """(room, kernel_side, kernel_side), what blurred the scenes."""
     chance: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(0))
     """Draws the scenes; on the CPU."""
 
@@ -50,7 +60,12 @@ class KernelMemory:
         return min(self.count, self.room)
 
     def keep(self, maps: Tensor, strength: Tensor, kernel: Tensor) -> None:
-        """Add scenes, where their kernels, (B, SIDE, SIDE), are known; see `clues`."""
+        """Add those of the scenes whose kernels are known.
+
+        Args:
+            maps, strength: see `clues`.
+            kernel: (B, kernel_side, kernel_side), all 0 where it is not known.
+        """
         known = kernel.sum((1, 2)) > 0
         places = (torch.arange(self.count, self.count + int(known.sum())) % self.room).to(maps.device)
         for name, values in (("maps", maps), ("strength", strength), ("kernel", kernel)):
@@ -66,57 +81,41 @@ class KernelMemory:
         if not len(self):
             return self.strength.new_zeros(())
         picks = torch.randint(len(self), (scenes,), generator=self.chance).to(self.maps.device)
-        way = int(torch.randint(WAYS, (), generator=self.chance))
-        found: Blur = reader(clues_mirrored(self.maps[picks].float(), way), self.strength[picks])
-        return kernel_error(found.kernel, mirrored(self.kernel[picks].float(), way))
+        symmetry = int(torch.randint(NUMBER_OF_SYMMETRIES, (), generator=self.chance))
+        found: Blur = reader(clues_mirrored(self.maps[picks].float(), symmetry), self.strength[picks])
+        return kernel_error(found.kernel, mirror(self.kernel[picks].float(), symmetry))
 
 
-@dataclass(frozen=True)
-class Begun:
-    """The patches of a batch with the blur found undone, in all ways."""
-
-    attempts: Tensor
-    """(B, 3 len(ATTEMPTS), P, P), without gradient."""
-    known: Tensor
-    """(B, KNOWN), the same."""
-
-
-def learned_blur(
-    network: CompactNetwork, batch: Batch, memory: KernelMemory | None = None
-) -> tuple[Begun | None, Tensor]:
-    """Look for the kernels of a batch.
+def kernel_loss(
+    reader: KernelReader,
+    scene: Tensor,
+    clean_scene: Tensor,
+    kernel: Tensor,
+    memory: KernelMemory | None = None,
+) -> Tensor:
+    """Return the error of the kernels found in scenes, and the error that is left once these are undone.
 
     Args:
-        network: whose reader looks for them.
-        batch: of any tasks.
+        reader: looks for the kernels.
+        scene: (S, 3, H, W) in [0, 1], blurred; where S is 0 the loss is, too.
+        clean_scene: the same before they were.
+        kernel: (S, kernel_side, kernel_side): what blurred them, all 0 where it was not one kernel.
         memory: is given what there is to learn from once more.
 
     Returns:
-        The patches with the blur found undone, None where no task of the batch is a blur; and the error of what was
-        found.
+        A scalar.
     """
-    chosen = [name in network.config.blur_tasks for name in network.config.tasks]
-    turns = batch.mixture[:, chosen].sum(1) > 0
-    if network.reader is None or network.blend is None or not bool(turns.any()):
-        return None, batch.clean.new_zeros(())
-    which = turns.repeat_interleave(len(batch.scene) // len(turns))
-    scene, clean = batch.scene[which], batch.clean_scene[which]
-    maps, strength = clues(scene[:, None, :, :WINDOW, :WINDOW])
+    if not len(scene):
+        return clean_scene.new_zeros(())
+    side = SETTINGS.window_side
+    maps, strength = clues(scene[:, None, :, :side, :side])
     if memory is not None:
-        memory.keep(maps, strength, batch.kernel[which])
-    # Where the reader rests it is asked as when restoring.
-    found: Blur = (network.reader if torch.is_grad_enabled() else partial(read_blur, network.reader))(
-        maps, strength
-    )
+        memory.keep(maps, strength, kernel)
+    found: Blur = reader(maps, strength)
     with torch.autocast(scene.device.type, enabled=False):
-        made, about = attempts(scene, found), known(found)
-        undone = network.blend(scene, made, about)
-        error = left(undone, scene, clean) + kernel_error(found.kernel, batch.kernel[which])
-    whole = batch.scene.repeat(1, made.shape[1] // 3, 1, 1)
-    whole[which] = made.detach()
-    told = about.new_zeros((len(which), about.shape[1], *whole.shape[2:]))
-    told[which] = about.detach()[:, :, None, None]
-    return Begun(batch.patches_of(whole), batch.patches_of(told)[:, :, 0, 0]), error
+        variants = deconvolve_variants(scene, found)
+        undone = variants.view(len(scene), NUMBER_OF_VARIANTS, *scene.shape[1:]).mean(1)
+        return remaining_error(undone, scene, clean_scene) + kernel_error(found.kernel, kernel)
 
 
 def kernel_error(found: Tensor, true: Tensor) -> Tensor:
@@ -125,23 +124,26 @@ def kernel_error(found: Tensor, true: Tensor) -> Tensor:
     Of pictures whose spectrum falls as natural ones do: what both leave of low frequencies counts most.
 
     Args:
-        found, true: (B, SIDE, SIDE); true ones that are all 0 do not count.
+        found, true: (B, kernel_side, kernel_side); true ones that are all 0 do not count.
     """
     known = true.sum((1, 2)) > 0
     if not bool(known.any()):
         return found.new_zeros(())
-    spectrum, frequency = spectrum_of(found[known], GRID, GRID)
-    target, _ = spectrum_of(true[known], GRID, GRID)
-    weight = natural(frequency)
-    wrong = (power(spectrum - target) * weight).sum((1, 2))
-    blurring = (power(1 - target) * weight).sum((1, 2))
+    transfer, squared_frequency = transfer_function(found[known], SPECTRUM_SIDE, SPECTRUM_SIDE)
+    target, _ = transfer_function(true[known], SPECTRUM_SIDE, SPECTRUM_SIDE)
+    weight = natural_power_spectrum(squared_frequency)
+    wrong = (power_spectrum(transfer - target) * weight).sum((1, 2))
+    blurring = (power_spectrum(1 - target) * weight).sum((1, 2))
     return (wrong / (blurring + 1e-2 * weight.sum())).clamp_min(1e-8).sqrt().mean()
 
 
-def left(undone: Tensor, scene: Tensor, clean: Tensor) -> Tensor:
+def remaining_error(undone: Tensor, scene: Tensor, clean: Tensor) -> Tensor:
     """Return the error that is left once the blur found is undone, over itself and the one before: from 0 to 2.
 
     Bounded, so that a wrong kernel, which does much harm, does not outweigh all others.
+
+    Args:
+        undone, scene, clean: (B, 3, H, W), the scenes deconvolved, blurred, and before.
     """
     error = ((undone - clean).square().mean((1, 2, 3)) + 1e-6).sqrt()
     before = (scene - clean).square().mean((1, 2, 3)).sqrt() + EASE

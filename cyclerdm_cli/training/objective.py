@@ -1,102 +1,71 @@
-"""What training minimises.
+"""What training minimises: the absolute error of what each stage leaves, through the unrolled cycle.
 
-One stage is trained at a time: the stages before it run without gradient, as they will when restoring, and the
-stage learns to predict the clean picture from what they leave (the stage supervision of CycleRDM, section on
-the loss, with the unrolling cut between the stages: a third of the memory and time). A time is drawn between
-the clean end and the start of the stage, as in InDI (Delbracio and Milanfar, TMLR 2023).
+The stages are learned through one another, each with a loss of its own, as in CycleRDM (arXiv 2412.14630, the stage
+supervision of the loss).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from cyclerdm_cli.cycle.compact import CompactNetwork, CompactStages
-from cyclerdm_cli.cycle.wavelet import Wavelet
-from cyclerdm_cli.training.configuration import ObjectiveWeights
+from cyclerdm_cli.cycle.compact import CompactFindings, CompactNetwork, CompactStages
+from cyclerdm_cli.cycle.cycle import Place, cycle
+from cyclerdm_cli.cycle.deconvolution import find_blur
+from cyclerdm_cli.cycle.light import apply_light
+from cyclerdm_cli.cycle.shorter import keep_first
+from cyclerdm_cli.cycle.view import shrink_to_view, windows_of
+from cyclerdm_cli.training.configuration import KERNELS, TrainingConfig
 from cyclerdm_cli.training.data import Batch
-from cyclerdm_cli.training.kernels import Begun, KernelMemory, learned_blur
-from cyclerdm_cli.training.terms import band_error, frequency_error, relative_error, structure_error
+from cyclerdm_cli.training.kernels import KernelMemory, kernel_loss
+from cyclerdm_cli.training.terms import absolute_error, frequency_error
 
-PromptLoss = Callable[[Tensor, Tensor], Tensor]
-"""(B, 3, H, W) pictures and (G, K) mixtures of tasks to how degraded the pictures look, a scalar."""
+EVERY = 2
+"""Stage 1 is measured on every second pixel of every second row: it says nothing of details."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The weighted sum of all terms, for one stage of the cycle."""
+    """The loss of a batch, for the stages that a phase learns."""
 
-    weights: ObjectiveWeights = field(default_factory=ObjectiveWeights)
-    prompts: PromptLoss | None = None
-    """The CLIP prompt loss, where its weights are there."""
+    config: TrainingConfig
     memory: KernelMemory | None = None
-    """Is given the blurred scenes of stage 0, where they are learned from more than once."""
+    """Is given the blurred scenes, where kernels are learned from more than once."""
 
-    def __call__(self, network: CompactNetwork, batch: Batch, stage: int) -> Tensor:
-        """Return the loss of stage 1, 2 or 3 on a batch, or, for 0, of its kernels alone where it has any."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.weights.kernel > 0):
-            begun, kernels = learned_blur(network, batch, None if stage else self.memory)
-        if stage == 0 and begun is not None:
-            return self.weights.kernel * kernels
-        return self._stage(network, batch, max(stage, 1), begun) + self.weights.kernel * kernels
-
-    def once_more(self, network: CompactNetwork, scenes: int) -> Tensor:
-        """Return the loss of stage 0 on so many scenes of the memory."""
-        if self.memory is None or network.reader is None or not self.weights.kernel:
-            return torch.zeros(())
-        return self.weights.kernel * self.memory.error(network.reader, scenes)
-
-    def _stage(self, network: CompactNetwork, batch: Batch, stage: int, begun: Begun | None) -> Tensor:
-        wavelet = Wavelet.named(network.config.wavelet)
-        stages = CompactStages(network, batch.mixture, batch.thumbnail, batch.mask, wavelet)
-        if begun is not None and network.blend is not None:
-            sharper = partial(network.blend, made=begun.attempts, about=begun.known)
-            stages = replace(stages, sharper=sharper)
-        # Where only parts are missing, only they are learned: the rest is copied when restoring.
-        counted = torch.where(batch.mask.amax((2, 3), keepdim=True) > 0, batch.mask, 1.0)
-        time = batch.time.view(-1, 1, 1, 1)
-        with torch.no_grad():
-            estimate = batch.degraded
-            for earlier in range(1, stage):
-                if earlier < 3:
-                    estimate = stages.restore(earlier, estimate, batch.degraded)
-        if stage < 3:
-            start = stages.start(stage, estimate)
-            towards_clean = torch.lerp(batch.clean, start.detach(), time)
-            predicted = stages.predictor(stage, batch.degraded)(towards_clean, batch.time)
-            loss = self._picture(predicted, batch, counted, wavelet)
-            if stage == 1:
-                tone = relative_error(start, batch.clean, batch.degraded, counted)
-                loss = loss + self.weights.tone * tone
+    def __call__(self, network: CompactNetwork, batch: Batch, stages: tuple[int, ...]) -> Tensor:
+        """Return the loss, a scalar."""
+        if KERNELS in stages and network.reader is not None:
+            return kernel_loss(network.reader, batch.scene, batch.clean_scene, batch.kernel, self.memory)
+        loss, findings = self._look(network, batch, learned=1 in stages)
+        if max(stages) == 1:
             return loss
-
-        low, high = wavelet.split(estimate)
-        degraded_low, degraded_high = wavelet.split(batch.degraded)
-        clean_low, _ = wavelet.split(batch.clean)
-        predicted_low = stages.predictor(3, degraded_low)(torch.lerp(clean_low, low, time), batch.time)
-        height, width = batch.clean.shape[2:]
-        predicted = wavelet.join(predicted_low, stages.gain(high, degraded_high), (height, width))
-        counted_low = F.avg_pool2d(counted, 2)
-        low_error = relative_error(predicted_low / 2, clean_low / 2, degraded_low / 2, counted_low)
-        return self._picture(predicted, batch, counted, wavelet) + self.weights.low_band * low_error
-
-    def _picture(self, predicted: Tensor, batch: Batch, counted: Tensor, wavelet: Wavelet) -> Tensor:
-        """Return the terms that every stage's picture has."""
-        weights, clean = self.weights, batch.clean
-        loss = relative_error(predicted, clean, batch.degraded, counted)
-        # What does not count is put right beforehand.
-        shown = torch.where(counted > 0, predicted.float(), clean)
-        if weights.frequency:
-            loss = loss + weights.frequency * frequency_error(shown, clean)
-        if weights.structure:
-            loss = loss + weights.structure * structure_error(shown, clean)
-        if weights.bands:
-            loss = loss + weights.bands * band_error(shown, clean, wavelet)
-        if weights.prompts and self.prompts is not None:
-            loss = loss + weights.prompts * self.prompts(shown.clamp(0, 1), batch.mixture)
+        bound = CompactStages(network, findings, batch.place, batch.mask)
+        result = cycle(keep_first(bound, max(stages)), batch.degraded)
+        last = result.restored if 3 in stages else result.normal
+        loss = loss + absolute_error(last, batch.clean, batch.mask)
+        if 3 in stages and 2 in stages:
+            loss = loss + self.config.normal_weight * absolute_error(result.normal, batch.clean, batch.mask)
+        if self.config.frequency_weight:
+            loss = loss + self.config.frequency_weight * frequency_error(last, batch.clean, batch.mask)
         return loss
+
+    def _look(self, network: CompactNetwork, batch: Batch, learned: bool) -> tuple[Tensor, CompactFindings]:
+        """Look at the scenes as whole pictures: return the loss of stage 1, and what it finds for each patch."""
+        loss = batch.clean.new_zeros(())
+        light = blur = None
+        if network.reader is not None:
+            with torch.no_grad():
+                found = find_blur(network.reader, windows_of(batch.scene))
+                blur = type(found)(*(batch.for_patches(part) for part in found))
+        if network.light is not None:
+            with torch.set_grad_enabled(torch.is_grad_enabled() and learned):
+                said = network.light(shrink_to_view(batch.scene), network.most_steps)
+                scene, clean = (whole[:, :, ::EVERY, ::EVERY] for whole in (batch.scene, batch.clean_scene))
+                for one in said if learned else ():
+                    rough = apply_light(scene, one, Place.whole(scene))
+                    error = absolute_error(rough, clean, None)
+                    loss = loss + self.config.rough_weight / len(said) * error
+                light = type(said[-1])(*(batch.for_patches(part) for part in said[-1]))
+        return loss, CompactFindings(light, blur)

@@ -1,101 +1,101 @@
-"""The optimiser: a rectified AdamW, in which what is a task's own moves only when the task is learned.
+"""The optimiser: Muon for the convolutions, AdamW for the first and last layers and all that is no matrix.
 
-A plain AdamW would see the gradient 0 of a task that is not in the batch: its averages would fade, and the next
-step of that task would be several times too long. Its first steps have the full length of the learning rate, on the
-word of one batch: what is first learned late in the run, as stages 2 and 3 are, would begin by getting worse.
+Muon orthogonalises the momentum of a matrix before it is applied, so that all its directions are learned equally
+fast (Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024). Its step has the size of
+AdamW's, so that both take the same learning rate (Liu et al., "Muon is Scalable for LLM Training", arXiv
+2502.16982, equation 4).
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from cyclerdm_cli.cycle.compact import CompactNetwork, TaskConvolution
-from cyclerdm_cli.training.configuration import TrainingConfig
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+"""Coefficients of the polynomial that brings singular values to about 1."""
+NEWTON_SCHULZ_STEPS = 5
+STEP_SIZE = 0.2
+"""Root mean square of AdamW's step, at a learning rate of 1."""
+OUTER_LAYERS = ("head", "tail", "reader.first", "reader.last")
+"""Layers that see or make pixels: no directions of theirs are alike, so AdamW moves them."""
 
 
-class Part(NamedTuple):
-    """The rows of a parameter that belong to one task, or to a few."""
+class Muon(torch.optim.Optimizer):
+    """Muon for convolutions, each taken as a matrix of outputs by inputs times kernel."""
 
-    tasks: tuple[int, ...]
-    parameter: Tensor
-    rows: slice
-    values: Tensor
-    """A view of those rows, which the optimiser changes in place."""
+    def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum})
 
-
-class Parts(NamedTuple):
-    """A network's parameters, parted."""
-
-    own: list[Part]
-    reading: list[Part]
-    """What reads kernels: that of all tasks that are blurs."""
-    shared: list[nn.Parameter]
-
-
-def parts_of(network: CompactNetwork) -> Parts:
-    """Part a network's parameters: each task's own are its convolutions and its row of the task table."""
-    owners = [module for module in network.modules() if isinstance(module, TaskConvolution)]
-    owned = [network.task_table.weight, *(value for module in owners for value in module.parameters())]
-    known = {id(parameter) for parameter in owned}
-    tasks = len(network.config.tasks)
-    own = [part for parameter in owned for part in _parts(parameter, tasks)]
-    readers = [] if network.reader is None else list(network.reader.parameters())
-    blends = [] if network.blend is None else list(network.blend.parameters())
-    blurs = tuple(network.config.tasks.index(name) for name in network.config.blur_tasks)
-    reading, blending = (
-        [Part(blurs, one, slice(None), one.detach()) for one in parameters]
-        for parameters in (readers, blends)
-    )
-    own += blending
-    known |= {id(one) for one in (*readers, *blends)}
-    return Parts(own, reading, [value for value in network.parameters() if id(value) not in known])
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Move along the orthogonalised momentum (Nesterov's)."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                if not state:
+                    state["momentum"] = torch.zeros_like(parameter)
+                momentum = state["momentum"].mul_(group["momentum"]).add_(parameter.grad)
+                ahead = parameter.grad.add(momentum, alpha=group["momentum"])
+                direction = orthogonalise(ahead.flatten(1))
+                size = STEP_SIZE * max(direction.shape) ** 0.5
+                parameter.sub_(direction.view(parameter.shape), alpha=group["lr"] * size)
 
 
-class TaskwiseAdam:
-    """RAdam (Liu et al., ICLR 2020), weight decay decoupled, over what all share and each task's own parts.
+def orthogonalise(matrix: Tensor) -> Tensor:
+    """Return a matrix of the same directions whose singular values are all about 1, by Newton's and Schulz's
+    steps."""
+    a, b, c = NEWTON_SCHULZ
+    x = matrix.bfloat16()
+    x = x / (x.norm() + 1e-7)
+    tall = x.shape[0] > x.shape[1]
+    x = x.T if tall else x
+    for _ in range(NEWTON_SCHULZ_STEPS):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return (x.T if tall else x).to(matrix.dtype)
 
-    The network must have its final device and memory format: the parts are views of its parameters.
-    """
 
-    def __init__(self, network: CompactNetwork, config: TrainingConfig) -> None:
-        own, reading, self.shared = parts_of(network)
-        self.parts = [*own, *reading]
-        groups = [
-            {"params": [part.values for part in own], "pace": 1.0},
-            {"params": [part.values for part in reading], "pace": config.kernel_pace},
-            {"params": self.shared, "pace": config.shared_pace},
-        ]
-        self.adam = torch.optim.RAdam(
-            groups, weight_decay=config.weight_decay, betas=(0.9, 0.99), decoupled_weight_decay=True
-        )
+class PhaseOptimizer:
+    """Muon and AdamW together, over the parts of a network that a phase learns."""
 
-    def step(self, rate: float, present: list[bool]) -> None:
-        """Move along the gradients of the network's parameters.
+    def __init__(
+        self, network: nn.Module, parts: tuple[str, ...], momentum: float, weight_decay: float
+    ) -> None:
+        """Take the parameters whose names begin with one of `parts`."""
+        named = [(name, one) for name, one in network.named_parameters() if name.startswith(parts)]
+        self.parameters = [one for _, one in named]
+        matrices = [one for name, one in named if is_matrix(name, one)]
+        others = [one for name, one in named if not is_matrix(name, one)]
+        self.optimizers: list[torch.optim.Optimizer] = []
+        if matrices:
+            self.optimizers.append(Muon(matrices, 1e-3, momentum))
+        if others:
+            self.optimizers.append(
+                torch.optim.AdamW(others, 1e-3, betas=(0.9, 0.99), weight_decay=weight_decay)
+            )
 
-        Args:
-            rate: the learning rate; what is shared, and what reads kernels, moves at its pace.
-            present: for each task, whether the batch held it.
-        """
-        for group in self.adam.param_groups:
-            group["lr"] = rate * group["pace"]
-        for part in self.parts:
-            gradient, learned = part.parameter.grad, any(present[task] for task in part.tasks)
-            part.values.grad = gradient[part.rows] if gradient is not None and learned else None
-        self.adam.step()
+    def step(self, rate: float) -> None:
+        """Move along the gradients at a learning rate."""
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> list[dict[str, Any]]:
         """Return the averages of the gradients, for a checkpoint."""
-        return self.adam.state_dict()
+        return [optimizer.state_dict() for optimizer in self.optimizers]
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
         """Bring back what `state_dict` returned."""
-        self.adam.load_state_dict(state)
+        for optimizer, state in zip(self.optimizers, states, strict=True):
+            optimizer.load_state_dict(state)
 
 
-def _parts(parameter: Tensor, tasks: int) -> list[Part]:
-    size = len(parameter) // tasks
-    rows = [slice(task * size, (task + 1) * size) for task in range(tasks)]
-    return [Part((task,), parameter, mine, parameter.detach()[mine]) for task, mine in enumerate(rows)]
+def is_matrix(name: str, parameter: Tensor) -> bool:
+    """Tell whether Muon moves a parameter, by its name in the network."""
+    return parameter.ndim == 4 and not any(layer in name for layer in OUTER_LAYERS)

@@ -47,11 +47,21 @@ class RunLog:
             self.board.flush()
 
     def read(self) -> list[dict[str, Any]]:
-        """Return all records so far, those of earlier sittings too."""
+        """Return all records so far, those of earlier sittings too; a line that a kill cut short is none."""
         path = self.folder / "log.jsonl"
         if not path.is_file():
             return []
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        found = [_record(line) for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
+        return [record for record in found if record is not None]
+
+
+def _record(line: str) -> dict[str, Any] | None:
+    """Return the record on a line; None where it was cut, or what came next was put behind the cut."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def _numbers(record: dict[str, Any], prefix: str = "") -> list[tuple[str, float]]:
@@ -66,12 +76,13 @@ def _numbers(record: dict[str, Any], prefix: str = "") -> list[tuple[str, float]
 
 
 def draw_curves(records: list[dict[str, Any]]) -> Image.Image:
-    """Draw the loss of each stage and the PSNR gained by each task against the iterations."""
+    """Draw the loss of each phase and the PSNR gained against the iterations."""
     losses: dict[str, list[tuple[float, float]]] = {}
     gains: dict[str, list[tuple[float, float]]] = {}
     for record in records:
-        for name, value in record.get("loss", {}).items():
-            losses.setdefault(name, []).append((record["iteration"], value))
+        if "loss" in record:
+            phase = f"phase {record['phase'] + 1}"
+            losses.setdefault(phase, []).append((record["iteration"], record["loss"]))
         for name, value in record.get("validation", {}).items():
             gains.setdefault(name, []).append((record["iteration"], value))
     sheet = Image.new("RGB", (1200, 480), "white")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ from typing import Any
 import torch
 
 from cyclerdm_cli.cycle.compact import CompactConfig, CompactNetwork
-from cyclerdm_cli.errors import DataError, UsageError, WeightsError
-from cyclerdm_cli.restoring.device import Engine, choose_engine
+from cyclerdm_cli.errors import DataError, WeightsError
+from cyclerdm_cli.restoring.device import choose_engine
 from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.training.configuration import TrainingConfig
 from cyclerdm_cli.training.data import (
+    FITTED,
+    SIZES,
     BatchSource,
     hold_out,
     pairs_in,
@@ -26,17 +28,17 @@ from cyclerdm_cli.training.data import (
     read_photographs,
 )
 from cyclerdm_cli.training.objective import Objective
-from cyclerdm_cli.training.optimizer import parts_of
 from cyclerdm_cli.training.processes import Processes
-from cyclerdm_cli.training.prompts import prompt_loss
 from cyclerdm_cli.training.records import RunLog, Sheet, draw_curves
 from cyclerdm_cli.training.trainer import CHECKPOINT, train
 from cyclerdm_cli.training.validation import Held, validate
-from cyclerdm_cli.weights.file import Header, read_header, write_weights
-from cyclerdm_cli.weights.loading import fill
+from cyclerdm_cli.weights.checking import sha256_of
+from cyclerdm_cli.weights.file import Header, read_all, read_header, write_weights
 from cyclerdm_cli.weights.registry import locate
 
 RECIPE = "recipe.json"
+LARGEST_VALIDATION = 256
+"""Side in pixels of the squares that are measured."""
 Say = Callable[[str], None]
 
 
@@ -45,15 +47,15 @@ class DataFolder:
     """A folder to learn from."""
 
     path: Path
-    task: str = ""
-    """Whose pairs it holds; empty for clean photographs."""
+    pairs: bool = False
+    """Whether it holds pairs, in `lq` and `gt`; otherwise clean photographs."""
 
 
 @dataclass(frozen=True)
 class Run:
     """All that is asked of a run."""
 
-    tasks: tuple[Task, ...]
+    task: Task
     recipe: TrainingConfig
     data: tuple[DataFolder, ...]
     out: Path
@@ -65,6 +67,8 @@ class Run:
     device: str = "auto"
     licence: str = "unspecified"
     data_note: str = ""
+    recipe_name: str = ""
+    """What the recipe is called in the lineage of the weights."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +76,16 @@ class DataFound:
     """The files of a run."""
 
     photographs: tuple[Path, ...]
-    pairs: dict[str, tuple[tuple[tuple[Path, Path], ...], ...]]
-    """By task, a row of pairs for each folder."""
+    pairs: tuple[tuple[tuple[Path, Path], ...], ...]
+    """A row of pairs for each folder."""
     held_photographs: tuple[Path, ...]
-    held_pairs: dict[str, tuple[tuple[Path, Path], ...]]
+    held_pairs: tuple[tuple[Path, Path], ...]
 
     def __str__(self) -> str:
         """Say how many there are, in words."""
         parts = [f"{len(self.photographs)} photographs"] if self.photographs else []
-        parts += [f"{sum(map(len, rows))} pairs for {task}" for task, rows in self.pairs.items()]
-        held = len(self.held_photographs) + sum(map(len, self.held_pairs.values()))
+        parts += [f"{sum(map(len, self.pairs))} pairs"] if self.pairs else []
+        held = len(self.held_photographs) + len(self.held_pairs)
         return " and ".join(parts) + (f", {held} kept apart to measure on" if held else "")
 
 
@@ -89,36 +93,30 @@ def find_data(run: Run) -> DataFound:
     """List the files of a run.
 
     Raises:
-        DataError: a folder is missing or empty, a pair is incomplete, or a task has nothing to learn from.
+        DataError: a folder is missing or empty, a pair is incomplete, or there is nothing to learn from.
     """
     photographs: list[Path] = []
     held_photographs = pictures_in(run.valid) if run.valid else []
-    pairs: dict[str, list[tuple[tuple[Path, Path], ...]]] = {}
-    held_pairs: dict[str, tuple[tuple[Path, Path], ...]] = {}
+    pairs: list[tuple[tuple[Path, Path], ...]] = []
+    held_pairs: tuple[tuple[Path, Path], ...] = ()
     for folder in run.data:
-        if folder.task:
+        if folder.pairs:
             learned, held = hold_out(pairs_in(folder.path))
-            pairs.setdefault(folder.task, []).append(tuple(learned))
-            held_pairs[folder.task] = held_pairs.get(folder.task, ()) + tuple(held)
+            pairs.append(tuple(learned))
+            held_pairs += tuple(held)
         else:
             found = pictures_in(folder.path)
             learned_photographs, held_out = (found, []) if run.valid else hold_out(found)
             photographs += learned_photographs
             held_photographs += held_out
-    for task in run.tasks:
-        if task.name not in pairs and not (photographs and task.degrades):
-            raise DataError(
-                f"nothing to learn {task.name} from",
-                hint="--data takes clean photographs"
-                if task.degrades
-                else f"--data {task.name}=DIR takes pairs",
-            )
-    return DataFound(
-        tuple(photographs),
-        {task: tuple(rows) for task, rows in pairs.items()},
-        tuple(held_photographs),
-        {task: rows for task, rows in held_pairs.items() if rows},
-    )
+    if not pairs and not (photographs and run.task.degrades):
+        raise DataError(
+            f"nothing to learn {run.task.name} from",
+            hint="--data takes clean photographs"
+            if run.task.degrades
+            else "--data DIR takes pairs, in DIR/lq and DIR/gt",
+        )
+    return DataFound(tuple(photographs), tuple(pairs), tuple(held_photographs), held_pairs)
 
 
 def perform(
@@ -155,57 +153,79 @@ def _perform(
     going_on = processes.leads and again and _has_own_checkpoint(run.out)
     resume = run.resume or processes.any_of(going_on, engine.device)
     network = start_network(run).to(engine.device)
-    source = read_source(run, network.config.tasks, found, engine.device, processes)
-    held = read_held(run, found, engine.device)
+    source = read_source(run, found, engine.device, processes)
+    log = None
     if processes.leads:
-        say(f"{found}; {engine}")
-        if source.photographs and source.photographs.left_out:
-            names = source.photographs.left_out
-            say(
-                f"{len(names)} left out, unreadable or below {run.recipe.scene} pixels: {', '.join(names[:5])}"
-            )
-        run.out.mkdir(parents=True, exist_ok=True)
-        if again:
-            say("started again: " + ("going on from the last checkpoint" if resume else "no checkpoint yet"))
-        else:
-            (run.out / RECIPE).write_text(json.dumps(asdict(run.recipe), indent=2) + "\n", encoding="utf-8")
-    log = RunLog(run.out) if processes.leads else None
+        _begin(run, f"{found}; {engine}", source, again, resume, say)
+        log = RunLog(run.out)
 
     def write_down(record: dict[str, Any]) -> None:
         if log is not None:
             log.add(record)
             report(record)
 
+    values = train(
+        network, source, run.recipe, run.out, processes=processes, resume=resume, stopped=stopped,
+        report=write_down, examine=_examiner(run, found, engine.device, log),
+    )  # fmt: skip
+    path = run.out / "weights.safetensors"
+    if processes.leads:
+        write_weights(path, values, _header(run, network.config, found))
+        if log is not None:
+            draw_curves(log.read()).save(run.out / "curves.png")
+    return path
+
+
+def _begin(run: Run, found: str, source: BatchSource, again: bool, resume: bool, say: Say) -> None:
+    """Say what is learned from, and write the recipe down."""
+    say(found)
+    if source.photographs and source.photographs.left_out:
+        names = source.photographs.left_out
+        side = run.recipe.largest_scene
+        say(f"{len(names)} left out, unreadable or below {side} pixels: {', '.join(names[:5])}")
+    run.out.mkdir(parents=True, exist_ok=True)
+    if again:
+        say("started again: " + ("going on from the last checkpoint" if resume else "no checkpoint yet"))
+    else:
+        (run.out / RECIPE).write_text(json.dumps(asdict(run.recipe), indent=2) + "\n", encoding="utf-8")
+
+
+def _examiner(
+    run: Run, found: DataFound, device: torch.device, log: RunLog | None
+) -> Callable[[torch.nn.Module], dict[str, Any]]:
+    """Return what measures a network on what was kept apart, and leaves curves and samples."""
+    held = read_held(run, found, device)
+
     def examine(averaged: torch.nn.Module) -> dict[str, Any]:
         sheet = Sheet()
         precision = torch.bfloat16 if run.recipe.precision == "bf16" else torch.float32
         assert isinstance(averaged, CompactNetwork)
         count = run.recipe.validation_pictures
-        scores = validate(averaged, held, run.tasks, count=count, precision=precision, show=sheet.add)
+        score = validate(averaged, held, run.task, count=count, precision=precision, show=sheet.add)
         if sheet.rows:
             sheet.image().save(run.out / "samples.png")
         if log is not None:
             draw_curves(log.read()).save(run.out / "curves.png")
-        return {"validation": {name: round(score.gained, 3) for name, score in scores.items()}}
+        return {"validation": {run.task.name: round(score.gained, 3)} if score else {}}
 
-    prompts, right = prompt_loss(run.recipe, source, run.out)
-    if prompts is not None:
-        say(f"prompts learned: {100 * right:.0f} % of the pictures told right")
-    values = train(
-        network, source, run.recipe, run.out, objective=Objective(run.recipe.weights, prompts), processes=processes,
-        resume=resume, stopped=stopped, report=write_down, examine=examine,
+    return examine
+
+
+def _header(run: Run, config: CompactConfig, found: DataFound) -> Header:
+    """Return what the weights say of themselves, with every run that led to them."""
+    created = datetime.now(UTC).date().isoformat()
+    data, lineage, parent = run.data_note or str(found), [], None
+    if run.init is not None:
+        _, path = locate(run.init, run.task.name)
+        lineage, parent = list(read_header(path).lineage), sha256_of(path)
+    lineage.append({
+        "parent": parent, "recipe": run.recipe_name, "task": run.task.name, "seed": run.recipe.seed,
+        "iterations": run.recipe.iterations, "minutes": run.recipe.minutes, "data": data, "created": created,
+    })  # fmt: skip
+    return Header(
+        architecture="compact", config=config.to_json(), tasks=(run.task.name,), licence=run.licence,
+        training_data=data, created=created, training=asdict(run.recipe), lineage=lineage,
     )  # fmt: skip
-    header = Header(
-        architecture="compact", config=network.config.to_json(), tasks=network.config.tasks, licence=run.licence,
-        training_data=run.data_note or str(found), created=datetime.now(UTC).date().isoformat(),
-        training=asdict(run.recipe),
-    )  # fmt: skip
-    path = run.out / "weights.safetensors"
-    if processes.leads:
-        write_weights(path, values, header)
-        if log is not None:
-            draw_curves(log.read()).save(run.out / "curves.png")
-    return path
 
 
 def _has_own_checkpoint(out: Path) -> bool:
@@ -216,115 +236,96 @@ def _has_own_checkpoint(out: Path) -> bool:
         return False
 
 
-def start_network(run: Run) -> CompactNetwork:
-    """Build the network, new or from `run.init`.
-
-    Weights that know more tasks than are to be trained keep them, as they are: what all tasks share rests.
+def network_config(task: Task, given: dict[str, Any]) -> CompactConfig:
+    """Return the configuration of the network that a task needs, with the fields that a recipe gives.
 
     Raises:
-        WeightsError: the weights do not know a task, or are of another kind.
+        WeightsError: a field is unknown or does not fit.
+    """
+    own: dict[str, Any] = {
+        "task": task.name, "light": task.tone, "brightens": task.dark, "deblurs": task.blur, "fills": task.masked,
+    }  # fmt: skip
+    return CompactConfig.from_json({**own, **given})
+
+
+def start_network(run: Run) -> CompactNetwork:
+    """Build the network, new or with the numbers of `run.init` wherever the two have the same parts.
+
+    Raises:
+        WeightsError: nothing of the weights fits.
     """
     torch.manual_seed(run.recipe.seed)
-    blurs = tuple(task.name for task in run.tasks if task.blur)
-    config = CompactConfig(run.recipe.tasks, tuple(task.name for task in run.tasks if task.tone), blurs)
+    network = CompactNetwork(network_config(run.task, run.recipe.network))
     if run.init is None:
-        return CompactNetwork(config)
-    _, path = locate(run.init)
-    header = read_header(path)
-    if header.architecture != "compact":
-        raise WeightsError(f"{path}: --init needs compact weights, these are {header.architecture}")
-    config = CompactConfig.from_json(header.config)
-    for name in run.recipe.tasks:
-        if name not in config.tasks:
-            raise WeightsError(f"{path}: does not know {name}", hint=f"it knows {', '.join(config.tasks)}")
-    known = CompactNetwork(config)
-    fill(known, path)
-    network = known
-    if not set(blurs) <= set(config.blur_tasks):  # weights from before kernels were looked for
-        network = CompactNetwork(replace(config, blur_tasks=tuple(sorted({*config.blur_tasks, *blurs}))))
-        network.load_state_dict(known.state_dict(), strict=False)
-    if set(run.recipe.tasks) < set(config.tasks):
-        for shared in parts_of(network).shared:
-            shared.requires_grad_(False)
+        return network
+    _, path = locate(run.init, run.task.name)
+    own = network.state_dict()
+    fitting = {
+        name: value
+        for name, value in read_all(path).items()
+        if name in own and own[name].shape == value.shape
+    }
+    if not fitting:
+        raise WeightsError(f"{path}: nothing of these weights fits a network for {run.task.name}")
+    network.load_state_dict(fitting, strict=False)
     return network
 
 
-def read_source(
-    run: Run, table: tuple[str, ...], found: DataFound, device: torch.device, processes: Processes
-) -> BatchSource:
-    """Decode what is learned from; `table` names the tasks of the network."""
-    scene = run.recipe.scene
+def read_source(run: Run, found: DataFound, device: torch.device, processes: Processes) -> BatchSource:
+    """Decode what is learned from."""
+    scene = run.recipe.largest_scene
+    sizes = (*SIZES, FITTED) if run.task.tone else SIZES
     return BatchSource(
-        run.tasks,
+        run.task,
         run.recipe,
-        read_photographs(found.photographs, scene, device) if found.photographs else None,
-        {task: tuple(read_pairs(row, scene, device) for row in rows) for task, rows in found.pairs.items()},
+        read_photographs(found.photographs, scene, device, sizes) if found.photographs else None,
+        tuple(read_pairs(row, scene, device) for row in found.pairs),
         device,
         processes.rank,
         processes.world,
-        table,
     )
 
 
 def read_held(run: Run, found: DataFound, device: torch.device) -> Held:
     """Decode what is measured on."""
-    side = max(run.recipe.patches)
+    side = 128
     return Held(
         read_photographs(found.held_photographs, side, device, (1.0,)) if found.held_photographs else None,
-        {task: read_pairs(rows, side, device) for task, rows in found.held_pairs.items()},
+        {run.task.name: read_pairs(found.held_pairs, side, device)} if found.held_pairs else {},
     )
 
 
 def estimate(run: Run, found: DataFound) -> dict[str, Any]:
-    """Time three iterations on a few of the photographs, and say how long the run will take.
+    """Time a few iterations of each phase on a few of the photographs, and say how long the run will take.
 
     Returns:
-        `patches_per_second`, and `minutes` or `iterations`, whichever the recipe leaves open.
+        `patches_per_second` of each phase, and `minutes` or `iterations`, whichever the recipe leaves open.
     """
-    engine: Engine = choose_engine(run.device)
-    few = DataFound(
-        found.photographs[:8], {task: (rows[0][:4],) for task, rows in found.pairs.items()}, (), {}
-    )
-    network, objective = start_network(run).to(engine.device), Objective(run.recipe.weights)
-    source = read_source(run, network.config.tasks, few, engine.device, Processes())
-    times, patches = [], 0
-    for iteration in range(3):
-        begun = time.monotonic()
-        batch = source.draw(iteration, 0.5)
-        with torch.autocast(engine.device.type, torch.bfloat16, enabled=run.recipe.precision == "bf16"):
-            objective(network, batch, 1).backward()  # type: ignore[no-untyped-call]
-        patches = len(batch.clean)
-        if engine.device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(time.monotonic() - begun)
-    seconds = min(times)
-    found_out: dict[str, Any] = {"patches_per_second": round(patches / seconds, 1)}
+    engine = choose_engine(run.device)
+    few = DataFound(found.photographs[:8], tuple(row[:4] for row in found.pairs), (), ())
+    network, objective = start_network(run).to(engine.device), Objective(run.recipe)
+    source = read_source(run, few, engine.device, Processes())
+    speeds, seconds, whole = [], 0.0, sum(phase.share for phase in run.recipe.phases)
+    for phase in run.recipe.phases:
+        times = []
+        for iteration in range(3):
+            begun = time.monotonic()
+            batch = source.draw(iteration, phase)
+            with torch.autocast(engine.device.type, torch.bfloat16, enabled=run.recipe.precision == "bf16"):
+                objective(network, batch, phase.stages).backward()  # type: ignore[no-untyped-call]
+            if engine.device.type == "cuda":
+                torch.cuda.synchronize()
+            times.append(time.monotonic() - begun)
+        speeds.append(round(len(batch.clean) / min(times), 1))
+        seconds += min(times) * phase.share / whole
     if run.recipe.iterations:
-        found_out["minutes"] = round(run.recipe.iterations * seconds / 60, 1)
-    else:
-        found_out["iterations"] = int(run.recipe.minutes * 60 / seconds)
-    return found_out
+        return {"patches_per_second": speeds, "minutes": round(run.recipe.iterations * seconds / 60, 1)}
+    return {"patches_per_second": speeds, "iterations": int(run.recipe.minutes * 60 / seconds)}
 
 
-def data_folders(words: list[str], tasks: tuple[Task, ...]) -> tuple[DataFolder, ...]:
-    """Read `--data`: `DIR` or `TASK=DIR`; a folder with `lq` and `gt` inside holds pairs.
-
-    Raises:
-        UsageError: pairs that may belong to several tasks, or to none that is trained.
-    """
-    folders = []
-    for word in words:
-        name, sign, rest = word.partition("=")
-        if sign and not Path(word).exists():
-            if name not in [task.name for task in tasks]:
-                raise UsageError(
-                    f"--data {word}: {name} is not trained", hint=f"add it to --task, or --data {rest}"
-                )
-            folders.append(DataFolder(Path(rest), name))
-        elif (Path(word) / "lq").is_dir() and (Path(word) / "gt").is_dir():
-            if len(tasks) > 1:
-                raise UsageError(f"--data {word}: holds pairs of which task?", hint=f"--data TASK={word}")
-            folders.append(DataFolder(Path(word), tasks[0].name))
-        else:
-            folders.append(DataFolder(Path(word)))
-    return tuple(folders)
+def data_folders(words: list[str]) -> tuple[DataFolder, ...]:
+    """Read `--data`: a folder with `lq` and `gt` inside holds pairs, any other photographs."""
+    return tuple(
+        DataFolder(Path(word), (Path(word) / "lq").is_dir() and (Path(word) / "gt").is_dir())
+        for word in words
+    )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +15,16 @@ from torch import Tensor, nn
 from cyclerdm_cli.cycle.compact import CompactNetwork
 from cyclerdm_cli.errors import CycleRDMError
 from cyclerdm_cli.training.average import Average
-from cyclerdm_cli.training.configuration import TrainingConfig
+from cyclerdm_cli.training.configuration import KERNELS, Phase, TrainingConfig
 from cyclerdm_cli.training.data import BatchSource
 from cyclerdm_cli.training.kernels import KernelMemory
 from cyclerdm_cli.training.objective import Objective
-from cyclerdm_cli.training.optimizer import TaskwiseAdam
+from cyclerdm_cli.training.optimizer import PhaseOptimizer
 from cyclerdm_cli.training.processes import ALONE, Processes
 
 CHECKPOINT = "checkpoint.pt"
-DETAIL = ("heads", "down", "middle", "up", "tails", "gain")
-"""Names of the parts of the network that work on pixels."""
-READER = ("reader", "blend")
-"""Names of those that undo blur before it; all others steer it."""
+PARTS = {KERNELS: ("reader",), 1: ("light",), 2: ("detail", "steering"), 3: ("calibration", "handed_on")}
+"""The parts of the network that each stage consists of, by the beginnings of their names."""
 
 
 @dataclass
@@ -37,6 +34,10 @@ class Progress:
     iteration: int = 0
     seconds: float = 0.0
     """Wall-clock time spent training, over all sittings."""
+    phase: int = 0
+    """Number of the phase at work."""
+    phase_began: int = 0
+    """Iteration at which it began."""
 
     def share(self, config: TrainingConfig) -> float:
         """Return the share of the run that is done, by iterations or minutes, whichever is further."""
@@ -45,25 +46,117 @@ class Progress:
         return min(1.0, max(by_iterations, by_minutes))
 
 
-def learning_rate(config: TrainingConfig, iteration: int, share: float) -> float:
-    """Return the rate at an iteration and a share of the run: a cosine down to a hundredth, after the warm-up."""
-    warmth = min(1.0, (iteration + 1) / config.warm_up)
+def learning_rate(phase: Phase, iteration: int, share: float) -> float:
+    """Return the rate at an iteration and a share of a phase: a cosine down to a hundredth, after the warm-up."""
+    warmth = min(1.0, (iteration + 1) / phase.warm_up)
     cosine = 0.5 * (1 + math.cos(math.pi * share))
-    return config.learning_rate * warmth * (0.01 + 0.99 * cosine)
-
-
-def draw_stage(config: TrainingConfig, share: float, iteration: int) -> int:
-    """Draw which stage this iteration trains; 0 is the search for kernels before the first."""
-    if share < config.kernels_first:
-        return 0
-    if share < config.later_stages_from:
-        return 1
-    chance = random.Random(f"{config.seed} stage {iteration}")
-    return chance.choices((1, 2, 3), weights=config.stage_shares)[0]
+    return phase.learning_rate * warmth * (0.01 + 0.99 * cosine)
 
 
 Report = Callable[[dict[str, Any]], None]
 Examine = Callable[[nn.Module], dict[str, Any]]
+
+
+class Learner:
+    """A network, its averaged weights and its optimiser, phase after phase."""
+
+    def __init__(self, network: CompactNetwork, config: TrainingConfig, processes: Processes) -> None:
+        self.network, self.config, self.processes = network, config, processes
+        self.progress = Progress()
+        self.objective = Objective(config, KernelMemory())
+        self.optimizer = self._optimizer()
+        self.average = Average.start(config.ema, network)
+
+    @property
+    def phase(self) -> Phase:
+        """Return the phase at work."""
+        return self.config.phases[self.progress.phase]
+
+    def _optimizer(self) -> PhaseOptimizer:
+        parts = tuple(part for stage in self.phase.stages for part in PARTS[stage])
+        return PhaseOptimizer(self.network, parts, self.config.momentum, self.config.weight_decay)
+
+    def enter(self, phase: int) -> None:
+        """Begin a phase, from the averaged weights of the one before."""
+        if phase == self.progress.phase:
+            return
+        self.network.load_state_dict(self.average.values)
+        self.progress.phase, self.progress.phase_began = phase, self.progress.iteration
+        self.average = Average.start(self.config.ema, self.network)
+        self.optimizer = self._optimizer()
+
+    def learn(self, source: BatchSource, share: float) -> Tensor:
+        """Take a step on a new batch, at a share of the phase: return its loss."""
+        since = self.progress.iteration - self.progress.phase_began
+        rate = learning_rate(self.phase, since, share)
+        batch = source.draw(self.progress.iteration, self.phase)
+        device = batch.clean.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            loss = self.objective(self.network, batch, self.phase.stages)
+        self._move(loss, rate, since)
+        for _ in range(self.phase.batch_repeats if KERNELS in self.phase.stages else 0):
+            assert self.network.reader is not None
+            assert self.objective.memory is not None
+            with torch.autocast(device, torch.bfloat16, enabled=self.config.precision == "bf16"):
+                again = self.objective.memory.error(self.network.reader, len(batch.scene))
+            self._move(again, rate, since)
+        self.progress.iteration += 1
+        return loss.detach()
+
+    def _move(self, loss: Tensor, rate: float, since: int) -> None:
+        parameters = self.optimizer.parameters
+        self.network.zero_grad(set_to_none=True)
+        if loss.requires_grad:
+            loss.backward()  # type: ignore[no-untyped-call]
+        self.processes.average_gradients(parameters)
+        nn.utils.clip_grad_norm_(parameters, self.config.gradient_norm)
+        self.optimizer.step(rate)
+        self.average.update(self.network, since)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint whole, or leave the one before it. Raises CycleRDMError."""
+        state = {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.values,
+            "progress": asdict(self.progress),
+            "task": self.config.task,
+        }
+        partial = path.with_suffix(".part")
+        try:
+            torch.save(state, partial)
+            partial.replace(path)
+        except (OSError, RuntimeError) as fault:
+            reason = str(fault).splitlines()[0]
+            raise CycleRDMError(
+                f"{path}: not written: {reason}", hint="the checkpoint before is kept"
+            ) from fault
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def load(self, path: Path, device: torch.device) -> None:
+        """Bring back what `save` kept. Raises CycleRDMError where it is missing or of another task or network."""
+        try:
+            state = torch.load(path, map_location=device, weights_only=True)
+        except FileNotFoundError:
+            raise CycleRDMError(f"{path}: no checkpoint to resume from", hint="leave out --resume") from None
+        except Exception as fault:
+            raise CycleRDMError(f"{path}: this checkpoint cannot be read: {fault}".splitlines()[0]) from fault
+        task = state.get("task") if isinstance(state, dict) else None
+        if task != self.config.task:
+            raise CycleRDMError(
+                f"{path}: this run learned {task}, not {self.config.task}", hint="another --out"
+            )
+        try:
+            self.progress = Progress(**state["progress"])
+            self.optimizer = self._optimizer()
+            self.network.load_state_dict(state["network"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.average.values = state["average"]
+        except Exception as fault:
+            raise CycleRDMError(
+                f"{path}: this checkpoint is of another network or recipe", hint="another --out"
+            ) from fault  # fmt: skip
 
 
 def train(
@@ -72,7 +165,6 @@ def train(
     config: TrainingConfig,
     folder: Path,
     *,
-    objective: Objective | None = None,
     processes: Processes = ALONE,
     resume: bool = False,
     stopped: Callable[[], bool] = lambda: False,
@@ -86,7 +178,6 @@ def train(
         source: of the batches.
         config: the recipe.
         folder: where `checkpoint.pt` is kept.
-        objective: what is minimised; by default that of the recipe, without CLIP.
         processes: this one among those that train together.
         resume: go on from the checkpoint in the folder.
         stopped: asked after each iteration; True ends the sitting after a checkpoint.
@@ -99,125 +190,58 @@ def train(
     """
     device = next(network.parameters()).device
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = TaskwiseAdam(network, config)
-    # Clipped apart: a tone far off has a gradient many times that of all details.
-    named = list(network.named_parameters())
-    details, readers = ([one for name, one in named if name.startswith(part)] for part in (DETAIL, READER))
-    steering = [one for name, one in named if not name.startswith((*DETAIL, *READER))]
-    average = Average.start(config.ema, network)
-    progress, checkpoint = Progress(), folder / CHECKPOINT
+    learner, checkpoint = Learner(network, config, processes), folder / CHECKPOINT
     if resume:
-        progress = _load(checkpoint, network, optimizer, average, device)
-    loss_of = objective or Objective(config.weights)
-    if config.kernel_repeats:
-        loss_of = replace(loss_of, memory=KernelMemory())
+        learner.load(checkpoint, device)
     if config.compile:
         network.compile(dynamic=False)
-
-    def move(loss: Tensor, rate: float, present: list[bool]) -> None:
-        """Take one step of the optimiser."""
-        network.zero_grad(set_to_none=True)
-        if loss.requires_grad:
-            loss.backward()  # type: ignore[no-untyped-call]
-        processes.average_gradients([*steering, *details, *readers])
-        for parameters in (steering, details, readers):
-            nn.utils.clip_grad_norm_(parameters, config.gradient_norm)
-        optimizer.step(rate, present)
-        average.update(network, progress.iteration)
-
-    losses: dict[str, list[Tensor]] = {}
+    progress = learner.progress
+    losses: list[Tensor] = []
     last_log = last_save = time.monotonic()
     clock = time.monotonic() - progress.seconds
     while True:
         share, stop = processes.agree(progress.share(config), stopped(), device)
         if share >= 1 or stop:
             break
-        batch = source.draw(progress.iteration, share)
-        stage = draw_stage(config, share, progress.iteration)
-        rate = learning_rate(config, progress.iteration, share)
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            loss = loss_of(network, batch, stage)
-        present = processes.each_anywhere(batch.mixture.amax(0) > 0)
-        move(loss, rate, present)
-        for _ in range(config.kernel_repeats if stage == 0 else 0):
-            with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-                again = loss_of.once_more(network, len(batch.scene))
-            move(again, rate, present)
-        losses.setdefault(f"stage{stage}", []).append(processes.mean(loss.detach()))
-        progress.iteration += 1
+        phase, share_of_phase = config.phase_at(share)
+        learner.enter(phase)
+        losses.append(processes.mean(learner.learn(source, share_of_phase)))
         progress.seconds = time.monotonic() - clock
 
         if progress.iteration % config.log_every == 0:
             seconds, last_log = time.monotonic() - last_log, time.monotonic()
-            patches = config.log_every * len(batch.clean) * processes.world
+            patches = (
+                config.log_every * learner.phase.scenes * learner.phase.patches_per_scene * processes.world
+            )
             report({
                 "iteration": progress.iteration,
                 "share": round(share, 4),
                 "minutes": round(progress.seconds / 60, 2),
                 "patches_per_second": round(patches / seconds, 1),
-                "learning_rate": rate,
-                "loss": _means(losses, progress, checkpoint),
+                "phase": phase,
+                "loss": _mean(losses, progress, checkpoint),
             })  # fmt: skip
-            losses = {}
+            losses = []
         if examine and int(progress.share(config) * config.validations) > int(share * config.validations):
-            _means(losses, progress, checkpoint)
+            _mean(losses, progress, checkpoint)
             if processes.leads:
-                report({"iteration": progress.iteration, **examine(average.of(network))})
+                report({"iteration": progress.iteration, **examine(learner.average.of(network))})
         if processes.leads and time.monotonic() - last_save > 60 * config.checkpoint_minutes:
-            _means(losses, progress, checkpoint)
-            _save(checkpoint, network, optimizer, average, progress, config)
+            _mean(losses, progress, checkpoint)
+            learner.save(checkpoint)
             last_save = time.monotonic()
-    _means(losses, progress, checkpoint)
+    _mean(losses, progress, checkpoint)
     if processes.leads:
-        _save(checkpoint, network, optimizer, average, progress, config)
-    return {name: value.cpu() for name, value in average.values.items()}
+        learner.save(checkpoint)
+    return {name: value.cpu() for name, value in learner.average.values.items()}
 
 
-def _means(losses: dict[str, list[Tensor]], progress: Progress, checkpoint: Path) -> dict[str, float]:
-    """Return the mean loss of each stage. Raises CycleRDMError where one is not finite."""
-    means = {stage: float(torch.stack(values).mean()) for stage, values in sorted(losses.items())}
-    if not all(math.isfinite(value) for value in means.values()):
+def _mean(losses: list[Tensor], progress: Progress, checkpoint: Path) -> float:
+    """Return the mean loss. Raises CycleRDMError where it is not finite."""
+    mean = float(torch.stack(losses).mean()) if losses else 0.0
+    if not math.isfinite(mean):
         raise CycleRDMError(
             f"the loss is not finite at iteration {progress.iteration}",
             hint=f"a lower --learning-rate; {checkpoint} holds the last good state",
         )
-    return means
-
-
-def _save(
-    path: Path, network: nn.Module, optimizer: TaskwiseAdam, average: Average, progress: Progress,
-    config: TrainingConfig,
-) -> None:  # fmt: skip
-    """Write a checkpoint whole, or leave the one before it."""
-    state = {
-        "network": network.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "average": average.values,
-        "progress": asdict(progress),
-        "config": asdict(config),
-    }
-    partial = path.with_suffix(".part")
-    try:
-        torch.save(state, partial)
-        partial.replace(path)
-    except (OSError, RuntimeError) as fault:
-        reason = str(fault).splitlines()[0]
-        raise CycleRDMError(f"{path}: not written: {reason}", hint="the checkpoint before is kept") from fault
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _load(
-    path: Path, network: nn.Module, optimizer: TaskwiseAdam, average: Average, device: torch.device
-) -> Progress:
-    """Bring back what `_save` kept. Raises CycleRDMError where it is missing or of another network."""
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        average.values = state["average"]
-        return Progress(**state["progress"])
-    except FileNotFoundError:
-        raise CycleRDMError(f"{path}: no checkpoint to resume from", hint="leave out --resume") from None
-    except Exception as fault:
-        raise CycleRDMError(f"{path}: this checkpoint cannot be resumed: {fault}".splitlines()[0]) from fault
+    return mean

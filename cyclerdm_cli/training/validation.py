@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from cyclerdm_cli.benchmark.metrics import psnr as picture_psnr
-from cyclerdm_cli.cycle.compact import CompactNetwork, thumbnail_of
-from cyclerdm_cli.cycle.cycle import WINDOW, cycle
+from cyclerdm_cli.cycle.cycle import Network, Place, View, cycle
+from cyclerdm_cli.cycle.filling import fill
+from cyclerdm_cli.cycle.shorter import keep_first
+from cyclerdm_cli.cycle.view import shrink_to_view, windows_of
 from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.tasks.degradation import degradation_of
 from cyclerdm_cli.training.data import Pairs, Photographs
@@ -57,39 +59,40 @@ Show = Callable[[Task, Tensor, Tensor, Tensor], None]
 
 @torch.no_grad()
 def validate(
-    network: CompactNetwork,
+    network: Network,
     held: Held,
-    tasks: Sequence[Task],
+    task: Task,
     *,
     side: int = 256,
     count: int = 40,
     precision: torch.dtype = torch.float32,
+    stages: int = 0,
     show: Show = lambda task, degraded, restored, clean: None,
-) -> dict[str, TaskScore]:
+) -> TaskScore | None:
     """Restore a square of each picture kept apart; photographs are degraded with severities evenly spread.
 
     Args:
-        network: as it is; its task table must hold the tasks.
-        held: the pictures; those that do not suit a task are left out of it.
-        tasks: to measure; one for which nothing was kept apart is left out of the result.
+        network: as it is.
+        held: the pictures; those that do not suit the task are left out.
+        task: to measure.
         side: of the square, in pixels, a multiple of the network's; smaller where the pictures are.
         count: of pictures at most.
         precision: of the network's computation.
-        show: is given the middle one of each task's pictures.
+        stages: that are run; 0 for the network's own number.
+        show: is given the middle one of the pictures.
+
+    Returns:
+        None where nothing was kept apart for the task.
     """
-    scores = {}
-    for task in tasks:
-        before, after = [], []
-        samples = list(_samples(task, held, side, count, network.multiple))
-        for number, (degraded, mask, clean) in enumerate(samples):
-            restored = restore_batch(network, task.name, degraded, mask, precision)
-            before.append(psnr(degraded, clean))
-            after.append(psnr(restored, clean))
-            if number == len(samples) // 2:
-                show(task, degraded[0], restored[0].float().clamp(0, 1), clean[0])
-        if samples:
-            scores[task.name] = TaskScore(float(torch.cat(before).mean()), float(torch.cat(after).mean()))
-    return scores
+    before, after = [], []
+    samples = list(_samples(task, held, side, count, network.multiple))
+    for number, (degraded, mask, clean) in enumerate(samples):
+        restored = restore_batch(network, degraded, mask, precision, stages)
+        before.append(psnr(degraded, clean))
+        after.append(psnr(restored, clean))
+        if number == len(samples) // 2:
+            show(task, degraded[0], restored[0].float().clamp(0, 1), clean[0])
+    return TaskScore(float(torch.cat(before).mean()), float(torch.cat(after).mean())) if samples else None
 
 
 def _samples(
@@ -117,12 +120,13 @@ def _samples(
 
 
 def restore_batch(
-    network: CompactNetwork, task: str, degraded: Tensor, mask: Tensor | None, precision: torch.dtype
+    network: Network, degraded: Tensor, mask: Tensor | None, precision: torch.dtype, stages: int = 0
 ) -> Tensor:
-    """Run the whole cycle on a batch whose sides are multiples of `network.config.multiple`."""
+    """Run the cycle on whole pictures, (B, 3, H, W), whose sides are multiples of the network's."""
     missing = torch.zeros_like(degraded[:, :1]) if mask is None else mask
+    given = fill(degraded, missing) if network.fills_holes else degraded
     with torch.autocast(degraded.device.type, precision, enabled=precision != torch.float32):
-        whole = network.look(task, thumbnail_of(degraded), degraded[:, None, :, :WINDOW, :WINDOW])
-        stages = network.bind(task, whole, missing, 1, torch.Generator())
-        restored = cycle(stages, degraded).restored
+        findings = network.look(View(shrink_to_view(given), windows_of(given)))
+        bound = network.bind(findings, Place.whole(given), missing, 0, torch.Generator())
+        restored = cycle(keep_first(bound, stages or network.stages_by_default), given).restored
     return restored if mask is None else torch.where(mask > 0, restored.to(degraded.dtype), degraded)

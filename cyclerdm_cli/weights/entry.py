@@ -8,14 +8,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 from cyclerdm_cli.errors import WeightsError
+from cyclerdm_cli.weights.address import judged
 
 MIRROR = "{mirror}"
 """Stands for a base address at the beginning of an address."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 
 
 @dataclass(frozen=True)
@@ -67,18 +66,6 @@ class Entry:
         return {key: value for key, value in table.items() if value or key in ALWAYS}
 
 
-def is_allowed(address: str) -> bool:
-    """Tell whether an address may be asked: https, or anything that stays on this machine over http."""
-    try:
-        parts = urlsplit(address)
-        host = parts.hostname or ""
-    except ValueError:
-        return False
-    return bool(host) and (
-        parts.scheme == "https" or (parts.scheme == "http" and bool(LOOPBACK.fullmatch(host)))
-    )
-
-
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("a text is wanted")
@@ -128,13 +115,23 @@ def _date(value: Any) -> str:
 
 
 def _address(value: Any) -> str:
-    if not is_allowed(_text(value)):
-        raise ValueError(f"{value!r}: an address with https is wanted (http on this machine alone)")
-    return value
+    try:
+        return judged(_text(value))
+    except ValueError:
+        said = "an address with https is wanted (http on this machine alone)"
+        raise ValueError(f"{value!r}: {said}") from None
 
 
 def _addresses(value: Any) -> tuple[str, ...]:
-    return tuple(one if one.startswith(MIRROR) else _address(one) for one in _texts(value))
+    return tuple(_mirrored(one) if one.startswith(MIRROR) else _address(one) for one in _texts(value))
+
+
+def _mirrored(value: str) -> str:
+    """Return an address below the mirror: it may not change the host that the mirror names."""
+    rest = value.removeprefix(MIRROR)
+    if not rest.startswith("/"):
+        raise ValueError(f"{value!r}: a slash is wanted behind {MIRROR}")
+    return value
 
 
 def _table(value: Any) -> dict[str, Any]:
@@ -191,7 +188,7 @@ def read_entry(name: str, values: Any, mirror: str = "") -> Entry:
         raise WeightsError(f"[weights.{name}] {fault}") from None
     if mirror:
         base = mirror.rstrip("/")
-        read["addresses"] = tuple(one.replace(MIRROR, base) for one in read.get("addresses", ()))
+        read["addresses"] = tuple(one.replace(MIRROR, base, 1) for one in read.get("addresses", ()))
     return Entry(name, **read)
 
 

@@ -8,15 +8,15 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-import requests
 from filelock import FileLock, Timeout
 
 from cyclerdm_cli.errors import WeightsError
+from cyclerdm_cli.weights.address import shown
 from cyclerdm_cli.weights.checking import is_known_right, is_right
+from cyclerdm_cli.weights.connections import Session, Timeouts
 from cyclerdm_cli.weights.entry import MIRROR
 from cyclerdm_cli.weights.places import failure_of, lock_of, part_of
 from cyclerdm_cli.weights.transfer import Part, TransferFault, transfer
@@ -49,10 +49,8 @@ class Wanted:
 class Patience:
     """How long is waited, in seconds, and how often tried."""
 
-    connect: float = 10.0
-    """For a connection."""
-    read: float = 30.0
-    """For the next piece."""
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    """For an answer."""
     tries: int = 4
     """At one address, counted anew whenever a hundredth of the file has come."""
     back_off: float = 0.5
@@ -111,7 +109,7 @@ def _fetch_alone(wanted: Wanted, watcher: Watcher, patience: Patience, began: fl
     part = Part(part_of(wanted.target))
     _check_space(wanted, part)
     reasons = []
-    with requests.Session() as session:
+    with Session() as session:
         for address in wanted.addresses:
             try:
                 _fetch_from(session, address, wanted, part, watcher, patience)
@@ -130,7 +128,7 @@ def _fetch_alone(wanted: Wanted, watcher: Watcher, patience: Patience, began: fl
 
 
 def _fetch_from(
-    session: requests.Session, address: str, wanted: Wanted, part: Part, watcher: Watcher, patience: Patience
+    session: Session, address: str, wanted: Wanted, part: Part, watcher: Watcher, patience: Patience
 ) -> None:
     """Complete `part` from one address and check it. Raises TransferFault with the reason why not."""
     if MIRROR in address:
@@ -140,7 +138,7 @@ def _fetch_from(
     begun_again = False
     while True:
         try:
-            transfer(session, address, part, wanted.size, (patience.connect, patience.read), watcher.advance)
+            transfer(session, address, part, wanted.size, patience.timeouts, watcher.advance)
         except TransferFault as fault:
             tries += 1
             if part.size() - counted_from > wanted.size // 100:
@@ -176,12 +174,6 @@ def _unreachable(wanted: Wanted, reasons: list[str]) -> WeightsError:
     return WeightsError(f"{wanted.name} cannot be fetched: {'; '.join(reasons)}", hint=f"or {wanted.by_hand}")
 
 
-def shown(address: str) -> str:
-    """Return an address without name and password, and without what follows a question mark."""
-    parts = urlsplit(address)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
 @dataclass(frozen=True)
 class Failure:
     """A fetch that failed: those who waited for it need not fail at length one after the other."""
@@ -197,8 +189,8 @@ class Failure:
         """Return the reasons, if it failed after a time in seconds since 1970."""
         try:
             noted = json.loads(self.path.read_text(encoding="utf-8"))
-            return list(noted["reasons"]) if noted["time"] > began else []
-        except (OSError, ValueError, KeyError, TypeError):
+            return [str(reason) for reason in noted["reasons"]] if noted["time"] > began else []
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return []
 
     def forget(self) -> None:

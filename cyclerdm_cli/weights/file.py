@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
+from cyclerdm_cli.cycle.configuration import built
 from cyclerdm_cli.errors import WeightsError
 from cyclerdm_cli.mounts import flush
 
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
 
 HEADER_KEY = "cyclerdm"
 FORMAT_VERSION = 1
+LINEAGE: dict[str, type | tuple[type, ...]] = {
+    "parent": (str, type(None)), "recipe": str, "task": str, "seed": int, "iterations": int,
+    "minutes": (int, float), "data": str, "created": str,
+}  # fmt: skip
+"""What is said of each run: the sha256 of the file that it went on from, or null; the recipe's name; what was
+learned, from which data in words, and how long; when it ended, ISO 8601."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,8 @@ class Header:
     training: dict[str, Any]
     """The resolved recipe."""
     format: int = FORMAT_VERSION
+    lineage: list[dict[str, Any]] = field(default_factory=list)
+    """Every run that led to these weights, the first one first; each has the keys of LINEAGE, and may have more."""
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], header: Header, *, half: bool = True) -> None:
@@ -86,11 +96,12 @@ def read_header(path: Path) -> Header:
     if HEADER_KEY not in metadata:
         raise WeightsError(f"{path}: no cyclerdm weights inside", hint="safetensors made by `cyclerdm train`")
     try:
-        values = json.loads(metadata[HEADER_KEY])
-        header = Header(**{**values, "tasks": tuple(values["tasks"])})
-        _check_kinds(header)
-    except (ValueError, TypeError, KeyError) as fault:
-        raise WeightsError(f"{path}: the description inside is damaged") from fault
+        header = built(Header, json.loads(metadata[HEADER_KEY]))
+        for run in header.lineage:
+            _check_run(run)
+    except (ValueError, RecursionError) as fault:
+        words = "it is nested too deep" if isinstance(fault, RecursionError) else fault
+        raise WeightsError(f"{path}: the description inside is damaged: {words}") from fault
     if header.format > FORMAT_VERSION:
         raise WeightsError(
             f"{path}: made by a newer version (format {header.format})", hint="upgrade cyclerdm"
@@ -98,12 +109,15 @@ def read_header(path: Path) -> Header:
     return header
 
 
-def _check_kinds(header: Header) -> None:
-    texts = [header.architecture, header.licence, header.training_data, header.created, *header.tasks]
-    if not all(isinstance(text, str) for text in texts):
-        raise TypeError("a text is wanted")
-    if not isinstance(header.config, dict) or not isinstance(header.format, int):
-        raise TypeError("a table and a number are wanted")
+def _check_run(run: Any) -> None:
+    """Raise ValueError where a run of the lineage is not told as LINEAGE has it."""
+    if not isinstance(run, dict):
+        raise ValueError("a table is wanted")
+    for key, kind in LINEAGE.items():
+        if not isinstance(run.get(key, ...), kind) or isinstance(run[key], bool):
+            raise ValueError(f"{key} is of another kind")
+    if run["parent"] is not None and not re.fullmatch("[0-9a-f]{64}", run["parent"]):
+        raise ValueError("parent: a sha256 is wanted")
 
 
 def count_numbers(path: Path) -> int:

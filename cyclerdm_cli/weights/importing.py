@@ -27,6 +27,8 @@ from cyclerdm_cli.weights.registry import read_registry
 
 WRAPPER = "module."
 """What DataParallel puts before each key."""
+ASKED_TO_RUN = re.compile(r"(?:GLOBAL|global) ([\w.]+)")
+"""What torch says of a pickle that asks for more than numbers."""
 
 
 def import_weights(
@@ -91,13 +93,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such checkpoint") from None
     except pickle.UnpicklingError as fault:
-        asked = re.search(r"(?:GLOBAL|global) ([\w.]+)", str(fault))
+        asked = ASKED_TO_RUN.search(str(fault))
         if asked:
             raise WeightsError(
                 f"{path}: refused, it asks to run {asked[1]}", hint="a checkpoint of numbers alone is read"
             ) from None
         raise WeightsError(f"{path}: refused or damaged, no checkpoint of numbers alone") from None
-    except (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as fault:
+    except Exception as fault:  # the reader has no exception of its own for what is damaged
         raise WeightsError(f"{path}: damaged, or no checkpoint of PyTorch's") from fault
     if not isinstance(content, dict):
         raise WeightsError(f"{path}: holds a {type(content).__name__}, not a checkpoint")
@@ -108,7 +110,7 @@ def averaged_values(checkpoint: dict[str, Any], path: Path) -> dict[str, Tensor]
     """Return the averaged value of each tensor, by its key without DataParallel's prefix.
 
     Raises:
-        WeightsError: there is no `state_dict`, or something in it is no tensor of finite numbers.
+        WeightsError: there is no `state_dict`, or something in it is no tensor of plain numbers that are there.
     """
     trained = checkpoint.get("state_dict")
     averaged = checkpoint.get("ema_helper") or {}
@@ -117,6 +119,20 @@ def averaged_values(checkpoint: dict[str, Any], path: Path) -> dict[str, Tensor]
     # Where no average was kept of a tensor, its last value stands.
     values = {str(key).removeprefix(WRAPPER): value for key, value in [*trained.items(), *averaged.items()]}
     for key, value in values.items():
-        if not isinstance(value, Tensor) or not math.prod(value.shape):
-            raise WeightsError(f"{path}: {key} is no tensor with numbers")
+        reason = _oddness(value) if isinstance(value, Tensor) else f"a {type(value).__name__}, no tensor"
+        if reason:
+            raise WeightsError(f"{path}: {key} is {reason}", hint="plain numbers such as float32 are wanted")
     return values
+
+
+def _oddness(tensor: Tensor) -> str:
+    """Return what a tensor is, where it is none of plain numbers in memory."""
+    if tensor.device.type != "cpu":
+        return f"a tensor without numbers, on the device {tensor.device.type!r}"
+    if tensor.is_quantized:
+        return "quantised"
+    if tensor.layout is not torch.strided or tensor.is_nested:
+        return "no dense tensor"
+    if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        return f"of the type {str(tensor.dtype).removeprefix('torch.')}"
+    return "" if math.prod(tensor.shape) else "a tensor without numbers"

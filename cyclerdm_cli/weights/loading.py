@@ -12,11 +12,13 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from cyclerdm_cli.cycle.compact import CompactConfig, CompactNetwork
+from cyclerdm_cli.cycle.cycle import Network
 from cyclerdm_cli.cycle.paper import PaperConfig, PaperNetwork
-from cyclerdm_cli.errors import WeightsError
+from cyclerdm_cli.cycle.wavelet import Wavelet
+from cyclerdm_cli.errors import CycleRDMError, WeightsError
 from cyclerdm_cli.weights.file import Header, count_numbers, read_header, read_tensors
 
-ARCHITECTURES: dict[str, Callable[[dict[str, Any]], nn.Module]] = {
+ARCHITECTURES: dict[str, Callable[[dict[str, Any]], Network]] = {
     "compact": lambda config: CompactNetwork(CompactConfig.from_json(config)),
     "paper": lambda config: PaperNetwork(PaperConfig.from_json(config)),
 }
@@ -48,7 +50,7 @@ class AtMost(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, Header]:
+def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[Network, Header]:
     """Build the network that a file of weights describes, float32 on the device, ready to restore.
 
     Raises:
@@ -61,16 +63,14 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Mod
     try:
         with AtMost(2 * count_numbers(path) + 1_000_000):
             network = ARCHITECTURES[header.architecture](header.config)
+        Wavelet.named(header.config.get("wavelet", "haar"))
+    except CycleRDMError as fault:
+        raise WeightsError(f"{path}: {fault}") from fault
     except (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError) as fault:
         raise WeightsError(f"{path}: its configuration makes no {header.architecture} network") from fault
     tensors = read_tensors(path, _shapes(network), str(device))
     network.load_state_dict(tensors, assign=True)
     return network.eval().requires_grad_(False), header
-
-
-def fill(network: nn.Module, path: Path) -> None:
-    """Copy a file's numbers into a network. Raises WeightsError naming the first that does not fit."""
-    network.load_state_dict(read_tensors(path, _shapes(network)))
 
 
 def _shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import cast
 
 import tomli_w
 
-from cyclerdm_cli.cycle.cycle import Network
 from cyclerdm_cli.weights.checking import sha256_of
 from cyclerdm_cli.weights.entry import Entry, Needs, read_entry
 from cyclerdm_cli.weights.loading import load_network
@@ -48,7 +46,7 @@ def describe(
         sha256=sha256_of(path),
         addresses=addresses,
         config=header.config,
-        needs=Needs(cast(Network, network).multiple, 1, precisions),
+        needs=Needs(network.multiple, 1, precisions),
     )
     return read_entry(
         name, tomllib.loads(as_toml(entry))["weights"][name]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cyclerdm_cli.errors import WeightsError
+from cyclerdm_cli.errors import UsageError, WeightsError
 from cyclerdm_cli.weights.checking import is_known_right, is_right
 from cyclerdm_cli.weights.entry import Entry, Needs, read_entry
 from cyclerdm_cli.weights.places import (
@@ -29,22 +29,53 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Registry:
-    """All entries; `default` is used where nothing else is asked for."""
+    """All entries; `default` names those that are used where nothing else is asked for."""
 
     default: str
+    """A family, or an entry."""
     entries: dict[str, Entry]
 
     def find(self, name: str) -> Entry:
-        """Return an entry by name. Raises WeightsError naming those that exist."""
+        """Return an entry by its exact name. Raises WeightsError naming those that exist."""
         if name not in self.entries:
-            raise WeightsError(
-                f"no weights called {name!r}", hint=f"a file, or one of: {', '.join(self.entries)}"
-            )
+            raise self._unknown(name)
         return self.entries[name]
+
+    def family(self, name: str) -> dict[str, Entry]:
+        """Return the entry for each task that a name stands for: `NAME-TASK`, or else NAME where it knows the task.
+
+        Raises WeightsError naming what exists.
+        """
+        alone = self.entries.get(name)
+        found = dict.fromkeys(alone.tasks, alone) if alone else {}
+        found |= {task: entry for entry in self.entries.values() if (task := _member(entry, name))}
+        if not found:
+            raise self._unknown(name)
+        return found
+
+    def names(self) -> list[str]:
+        """Return all that may be asked for by name: families and entries."""
+        families = [
+            entry.name.removesuffix(f"-{task}")
+            for entry in self.entries.values()
+            for task in entry.tasks
+            if entry.name.endswith(f"-{task}")
+        ]
+        return list(dict.fromkeys([*families, *self.entries]))
+
+    def _unknown(self, name: str) -> WeightsError:
+        return WeightsError(
+            f"no weights called {name!r}", hint=f"a file, or one of: {', '.join(self.names())}"
+        )
 
     def knowing(self, task: str) -> list[Entry]:
         """Return the entries whose weights know a task."""
         return [entry for entry in self.entries.values() if task in entry.tasks]
+
+
+def _member(entry: Entry, family: str) -> str:
+    """Return for which task an entry is a family's, or nothing."""
+    return next((task for task in entry.tasks if entry.name == f"{family}-{task}"), "")
 
 
 def read_registry() -> Registry:
@@ -72,9 +103,10 @@ def read_registry() -> Registry:
         if "default" in content:
             default, named_by = str(content["default"]), path
         entries |= _entries(path, content)
-    if default not in entries:
-        raise WeightsError(f"{named_by}: default names {default!r}, which is no entry")
-    return Registry(default, entries)
+    registry = Registry(default, entries)
+    if default not in registry.names():
+        raise WeightsError(f"{named_by}: default names {default!r}, which is no family and no entry")
+    return registry
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -124,31 +156,85 @@ class Choice:
         """In which they give good results."""
         return (self.entry.needs if self.entry else Needs()).precisions
 
-    def tasks(self) -> tuple[str, ...]:
-        """Return what they know, by the registry or the file. Raises WeightsError where that is damaged."""
-        if self.entry is not None:
-            return self.entry.tasks
-        from cyclerdm_cli.weights.file import read_header
+    @property
+    def is_here(self) -> bool:
+        """Whether the file is there; what is in it is not looked at."""
+        return self.path.is_file()
 
-        return read_header(self.path).tasks
+    def __str__(self) -> str:
+        """Say what they are and how large."""
+        return f"{self.name} ({self.bytes / 2**20:.1f} MiB{'' if self.is_here else ', to be fetched'})"
 
 
-def choose(name_or_file: str | None) -> Choice:
-    """Return the weights asked for, whether they are here or not; None asks for the default.
+def choose(name_or_file: str | None, task: str) -> Choice:
+    """Return the weights of one task, whether they are here or not.
+
+    Args:
+        name_or_file: of a family the task's own entry is taken, `NAME-TASK`, or else the entry NAME; None asks for
+            the default.
+        task: its name.
 
     Raises:
-        WeightsError: unknown, or to be imported first.
+        UsageError: what was asked for does not know the task.
+        WeightsError: unknown, to be imported first, or a file without a header that can be read.
     """
+    found: Mapping[str, Entry | Path]
+    if path := _file_named(name_or_file):
+        name, found = path.name, dict.fromkeys(_tasks_inside(path), path)
+    else:
+        registry = read_registry()
+        name = name_or_file or registry.default
+        found = registry.family(name)
+    if task not in found:
+        raise UsageError(f"no weights for {task} in {name}", hint=f"it has: {', '.join(found)}")
+    return _choice_of(found[task])
+
+
+def tasks_of(name_or_file: str | None) -> tuple[str, ...]:
+    """Return the tasks that a family, an entry or a file has weights for; None asks for the default.
+
+    Only the header of a user's own file is opened, and no file of the registry.
+
+    Raises:
+        WeightsError: as `choose`.
+    """
+    if path := _file_named(name_or_file):
+        return _tasks_inside(path)
+    registry = read_registry()
+    family = registry.family(name_or_file or registry.default)
+    if all(entry.manual for entry in family.values()):
+        _choice_of(next(iter(family.values())))  # which says how they are had
+    return tuple(task for task, entry in family.items() if not entry.manual)
+
+
+def title_of(name_or_file: str | None) -> str:
+    """Return what weights are called altogether: the family, the entry, or the file. Raises WeightsError."""
+    path = _file_named(name_or_file)
+    return path.name if path else name_or_file or read_registry().default
+
+
+def _file_named(name_or_file: str | None) -> Path | None:
+    """Return the user's file that is meant, None where it is a name. Raises WeightsError where there is no such."""
     if name_or_file and Path(name_or_file).is_file():
-        path = Path(name_or_file)
-        return Choice(path.name, path, path.stat().st_size, None)
+        return Path(name_or_file)
     if name_or_file and (name_or_file.endswith(".safetensors") or "/" in name_or_file):
         raise WeightsError(f"{name_or_file}: no such file of weights")
-    registry = read_registry()
-    entry = registry.find(name_or_file or registry.default)
-    if entry.manual:
-        raise WeightsError(f"{entry.name}: {by_hand(entry)}")
-    return Choice(entry.name, place_of(entry), entry.bytes, entry)
+    return None
+
+
+def _tasks_inside(path: Path) -> tuple[str, ...]:
+    from cyclerdm_cli.weights.file import read_header
+
+    return read_header(path).tasks
+
+
+def _choice_of(found: Entry | Path) -> Choice:
+    """Return what a file of the user's or an entry stands for. Raises WeightsError where people must get it."""
+    if isinstance(found, Path):
+        return Choice(found.name, found, found.stat().st_size, None)
+    if found.manual:
+        raise WeightsError(f"{found.name}: {by_hand(found)}")
+    return Choice(found.name, place_of(found), found.bytes, found)
 
 
 def by_hand(entry: Entry) -> str:
@@ -163,18 +249,34 @@ Watching = Callable[[], AbstractContextManager["Watcher"]]
 """Makes the one who is told how a fetch goes."""
 
 
-def locate(name_or_file: str | None) -> tuple[str, Path]:
+def locate(name_or_file: str | None, task: str | None = None) -> tuple[str, Path]:
     """Return the name and the checked file of the weights asked for; None asks for the default.
 
     A file that is not here is fetched; no connection is opened otherwise.
 
+    Args:
+        name_or_file: as `choose` takes it.
+        task: whose weights are meant; None: those of exactly this name, with all that they know.
+
     Raises:
+        UsageError: as `choose`.
         WeightsError: unknown, missing and not to be had, or its size or sha256 is not that of the registry.
     """
-    choice = choose(name_or_file)
+    choice = choose(name_or_file, task) if task else _exactly(name_or_file)
     if choice.entry is not None:
         ensure(choice.entry)
     return choice.name, choice.path
+
+
+def _exactly(name_or_file: str | None) -> Choice:
+    if path := _file_named(name_or_file):
+        return _choice_of(path)
+    registry = read_registry()
+    name = name_or_file or registry.default
+    if name not in registry.entries:
+        members = {entry.name for entry in registry.family(name).values()}
+        raise WeightsError(f"{name} has one file a task", hint=f"one of: {', '.join(sorted(members))}")
+    return _choice_of(registry.entries[name])
 
 
 def ensure(entry: Entry, *, offline: bool = False, watching: Watching | None = None) -> None:

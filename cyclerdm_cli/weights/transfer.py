@@ -16,12 +16,16 @@ from urllib.parse import urljoin
 import requests
 
 from cyclerdm_cli import __version__
-from cyclerdm_cli.weights.entry import is_allowed
+from cyclerdm_cli.weights.address import judged, shown
+from cyclerdm_cli.weights.connections import Session, Timeouts, Watch, body_of
 
 HOPS = 5
 """Redirections that are followed."""
-CHUNK = 1 << 13
-"""Bytes that are written at once; a broken connection loses no more."""
+PART = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
+"""The header that says which bytes of a file come."""
+MOST_DIGITS = 18
+"""Of a number in a header."""
+LONGEST_REASON = 60
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that may be another a moment later."""
 
@@ -58,9 +62,10 @@ class Part:
         """Return the entity tag or date that the address gave for what is there, or nothing."""
         try:
             noted = json.loads(self.note.read_text(encoding="utf-8"))
-            return str(noted["version"]) if noted["address"] == address else ""
-        except (OSError, ValueError, KeyError, TypeError):
+            version = str(noted["version"]) if noted["address"] == address else ""
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return ""
+        return version if version.isascii() and version.isprintable() else ""
 
     def write_down(self, address: str, version: str) -> None:
         """Remember which version is about to arrive."""
@@ -73,21 +78,21 @@ class Part:
 
 
 def transfer(
-    session: requests.Session,
+    session: Session,
     address: str,
     part: Part,
     size: int | None,
-    timeout: tuple[float, float],
+    timeouts: Timeouts,
     advance: Callable[[int], None],
 ) -> None:
     """Bring the bytes that `part` lacks.
 
     Args:
-        session: of requests; proxies come from the environment.
+        session: proxies come from the environment.
         address: of the file; each redirection must be as allowed as it.
         part: what has arrived; grows.
         size: of the whole file; None: as the server says, if it does.
-        timeout: seconds to connect, and between two pieces.
+        timeouts: for the answer.
         advance: called with the bytes that are there.
 
     Raises:
@@ -105,30 +110,40 @@ def transfer(
         headers["Range"] = f"bytes={held}-"
         if version := part.version(address):
             headers["If-Range"] = version  # where the file is another one by now, all of it comes
-    try:
-        with _answer(session, address, headers, timeout) as response:
-            if size is None and response.headers.get("Content-Range") == f"bytes */{held}":
-                return  # nothing lies behind what is there
-            start, whole = _start(response, part, held, size)
-            part.write_down(address, _version(response))
-            _receive(response, part, start, whole, advance)
-    except requests.RequestException as fault:
-        raise _as_fault(fault, timeout) from fault
+    with Watch(timeouts.piece, session.cut) as watch:
+        try:
+            with _answer(session, address, headers, timeouts) as response:
+                if size is None and response.headers.get("Content-Range") == f"bytes */{held}":
+                    return  # nothing lies behind what is there
+                start, whole = _start(response, part, held, size)
+                part.write_down(address, _version(response))
+                _receive(response, part, start, whole, advance, watch)
+        except (requests.RequestException, TransferFault) as fault:
+            if watch.has_cut:
+                raise TransferFault(f"too little came within {timeouts.piece:g} s", passing=True) from fault
+            if isinstance(fault, TransferFault):
+                raise
+            raise _as_fault(fault, timeouts) from fault
 
 
-def _answer(
-    session: requests.Session, address: str, headers: dict[str, str], timeout: tuple[float, float]
-) -> requests.Response:
-    """Ask, following redirections; each is checked first, since requests would also go from https to http."""
+def _answer(session: Session, address: str, headers: dict[str, str], timeouts: Timeouts) -> requests.Response:
+    """Ask, following redirections; what is asked is the address that was judged, and no other."""
     for _ in range(HOPS + 1):
-        if not is_allowed(address):
-            raise TransferFault(f"leads to {address.split('?')[0]}, which is not https")
-        response = session.get(address, headers=headers, timeout=timeout, stream=True, allow_redirects=False)
-        target = session.get_redirect_target(response)
-        if target is None:
-            return response
-        response.close()
-        address = urljoin(address, target)
+        try:
+            address = judged(address)
+        except ValueError:
+            raise TransferFault(f"leads to {shown(address)}, which is not https") from None
+        response = session.ask(address, headers, timeouts)
+        try:
+            target = session.get_redirect_target(response)
+            if target is None:
+                return response
+            address = urljoin(address, target)
+        except ValueError:  # no text, or brackets around no host
+            raise TransferFault("leads to no address") from None
+        finally:
+            if response.is_redirect:
+                response.close()  # what it says besides is not read
     raise TransferFault(f"redirects more than {HOPS} times")
 
 
@@ -139,36 +154,50 @@ def _start(response: requests.Response, part: Part, held: int, size: int | None)
         part.discard()
         raise TransferFault("has no such part of the file", passing=True)
     if status == requests.codes.partial_content:
-        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+        found = PART.fullmatch(response.headers.get("Content-Range", ""))
         if found is None or int(found[1]) != held:
             part.discard()
             raise TransferFault("sends another part than asked for", passing=True)
         total = found[2]
     elif status == requests.codes.ok:
         held = 0
-        encoded = response.headers.get("Content-Encoding", "identity") != "identity"
-        total = "*" if encoded else response.headers.get("Content-Length", "*")
+        total = response.headers.get("Content-Length", "*")
     else:
         wait = _wait(response.headers.get("Retry-After", ""))
-        raise TransferFault(f"{status} {response.reason}".strip(), passing=status in PASSING, wait=wait)
+        raise TransferFault(f"{status} {_reason(response)}".strip(), passing=status in PASSING, wait=wait)
+    if len(total) > MOST_DIGITS:
+        raise TransferFault("sends a length that is none")
     told = int(total) if total.isdecimal() else None
     if None not in (told, size) and told != size:
         raise TransferFault(f"has a file of {told} bytes, not {size}")
     return held, told if size is None else size
 
 
+def _reason(response: requests.Response) -> str:
+    """Return the words beside a status, as far as they can be shown."""
+    return "".join(one for one in response.reason or "" if one.isprintable())[:LONGEST_REASON]
+
+
 def _receive(
-    response: requests.Response, part: Part, start: int, size: int | None, advance: Callable[[int], None]
+    response: requests.Response,
+    part: Part,
+    start: int,
+    size: int | None,
+    advance: Callable[[int], None],
+    watch: Watch,
 ) -> None:
-    there = start
+    there = counted = start
     with part.path.open("ab" if start else "wb") as stream:
         advance(there)
-        for piece in response.iter_content(CHUNK):
+        for piece in body_of(response):
             if size is not None and there + len(piece) > size:
                 break
             stream.write(piece)
             there += len(piece)
             advance(there)
+            if there - counted >= watch.PIECE:
+                counted = there
+                watch.progress()
         else:
             if size is not None and there < size:
                 raise TransferFault(f"ended after {there} of {size} bytes", passing=True)
@@ -188,23 +217,25 @@ def _version(response: requests.Response) -> str:
 def _wait(retry_after: str) -> float:
     """Return the seconds that a server asks to wait."""
     if retry_after.strip().isdecimal():
-        return float(retry_after)
-    with contextlib.suppress(ValueError, TypeError):
+        return float(retry_after.strip()[:MOST_DIGITS])
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
         return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
     return 0.0
 
 
-def _as_fault(fault: requests.RequestException, timeout: tuple[float, float]) -> TransferFault:
+def _as_fault(fault: requests.RequestException, timeouts: Timeouts) -> TransferFault:
     """Say in a few words what went wrong; the libraries' own words show objects, and secrets in addresses."""
     if isinstance(fault, requests.exceptions.ProxyError):
         return TransferFault("the proxy does not let through, or is not there", passing=True)
     if isinstance(fault, requests.exceptions.SSLError):
         return TransferFault("its certificate is not trusted")
     if isinstance(fault, requests.exceptions.ConnectTimeout):
-        return TransferFault(f"no connection within {timeout[0]:g} s")
+        return TransferFault(f"no connection within {timeouts.connect:g} s")
     words = " ".join(str(fault).split())
     if isinstance(fault, requests.exceptions.Timeout) or "timed out" in words:
-        return TransferFault(f"nothing came for {timeout[1]:g} s", passing=True)
+        return TransferFault(f"nothing came for {timeouts.silence:g} s", passing=True)
+    if isinstance(fault, requests.exceptions.ContentDecodingError):
+        return TransferFault("sends the file packed, although that was not asked for")
     if isinstance(fault, requests.exceptions.ChunkedEncodingError):
         return TransferFault("the connection broke", passing=True)
     if isinstance(fault, requests.exceptions.ConnectionError):

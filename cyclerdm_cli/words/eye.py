@@ -11,13 +11,10 @@ from numpy.typing import NDArray
 
 from cyclerdm_cli.restoring.device import choose_engine
 from cyclerdm_cli.weights.loading import load_network
-from cyclerdm_cli.weights.registry import PACKAGE
+from cyclerdm_cli.weights.registry import locate
 from cyclerdm_cli.words.clip import Clip, load_clip, packaged
-from cyclerdm_cli.words.trials import Trial
+from cyclerdm_cli.words.trials import BLUR, DETAILS, TONES, Trial
 from cyclerdm_cli.words.windows import described
-
-RESTORES = PACKAGE / "weights" / "compact.safetensors"
-"""The weights whose tasks are tried, whichever restore afterwards."""
 
 
 @dataclass(frozen=True)
@@ -51,5 +48,5 @@ def load_eye(path: Path | None = None) -> Eye:
 
 def load_trial() -> Trial:
     """Load the weights in the package to try their tasks. Raises WeightsError."""
-    network, _ = load_network(RESTORES)
-    return Trial(network, choose_engine("cpu").precision)  # type: ignore[arg-type]
+    networks = {task: load_network(locate(None, task)[1])[0] for task in (*TONES, *DETAILS, BLUR)}
+    return Trial(networks, choose_engine("cpu").precision)

@@ -1,15 +1,15 @@
 """What comes of tasks that are tried on a picture: damage is there where there is something to undo.
 
 What flakes, nights or noise look like varies more than any program that draws them, and a tower that learned from
-drawn ones alone is often sure of the wrong thing where they are real. The network that restores learned for far
-longer, and to leave alone what is no damage. So its first stage is tried: what it takes away as noise, rain, snow
-and drops in a few windows at full size, how it would change tones and colours of the whole, and what kernel the
+drawn ones alone is often sure of the wrong thing where they are real. The networks that restore learned for far
+longer, and to leave alone what is no damage. So they are tried: what they take away as noise, rain, snow
+and drops in a few windows at full size, how they would change tones and colours of the whole, and what kernel the
 picture seems to be blurred by. What a small network makes of this counts nearly as much as what the tower saw.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -17,11 +17,18 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cyclerdm_cli.cycle.blur import LUMA, SIDE, Blur, natural, power, spectrum_of
-from cyclerdm_cli.cycle.compact import CompactNetwork, CompactStages, thumbnail_of
-from cyclerdm_cli.cycle.cycle import THUMBNAIL
-from cyclerdm_cli.cycle.cycle import WINDOW as LARGEST
-from cyclerdm_cli.cycle.wavelet import Wavelet
+from cyclerdm_cli.cycle.compact import CompactNetwork
+from cyclerdm_cli.cycle.cycle import WINDOW_SIDE as LARGEST
+from cyclerdm_cli.cycle.cycle import Network, Place, View
+from cyclerdm_cli.cycle.deconvolution import (
+    SETTINGS,
+    Blur,
+    natural_power_spectrum,
+    power_spectrum,
+    transfer_function,
+)
+from cyclerdm_cli.cycle.light import apply_light, luma_of
+from cyclerdm_cli.cycle.view import shrink_to_view, view_of
 from cyclerdm_cli.words.wordings import NAMES
 
 TONES = ("dehaze", "low-light", "underwater", "backlight")
@@ -52,46 +59,40 @@ Pixels = NDArray[np.uint8]
 
 
 class Trial:
-    """Tries the tasks of a network, on the processor."""
+    """Tries the tasks, on the processor."""
 
-    def __init__(self, network: CompactNetwork, precision: torch.dtype = torch.float32) -> None:
-        """`precision` is that of the network's convolutions."""
-        self.network, self.precision = network, precision
+    def __init__(self, networks: Mapping[str, Network], precision: torch.dtype = torch.float32) -> None:
+        """Take the networks.
+
+        Args:
+            networks: by task: those of TONES, DETAILS and BLUR.
+            precision: of the networks' convolutions.
+        """
+        self.networks, self.precision = networks, precision
 
     @torch.inference_mode()
     def __call__(self, pixels: Pixels) -> Tensor:
         """Return what comes of it, (TRIED,), for a picture, (H, W, 3) uint8 of any size."""
         lacking = [(0, max(0, EVEN - side)) for side in pixels.shape[:2]]
         pixels = np.pad(pixels, (*lacking, (0, 0)), mode="edge") if np.any(lacking) else pixels
-        thumbnail, windows = _thumbnail(pixels), _windows(pixels)
-        found = [self._toned(thumbnail), self._taken(windows, thumbnail), _detail_of(windows)]
-        return torch.cat([*found, self._blur(pixels, thumbnail)])
+        windows = _windows(pixels)
+        return torch.cat([self._toned(pixels), self._taken(windows), _detail_of(windows), self._blur(pixels)])
 
-    def _together(
-        self, tasks: Sequence[str], pictures: Tensor, thumbnail: Tensor
-    ) -> tuple[CompactStages, Tensor]:
-        """Bind all pictures to each of the tasks: the stages, and the pictures as often as there are tasks."""
-        config = self.network.config
-        mixture = torch.zeros((len(tasks), len(config.tasks)))
-        for row, task in enumerate(tasks):
-            mixture[row, config.tasks.index(task)] = 1
-        repeated = pictures.repeat(len(tasks), 1, 1, 1)
-        thumbnails, mask = thumbnail.expand(len(repeated), -1, -1, -1), torch.zeros_like(repeated[:, :1])
-        wavelet = Wavelet.named(config.wavelet)
-        return CompactStages(self.network, mixture, thumbnails, mask, wavelet), repeated
-
-    def _toned(self, thumbnail: Tensor) -> Tensor:
+    def _toned(self, pixels: Pixels) -> Tensor:
         """Return how the whole changes by each of TONES: red, green, blue on average, and how much altogether."""
-        stages, repeated = self._together(TONES, thumbnail, thumbnail)
-        change = stages.start(1, repeated).clamp(0, 1) - repeated
-        return 10 * torch.cat([change.mean((2, 3)), change.abs().mean((1, 2, 3))[:, None]], 1).flatten()
+        view, numbers = view_of(pixels, torch.device("cpu")), []
+        for task in TONES:
+            network = self.networks[task]
+            assert isinstance(network, CompactNetwork)
+            light = network.look(view).light
+            assert light is not None
+            change = apply_light(view.small, light, Place.whole(view.small)).clamp(0, 1) - view.small
+            numbers.append(torch.cat([change.mean((0, 2, 3)), change.abs().mean()[None]]))
+        return 10 * torch.cat(numbers)
 
-    def _taken(self, windows: Tensor, thumbnail: Tensor) -> Tensor:
+    def _taken(self, windows: Tensor) -> Tensor:
         """Return how strong, bright, coloured and directed what each of DETAILS takes away is."""
-        stages, repeated = self._together(DETAILS, windows, thumbnail)
-        with torch.autocast("cpu", self.precision, enabled=self.precision != torch.float32):
-            restored = stages.restore(1, repeated, repeated)
-        taken = (255 * (repeated - restored.float())).view(len(DETAILS), *windows.shape)
+        taken = 255 * torch.stack([windows - self._restored(task, windows) for task in DETAILS])
         luma = _luma(taken)  # (tasks, n, h, w)
         strength = luma.square().mean((2, 3)).sqrt()
         numbers = [
@@ -110,32 +111,38 @@ class Trial:
         extremes = torch.stack([strength.amax(1), strength.amin(1)], 1)
         return (torch.cat([average, extremes], 1) + FAINT).log().flatten()
 
-    def _blur(self, pixels: Pixels, thumbnail: Tensor) -> Tensor:
+    def _restored(self, task: str, windows: Tensor) -> Tensor:
+        """Run the first two stages of a task on windows, (n, 3, h, w)."""
+        network, missing = self.networks[task], torch.zeros_like(windows[:, :1])
+        with torch.autocast("cpu", self.precision, enabled=self.precision != torch.float32):
+            findings = network.look(View(shrink_to_view(windows), windows[:, None]))
+            stages = network.bind(findings, Place.whole(windows), missing, 0, torch.Generator())
+            return stages.restore(2, stages.restore(1, windows, windows), windows).float()
+
+    def _blur(self, pixels: Pixels) -> Tensor:
         """Return how far a kernel is trusted, how long, how directed and how strong it is, and the caution."""
-        height, width = (min(side, LARGEST) for side in pixels.shape[:2])
-        top, left = ((side - kept) // 2 for side, kept in zip(pixels.shape[:2], (height, width), strict=True))
-        window = _floating(pixels[top : top + height, left : left + width])[None]
-        blur = Blur.unpacked(self.network.look(BLUR, thumbnail, window).findings)
-        places = torch.arange(SIDE) - SIDE // 2.0
-        down, across = blur.kernel.sum(2), blur.kernel.sum(1)  # (1, SIDE)
-        rows, columns = ((shares * places).sum(1) for shares in (down, across))
-        high = (down * places.square()).sum(1) - rows.square()
-        wide = (across * places.square()).sum(1) - columns.square()
-        slanted = (blur.kernel * places[:, None] * places).sum((1, 2)) - rows * columns
-        extent = (high + wide).clamp_min(1e-3)
-        directed = ((high - wide).square() + 4 * slanted.square()).sqrt() / extent
-        spectrum, frequency = spectrum_of(blur.kernel, 2 * SIDE + 5, 2 * SIDE + 5)
-        weight = natural(frequency)
-        strong = (power(1 - spectrum) * weight).sum((1, 2)) / weight.sum()
-        return torch.cat([blur.trust[0], extent.log(), directed, strong, blur.caution[0]])
+        network = self.networks[BLUR]
+        assert isinstance(network, CompactNetwork)
+        found = network.look(view_of(pixels, torch.device("cpu"))).blur
+        assert found is not None
+        return describe_blur(found)
 
 
-def _thumbnail(pixels: Pixels) -> Tensor:
-    """Average (H, W, 3) as `thumbnail_of` does, some rows at a time: (1, 3, THUMBNAIL, THUMBNAIL)."""
-    height = len(pixels)
-    bounds = [(row * height // THUMBNAIL, -(-(row + 1) * height // THUMBNAIL)) for row in range(THUMBNAIL)]
-    rows = torch.cat([_floating(pixels[top:bottom]).mean(2, keepdim=True) for top, bottom in bounds], 2)
-    return thumbnail_of(rows)
+def describe_blur(blur: Blur) -> Tensor:
+    """Return how far a kernel is trusted, how long, how directed and how strong it is, and the caution: (6,)."""
+    side = SETTINGS.kernel_side
+    places = torch.arange(side) - side // 2.0
+    down, across = blur.kernel.sum(2), blur.kernel.sum(1)  # (1, side)
+    rows, columns = ((shares * places).sum(1) for shares in (down, across))
+    high = (down * places.square()).sum(1) - rows.square()
+    wide = (across * places.square()).sum(1) - columns.square()
+    slanted = (blur.kernel * places[:, None] * places).sum((1, 2)) - rows * columns
+    extent = (high + wide).clamp_min(1e-3)
+    directed = ((high - wide).square() + 4 * slanted.square()).sqrt() / extent
+    spectrum, frequency = transfer_function(blur.kernel, 2 * side + 5, 2 * side + 5)
+    weight = natural_power_spectrum(frequency)
+    strong = (power_spectrum(1 - spectrum) * weight).sum((1, 2)) / weight.sum()
+    return torch.cat([blur.trust[0], extent.log(), directed, strong, blur.caution[0]])
 
 
 def _floating(pixels: Pixels) -> Tensor:
@@ -164,7 +171,7 @@ def _detail_of(windows: Tensor) -> Tensor:
 
 def _luma(pictures: Tensor) -> Tensor:
     """Map (..., 3, H, W) to (..., H, W)."""
-    return (pictures * pictures.new_tensor(LUMA).view(3, 1, 1)).sum(-3)
+    return torch.unflatten(luma_of(pictures.flatten(0, -4))[:, 0], 0, pictures.shape[:-3])
 
 
 class Verdict(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -123,3 +124,46 @@ def test_what_cannot_be_had_is_said_in_one_line(server: Server, tmp_path: Path) 
     with pytest.raises(DataError, match="no pictures"):
         fetch(dataset(server, "set"), tmp_path, lambda line: None)
     assert not (tmp_path / "CC15").exists()
+
+
+def test_an_archive_that_would_fill_the_disk_is_not_unpacked(server: Server, tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("set/a.bmp", bytes(20_000_000))
+        archive.writestr("other/b.txt", b"")
+    server.content = stream.getvalue()
+    with pytest.raises(DataError, match="far more than what came"):
+        fetch(dataset(server, "set"), tmp_path, lambda line: None)
+    assert not list(tmp_path.rglob("*.bmp"))
+
+
+def test_a_disk_that_runs_full_ends_the_download(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = shutil.disk_usage(tmp_path)._replace(free=50_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    server.content = zipped("set/a.png", "other/b.png")
+    with pytest.raises(DataError, match="less than 100 MB are free"):
+        fetch(dataset(server, "set"), tmp_path, lambda line: None)
+
+
+@pytest.mark.parametrize(
+    "change", [(b"set/a.png" * 20, b"set/b.png" * 20), (b"\x14\0\0\0\0\0", b"\x14\0\1\0\x63\0")]
+)
+def test_a_damaged_locked_or_odd_archive_is_one_line(
+    server: Server, tmp_path: Path, change: tuple[bytes, bytes]
+) -> None:
+    server.content = zipped("set/a.png").replace(*change)
+    with pytest.raises(DataError, match="no zip file that can be unpacked"):
+        fetch(dataset(server, ""), tmp_path, lambda line: None)
+
+
+def test_an_address_that_is_not_https_or_dead_is_not_asked(server: Server, tmp_path: Path) -> None:
+    plain = replace(dataset(server, ""), archive=Archive("http://example.org/set.zip"))
+    with pytest.raises(DataError, match="is not https"):
+        fetch(plain, tmp_path, lambda line: None)
+    alive = dataset(server, "").archive
+    assert alive is not None
+    with pytest.raises(DataError, match="gives the file no more, since 2026-11"):
+        fetch(replace(plain, archive=replace(alive, dead="2026-11")), tmp_path, lambda line: None)
+    assert server.asked == []

@@ -23,8 +23,11 @@ from cyclerdm_cli.words.wordings import NAMES
 class Eye:
     """Takes dark pictures for dark, and all others for clean."""
 
+    def __init__(self, limit: float = 60) -> None:
+        self.limit = limit
+
     def see(self, pixels: np.ndarray) -> np.ndarray:
-        dark = pixels.mean() < 60
+        dark = pixels.mean() < self.limit
         return np.array([0.9 if name == ("low-light" if dark else "clean") else 0.01 for name in NAMES])
 
 

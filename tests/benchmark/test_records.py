@@ -7,12 +7,16 @@ import io
 import json
 import math
 import re
+import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from cyclerdm_cli.app import app
 from cyclerdm_cli.benchmark.candidates import Setting
 from cyclerdm_cli.benchmark.comparing import compare
+from cyclerdm_cli.benchmark.journal import Journal
 from cyclerdm_cli.benchmark.records import read_json, to_csv, to_json
 from cyclerdm_cli.benchmark.results import PictureScore, Result
 from cyclerdm_cli.errors import DataError
@@ -95,3 +99,108 @@ def test_a_file_that_holds_no_results_is_said_to(text: str, tmp_path: Path) -> N
     (tmp_path / "r.json").write_text(text)
     with pytest.raises(DataError, match="no results of cyclerdm bench"):
         read_json(tmp_path / "r.json")
+
+
+PICTURE = {
+    "name": "a",
+    "width": 4,
+    "height": 4,
+    "input": {"psnr": 20.0},
+    "output": {"psnr": 25.0},
+    "seconds": 1.0,
+}
+ENTRY = {
+    "dataset": "d", "task": "denoise", "images": 1, "input": {"psnr": 20.0}, "output": {"psnr": 25.0},
+    "name": "n", "weights": "w", "settings": {}, "measured": "rgb", "convention": "c", "failed": [], "gain": {},
+    "pictures": [PICTURE],
+}  # fmt: skip
+ODD = (
+    None,
+    True,
+    7,
+    -1.5,
+    math.nan,
+    "x",
+    "\ud800",
+    [],
+    [1],
+    {},
+    {"a": []},
+    {"psnr": "high"},
+    10**30,
+    1e300,
+    [None],
+)
+
+
+def compared(tmp_path: Path, content: object) -> tuple[int, str]:
+    """Compare a file with itself by the command; return the exit status and what was said."""
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps(content))
+    done = CliRunner().invoke(app, ["bench", "compare", str(path), str(path)])
+    return done.exit_code, done.stderr
+
+
+def places() -> list[tuple[str, ...]]:
+    inner = [("results", "0", "pictures", "0", key) for key in PICTURE]
+    outer = [("results", "0", key) for key in ENTRY]
+    return [("results",), ("results", "0"), ("results", "0", "pictures", "0"), *outer, *inner]
+
+
+@pytest.mark.parametrize("place", places(), ids="/".join)
+def test_any_value_anywhere_gives_a_comparison_or_one_line(place: tuple[str, ...], tmp_path: Path) -> None:
+    for odd in ODD:
+        content = json.loads(json.dumps({"results": [ENTRY]}))
+        inner = content
+        for step in place[:-1]:
+            inner = inner[int(step) if step.isdecimal() else step]
+        inner[int(place[-1]) if place[-1].isdecimal() else place[-1]] = odd
+        status, said = compared(tmp_path, content)
+        assert status == 0 or (status == 2 and len(said.splitlines()) == 1), (odd, said)
+        assert "unexpected" not in said
+
+
+@pytest.mark.parametrize("key", ENTRY)
+def test_what_is_missing_is_named(key: str, tmp_path: Path) -> None:
+    status, said = compared(tmp_path, {"results": [{name: ENTRY[name] for name in ENTRY if name != key}]})
+    needed = key not in ("images", "gain")
+    assert (status, f"{key} is missing" in said) == ((2, True) if needed else (0, False))
+
+
+def test_the_field_and_what_it_may_be_are_named(tmp_path: Path) -> None:
+    odd = {**ENTRY, "pictures": [PICTURE, {**PICTURE, "seconds": {}}]}
+    status, said = compared(tmp_path, {"results": [odd]})
+    assert status == 2
+    assert "results[0]: pictures[1]: seconds is {}, not a number from 0 to 1e+09" in said
+    assert (
+        "measured is 'RGB', not 'rgb' or 'y'"
+        in compared(tmp_path, {"results": [{**ENTRY, "measured": "RGB"}]})[1]
+    )
+
+
+def test_an_unknown_metric_is_shown_by_its_name_and_nesting_has_an_end(tmp_path: Path) -> None:
+    other = {**PICTURE, "input": {"new": 1.0}, "output": {"new": 2.0}}
+    assert compared(tmp_path, {"results": [{**ENTRY, "pictures": [other]}]})[0] == 0
+    (tmp_path / "r.json").write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(DataError, match="no results of cyclerdm bench: it is nested too deep"):
+        read_json(tmp_path / "r.json")
+
+
+def test_many_results_are_matched_in_no_time(tmp_path: Path) -> None:
+    many = {"results": [{**ENTRY, "dataset": f"d{number}"} for number in range(1000)]}
+    (tmp_path / "r.json").write_text(json.dumps(many))
+    began = time.process_time()
+    assert len(compare(read_json(tmp_path / "r.json"), read_json(tmp_path / "r.json"))) == 1000
+    assert time.process_time() - began < 10
+
+
+def test_a_journal_with_odd_lines_gives_what_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "r.json.journal"
+    with Journal(path, resume=False) as journal:
+        journal.keep("one", PictureScore("a", 4, 4, {"psnr": 1.0}, {"psnr": 2.0}))
+    odd = [{"key": [], **PICTURE}, {"key": "two", **PICTURE, "seconds": "x"}, {"key": "three"}, 7, [[]]]
+    with path.open("a") as stream:
+        stream.writelines(f"{json.dumps(line)}\n" for line in odd)
+    with Journal(path, resume=True) as journal:
+        assert journal.find("one") == PictureScore("a", 4, 4, {"psnr": 1.0}, {"psnr": 2.0})
+        assert journal.find("two") is None

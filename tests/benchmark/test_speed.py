@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny import tiny_network
 from typer.testing import CliRunner
 
 from cyclerdm_cli.app import app
@@ -17,8 +18,8 @@ from cyclerdm_cli.benchmark.probe import PAPER, Errand, measure
 from cyclerdm_cli.benchmark.speed import Measured, tables
 from cyclerdm_cli.benchmark.stopwatch import STAGES, Stopwatch
 from cyclerdm_cli.restoring.device import Engine
-from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
-from tests.conftest import tiny_network
+from cyclerdm_cli.restoring.planning import RestoreOptions
+from cyclerdm_cli.restoring.restorer import Restorer
 
 CPU = Engine(torch.device("cpu"), torch.float32, "for the test")
 

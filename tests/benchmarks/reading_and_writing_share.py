@@ -24,12 +24,10 @@ from cyclerdm_cli.pictures.naming import plan_outputs
 from cyclerdm_cli.pictures.reading import read_picture
 from cyclerdm_cli.pictures.writing import WriteOptions, encode
 from cyclerdm_cli.restoring.batch import FileOptions, Watch, Work, restore_files
-from cyclerdm_cli.restoring.device import choose_engine
 from cyclerdm_cli.restoring.outcome import Outcome
-from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
+from cyclerdm_cli.restoring.restorers import Kit, Restorers
 from cyclerdm_cli.tasks.catalogue import find_task
-from cyclerdm_cli.weights.loading import load_network
-from cyclerdm_cli.weights.registry import locate
+from cyclerdm_cli.weights.registry import choose
 
 HEIGHT, WIDTH = 4000, 6000
 
@@ -54,8 +52,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=3)
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
-    engine = choose_engine(options.device)
-    restorer = Restorer(load_network(locate(None)[1])[0], engine, RestoreOptions())
+    restorers = Restorers(Kit({"denoise": choose(None, "denoise")}, device=options.device), ["denoise"])
+    restorer = restorers.for_task("denoise")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for number in range(options.count):
@@ -70,10 +68,10 @@ def main() -> None:
         )
         plan = plan_outputs(list_inputs([place]), f"{place}/out/", "denoise")
         outcomes: list[Outcome] = []
-        work = Work(restorer, [find_task("denoise")], FileOptions())
+        work = Work(restorers, [find_task("denoise")], FileOptions())
         batch, batch_cpu, _ = timed(lambda: restore_files(work, plan, Watch(outcomes.append)))
     assert [one.status for one in outcomes] == ["ok"] * options.count, [one.error for one in outcomes]
-    print(engine)
+    print(restorers.engine)
     print(
         f"one picture: decoding {reading:.2f} s, restoring {restoring:.2f} s, encoding and writing {writing:.2f} s"
     )

@@ -109,6 +109,17 @@ def test_addresses_are_read_and_written_by_the_workers(
     assert call(*asked, "--skip-existing")[1][-1] == {"summary": {"ok": 0, "skipped": COUNT, "failed": 0}}
 
 
+def test_each_task_has_its_own_weights_in_the_workers_too(
+    address: str, families: Path, photograph_file: Path, tmp_path: Path
+) -> None:
+    words = ["restore", "--json", "--device", "cpu", "--task", "derain+dehaze", "--strength", "derain=0.5"]
+    words += [str(photograph_file), "-o"]
+    status, (record, _), err = call(*words, tmp_path / "spread.png", "--cluster", address)
+    assert (status, record["weights"]) == (0, "small-derain+small-dehaze"), err
+    assert call(*words, tmp_path / "plain.png")[0] == 0
+    assert (tmp_path / "spread.png").read_bytes() == (tmp_path / "plain.png").read_bytes()
+
+
 def started(words: list[str], folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "cyclerdm_cli", *words],

@@ -18,6 +18,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cyclerdm_cli.app import app
+from cyclerdm_cli.benchmark.datasets import read_datasets
 
 PEERS = Path(__file__).parents[3] / "shared" / "data" / "peers"
 BENCH = PEERS.parent / "bench"
@@ -287,6 +288,16 @@ def test_sets_are_listed_and_described() -> None:
     _, out, _ = call("datasets", "rain100h")
     assert "Restormer 31.46 dB, Zamir et al., CVPR 2022" in out
     assert "layout: lq input/{id}, gt target/{id}" in out
+
+
+def test_an_address_that_nothing_is_fetched_from_is_said() -> None:
+    sets = read_datasets().values()
+    plain = [one.name for one in sets if one.archive and not one.archive.url.startswith("https:")]
+    _, out, _ = call("datasets")
+    said = [line.split()[0] for line in out.splitlines() if "is not https" in line]
+    assert said == plain
+    for name in plain:
+        assert re.search("direct address: http://.*is not https", call("datasets", name)[1])
 
 
 @pytest.mark.skipif(not PEERS.is_dir(), reason="needs ../shared/data/peers")

@@ -194,13 +194,13 @@ def test_two_files_of_results_are_not_one(photos: Path, tiny_weights: Path) -> N
         ),
         (["--data", "photos", "--out", "run", "--config", "run/recipe.json"], "run/recipe.json"),
         (["--data", "photos", "--out", "new/../photos"], "photos/samples.png"),
-        (["--data", "denoise=pairs", "--out", "pairs/gt", "--task", "denoise"], "pairs/gt/samples.png"),
+        (["--data", "pairs", "--out", "pairs/gt"], "pairs/gt/samples.png"),
     ],
 )
 def test_a_training_writes_over_nothing_that_it_reads(words: list[str], kept: str, photos: Path) -> None:
     place = Path(kept)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(b"before")
-    status, out, err = call("train", *words, "--iterations", "1")
+    status, out, err = call("train", *words, "--task", "Denoise", "--iterations", "1")
     assert (status, out, place.read_bytes()) == (2, "", b"before"), err
     assert "--out" in err or "never overwritten" in err

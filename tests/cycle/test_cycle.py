@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cyclerdm_cli.cycle.cycle import cycle
+from cyclerdm_cli.cycle.cycle import Place, Stages, cycle
 from cyclerdm_cli.cycle.padding import padded
-from cyclerdm_cli.cycle.shorter import first
+from cyclerdm_cli.cycle.shorter import keep_first
 from cyclerdm_cli.cycle.wavelet import Wavelet
 
 
-class NotingStages:
+class NotingStages(Stages):
     """Stages that change nothing, or add a constant in one place, and note what they were given."""
 
     wavelet = Wavelet.named("haar")
@@ -27,8 +27,12 @@ class NotingStages:
         start = padded(estimate, self.multiple) if stage == 1 else estimate
         return start + self.added.get(stage, 0.0)
 
-    def gain(self, high: torch.Tensor, degraded_high: torch.Tensor) -> torch.Tensor:
-        return self.kept * high
+    def calibrate(
+        self, low: torch.Tensor, high: torch.Tensor, degraded_low: torch.Tensor, degraded_high: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self.given.append((3, low, degraded_low))
+        self.high_given = high, degraded_high
+        return low + self.added.get(3, 0.0), self.kept * high
 
 
 def picture_of(height: int, width: int) -> torch.Tensor:
@@ -47,17 +51,21 @@ def test_each_stage_is_given_what_the_one_before_left_and_the_degraded_picture()
     degraded = picture_of(8, 6)
     stages = NotingStages({1: 0.25, 2: 0.5})
     cycle(stages, degraded)
-    (first, second, third) = stages.given
+    first, second, third = stages.given
     assert (first[0], second[0], third[0]) == (1, 2, 3)
     assert torch.equal(first[1], degraded)
     torch.testing.assert_close(second[1], degraded + 0.25)
-    torch.testing.assert_close(third[1], Wavelet.named("haar").split(degraded + 0.75)[0])
+    low, high = Wavelet.named("haar").split(degraded + 0.75)
+    torch.testing.assert_close(third[1], low)
+    torch.testing.assert_close(stages.high_given[0], high)
     assert torch.equal(first[2], degraded)
     assert torch.equal(second[2], degraded)
-    assert torch.equal(third[2], Wavelet.named("haar").split(degraded)[0])
+    degraded_low, degraded_high = Wavelet.named("haar").split(degraded)
+    assert torch.equal(third[2], degraded_low)
+    assert torch.equal(stages.high_given[1], degraded_high)
 
 
-def test_the_third_stage_calibrates_the_low_band_and_the_gain_works_on_the_high_ones() -> None:
+def test_the_third_stage_works_on_the_low_band_and_on_the_high_ones() -> None:
     degraded = picture_of(8, 6)
     brighter = cycle(NotingStages({3: 1.0}), degraded).restored
     torch.testing.assert_close(brighter, degraded + 0.5)
@@ -81,6 +89,14 @@ def test_the_first_stages_leave_what_the_others_would_change(multiple: int) -> N
     degraded = picture_of(17, 40)
     noted = NotingStages({1: 0.1, 2: 0.2, 3: 0.4}, multiple, gain=0.5)
     for count, added in ((1, 0.1), (2, 0.3)):
-        torch.testing.assert_close(cycle(first(noted, count), degraded).restored, degraded + added)
-    torch.testing.assert_close(cycle(first(noted, 3), degraded).restored, cycle(noted, degraded).restored)
+        torch.testing.assert_close(cycle(keep_first(noted, count), degraded).restored, degraded + added)
+    torch.testing.assert_close(
+        cycle(keep_first(noted, 3), degraded).restored, cycle(noted, degraded).restored
+    )
     assert [stage for stage, *_ in noted.given] == [1, 1, 2, 1, 2, 3, 1, 2, 3]
+
+
+def test_tiles_that_are_whole_pictures_begin_at_their_corner() -> None:
+    place = Place.whole(picture_of(9, 6))
+    assert place.corners.tolist() == [[0.0, 0.0], [0.0, 0.0]]
+    assert place.size == (9, 6)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from cyclerdm_cli.errors import PictureError
 from cyclerdm_cli.pictures.listing import Input
-from cyclerdm_cli.pictures.masks import find_mask, mask_of, read_mask
+from cyclerdm_cli.pictures.masks import check_mask, find_mask, mask_of, read_mask
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.reading import read_picture
 from cyclerdm_cli.pictures.sidebyside import side_by_side
@@ -57,6 +57,43 @@ def test_masks_are_found_by_name(tmp_path):
         find_mask(tmp_path, Input(Path("in/c.tif"), root))
     with pytest.raises(PictureError, match="standard input"):
         find_mask(tmp_path, Input(None, Path(".")))
+
+
+def test_masks_are_found_whatever_the_case_and_unicode_form(tmp_path):
+    composed, decomposed = "\u00e9t\u00e9", "e\u0301te\u0301"
+    for name in ("IMG_1.PNG", f"{decomposed}.png", "low.Jpg", "x/Deep.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    root = Path("in")
+    assert find_mask(tmp_path, Input(Path("in/img_1.jpg"), root)) == tmp_path / "IMG_1.PNG"
+    assert find_mask(tmp_path, Input(Path(f"in/{composed}.jpg"), root)) == tmp_path / f"{decomposed}.png"
+    assert find_mask(tmp_path, Input(Path("in/LOW.PNG"), root)) == tmp_path / "low.Jpg"
+    assert find_mask(tmp_path, Input(Path("in/x/DEEP.tif"), root)) == tmp_path / "x" / "Deep.png"
+    (tmp_path / "img_1.png").touch()
+    if len(list(tmp_path.glob("[Ii]*"))) == 2:  # where the two can stand beside each other
+        with pytest.raises(PictureError, match="could both be its mask"):
+            find_mask(tmp_path, Input(Path("in/Img_1.jpg"), root))
+
+
+@pytest.mark.parametrize("colour", [0, 255])
+def test_a_mask_may_say_something_in_its_alpha_alone(tmp_path, colour):
+    samples = np.full((6, 9, 4), colour, np.uint8)
+    samples[..., 3] = 0
+    samples[2:4, 3:7, 3] = 255
+    Image.fromarray(samples).save(tmp_path / "mask.png")
+    for said_by in ("auto", "alpha"):
+        mask = read_mask(tmp_path / "mask.png", (6, 9), said_by=said_by)
+        np.testing.assert_array_equal(mask, samples[..., 3] == 255)
+    assert read_mask(tmp_path / "mask.png", (6, 9), said_by="luma").all() == (colour == 255)
+
+
+def test_a_mask_of_everything_or_nothing_is_refused():
+    some = np.eye(3, dtype=bool)
+    assert check_mask(some, "m") is some
+    with pytest.raises(PictureError, match="m: would fill in everything"):
+        check_mask(np.ones((3, 3), bool), "m")
+    with pytest.raises(PictureError, match="m: would fill in nothing"):
+        check_mask(np.zeros((3, 3), bool), "m")
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

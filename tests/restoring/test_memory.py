@@ -20,16 +20,16 @@ from cyclerdm_cli.errors import PictureError, UsageError
 from cyclerdm_cli.pictures.footprint import Extent
 from cyclerdm_cli.restoring.device import Engine
 from cyclerdm_cli.restoring.memory import MAPPED, PROGRAM, MemoryModel, Room, in_words, model_of
-from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
+from cyclerdm_cli.restoring.planning import Planner, RestoreOptions
 from cyclerdm_cli.restoring.tiling import plan_grid
 
 CPU = torch.device("cpu")
 MB = 1_000_000
 
 
-def limited(memory: int, **options: object) -> Restorer:
+def limited(memory: int | None, **options: object) -> Planner:
     engine = Engine(CPU, torch.float32, "for the test")
-    return Restorer(tiny_network(), engine, RestoreOptions(memory=memory, **options))  # type: ignore[arg-type]
+    return Planner(tiny_network(), engine, RestoreOptions(memory=memory, **options))  # type: ignore[arg-type]
 
 
 def test_half_the_bits_take_less() -> None:
@@ -40,7 +40,7 @@ def test_half_the_bits_take_less() -> None:
 def test_a_limit_makes_tiles_smaller_and_the_same_for_every_file() -> None:
     size = (3000, 4000)
     free = limited(10**10).plan(size)
-    assert free == Restorer(tiny_network(), limited(10**10).engine, RestoreOptions()).plan(size)
+    assert free == limited(None).plan(size)
     sides = [limited(limit * MB).plan(size).rows.tile for limit in (430, 450, 500, 900)]
     assert sides == sorted(sides)
     assert sides[0] < sides[-1] == free.rows.tile

@@ -14,7 +14,8 @@ from torch.utils._pytree import tree_leaves
 
 from cyclerdm_cli.cycle.paper import PaperConfig, PaperNetwork
 from cyclerdm_cli.restoring.device import Engine
-from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
+from cyclerdm_cli.restoring.planning import RestoreOptions
+from cyclerdm_cli.restoring.restorer import Restorer
 
 # fmt: off
 KERNELS = [  # of torch's MPS backend, 2.6 and later

@@ -12,7 +12,8 @@ import torch
 from cyclerdm_cli.benchmark.builtin import CLEAN
 from cyclerdm_cli.pictures.reading import read_picture
 from cyclerdm_cli.restoring.device import Engine
-from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
+from cyclerdm_cli.restoring.planning import RestoreOptions
+from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.tasks.catalogue import TASKS
 from cyclerdm_cli.weights.loading import load_network
 from cyclerdm_cli.weights.registry import choose
@@ -22,8 +23,8 @@ NAMES = [task.name for task in TASKS]
 
 
 @cache
-def restorer(tile: int) -> Restorer:
-    network, _ = load_network(choose("compact").path)
+def restorer(tile: int, task: str) -> Restorer:
+    network, _ = load_network(choose("compact", task).path)
     return Restorer(network, Engine(torch.device("cpu"), torch.float32, ""), RestoreOptions(tile))
 
 
@@ -34,7 +35,7 @@ def restored(pixels: np.ndarray, task: str, tile: int = TILE) -> np.ndarray:
         mask = np.zeros(pixels.shape[:2], bool)
         mask[::16, 8::24] = True
     sixteen = pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * 257
-    return restorer(tile).restore(sixteen, task, mask) / 257.0
+    return restorer(tile, task).restore(sixteen, task, mask) / 257.0
 
 
 def steps(result: np.ndarray, axis: int, within: np.ndarray) -> float:
@@ -48,7 +49,7 @@ def steps(result: np.ndarray, axis: int, within: np.ndarray) -> float:
 
 def borders(length: int, axis: int, size: tuple[int, int]) -> np.ndarray:
     """Return (length,) True where two tiles are blended."""
-    grid = restorer(TILE).plan(size)
+    grid = restorer(TILE, NAMES[0]).plan(size)
     along = (grid.rows, grid.columns)[axis]
     shared = np.zeros(length, bool)
     for index in range(1, along.count):

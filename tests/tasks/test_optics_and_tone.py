@@ -1,4 +1,4 @@
-"""Blur, missing parts, backlight and water: what a person would see, and what training relies on."""
+"""Blur, haze, missing parts, light and water: what a person would see, and what training relies on."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from cyclerdm_cli.tasks import backlight, deblur, inpaint, underwater
+from cyclerdm_cli.tasks import backlight, deblur, dehaze, inpaint, low_light, underwater
 from cyclerdm_cli.tasks.camera import convolve, gaussian_blur
 from cyclerdm_cli.tasks.draw import smooth_field
 from cyclerdm_cli.tasks.light import to_linear
 
 TASKS = pytest.mark.parametrize(
-    "task", [deblur, inpaint, backlight, underwater], ids=lambda task: task.__name__
+    "task", [deblur, dehaze, inpaint, low_light, backlight, underwater], ids=lambda task: task.__name__
 )
 
 
@@ -247,3 +247,49 @@ def test_distances_are_those_of_a_diver():
     assert distance.min() >= underwater.NEAREST
     assert distance.max() <= underwater.FARTHEST
     assert distance.std() > 0.5
+
+
+def test_invented_depth_spans_near_and_far_and_follows_the_outline():
+    clean = framed()
+    depth = dehaze.invented_depth(clean, generator())
+    assert depth.shape == (16, 1, 64, 64)
+    assert depth.min() > 0
+    torch.testing.assert_close(depth.mean((1, 2, 3)), torch.ones(16))
+    assert (depth.amax((1, 2, 3)) / depth.amin((1, 2, 3))).median() > 2
+    steps = depth.diff(dim=3).abs().mean((0, 1))
+    assert steps[30:60, 43].mean() > 2 * steps[30:60, 4:16].mean()
+
+
+def test_haze_keeps_a_share_of_every_contrast_and_adds_light_to_the_dark():
+    clean = scenes(16)
+    thin, thick = (dehaze.degrade(clean, worst(value, 16), generator()).lq for value in (0.1, 1.0))
+    assert (thin.std((1, 2, 3)) / clean.std((1, 2, 3))).median() > 0.8
+    assert 0.1 < (thick.std((1, 2, 3)) / clean.std((1, 2, 3))).median() < 0.6
+    black = dehaze.degrade(torch.zeros(16, 3, 32, 32), worst(1.0, 16), generator()).lq
+    assert black.mean((1, 2, 3)).median() > 0.5
+
+
+def test_most_pictures_in_low_light_are_dark_some_dull_and_some_too_bright():
+    clean = scenes(64)
+    damaged = low_light.degrade(clean, worst(0.8, 64), generator()).lq
+    change = damaged.mean((1, 2, 3)) / clean.mean((1, 2, 3))
+    assert 0.5 < (change < 0.35).float().mean() < 0.9
+    assert 0.02 < (change > 1.15).float().mean() < 0.25
+    assert damaged.mean((1, 2, 3)).min() > 0.003
+
+
+def test_the_camera_curve_keeps_black_and_white_and_their_order():
+    light = torch.linspace(0, 1, 256).expand(16, 3, 1, -1)
+    picture = low_light.developed(light, generator())
+    torch.testing.assert_close(picture[..., 0], torch.zeros(16, 3, 1))
+    assert picture.amax() <= 1 + 1e-5
+    assert picture[..., -1].min() > 0.99
+    assert (picture.diff(dim=3) >= -1e-6).all()
+
+
+def test_waters_are_blue_teal_and_green():
+    grey = torch.full((96, 3, 32, 32), 0.5)
+    red, green, blue = underwater.degrade(grey, worst(0.7, 96), generator()).lq.mean((2, 3)).T
+    assert 0.1 < (blue > 1.05 * green).float().mean() < 0.6
+    assert 0.2 < (blue < 0.9 * green).float().mean() < 0.8
+    assert (red < green).float().mean() > 0.9

@@ -1,62 +1,30 @@
-"""Kernels are learned from what blurred the scenes, by the tasks that are blurs alone."""
+"""Kernels are learned from what blurred the scenes, and from what is left once it is undone."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
-import numpy as np
-import pytest
 import torch
-from PIL import Image
-from tiny import LOOKING, tiny_network
+from torch import Tensor
 
-from cyclerdm_cli.cycle.blur import (
-    ATTEMPTS,
-    CLUES,
-    HALFWAY,
-    SIDE,
+from cyclerdm_cli.cycle.deconvolution import (
+    NUMBER_OF_CLUES,
+    SETTINGS,
     Blur,
     KernelReader,
-    attempts,
-    clues,
-    find_blur,
-    framed,
-    sharp,
+    deconvolve_variants,
+    frame_kernel,
+    sharp_kernel,
 )
 from cyclerdm_cli.tasks.camera import convolve
-from cyclerdm_cli.tasks.catalogue import find_task
 from cyclerdm_cli.tasks.deblur import degrade, kernels_of
 from cyclerdm_cli.tasks.light import to_linear, to_srgb
-from cyclerdm_cli.training.configuration import TrainingConfig
-from cyclerdm_cli.training.data import BatchSource, pictures_in, read_photographs
-from cyclerdm_cli.training.kernels import KernelMemory, kernel_error, learned_blur, left
-from cyclerdm_cli.training.objective import Objective
-from cyclerdm_cli.training.trainer import draw_stage, train
+from cyclerdm_cli.training.kernels import KernelMemory, kernel_error, kernel_loss, remaining_error
 
 CPU = torch.device("cpu")
-CONFIG = TrainingConfig(
-    tasks=LOOKING.tasks, iterations=4, scenes=4, scene=64, patches=(32,), tasks_per_batch=2, precision="fp32",
-    kernels_first=0.5, mixture_share=0, clean_share=0,
-)  # fmt: skip
+SIDE = SETTINGS.kernel_side
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("photographs")
-    for number in range(3):
-        rough = np.random.default_rng(number).integers(60, 250, (20, 22, 3), np.uint8)
-        Image.fromarray(rough).resize((176, 160), Image.Resampling.NEAREST).save(place / f"{number}.png")
-    return place
-
-
-def source(folder: Path, names: tuple[str, ...], config: TrainingConfig = CONFIG) -> BatchSource:
-    photographs = read_photographs(pictures_in(folder), 64, CPU)
-    return BatchSource(tuple(map(find_task, names)), config, photographs, known=LOOKING.tasks)
-
-
-def drawn_kernels(reach: float, count: int = 6) -> torch.Tensor:
-    return framed(kernels_of(torch.full((count,), reach), 17, torch.Generator().manual_seed(2)))
+def drawn_kernels(reach: float, count: int = 6) -> Tensor:
+    return frame_kernel(kernels_of(torch.full((count,), reach), 17, torch.Generator().manual_seed(2)))
 
 
 def test_the_kernel_of_a_degradation_is_what_blurred_the_picture() -> None:
@@ -77,86 +45,70 @@ def test_a_kernel_that_is_right_leaves_no_error_and_none_at_all_leaves_all_of_it
     assert float(kernel_error(true, true)) < 0.01
     moved = torch.roll(true, 3, 1)
     assert float(kernel_error(moved, true)) < 0.02
-    assert 0.8 < float(kernel_error(sharp(6, CPU), true)) <= 1
+    assert 0.8 < float(kernel_error(sharp_kernel(6, CPU), true)) <= 1
     assert float(kernel_error(drawn_kernels(5), torch.zeros_like(true))) == 0
 
 
-def test_what_is_left_is_bounded_and_least_where_the_kernel_is_right() -> None:
-    clean = torch.nn.functional.interpolate(torch.rand(4, 3, 16, 16), size=(128, 128), mode="nearest")
+def blurred_scenes() -> tuple[Tensor, Tensor, Tensor]:
+    """Scenes, the same before they were blurred, (4, 3, 128, 128), and what blurred them, (4, SIDE, SIDE)."""
+    clean = torch.rand((4, 3, 16, 16), generator=torch.Generator().manual_seed(6))
+    clean = torch.nn.functional.interpolate(clean, size=(128, 128), mode="nearest")
     true = kernels_of(torch.full((4,), 8.0), 9, torch.Generator().manual_seed(1))
-    lq = convolve(clean**HALFWAY, true.flip(1, 2)).clamp(0, 1) ** (1 / HALFWAY)
+    blurred = convolve(clean**SETTINGS.gamma, true.flip(1, 2)).clamp(0, 1) ** (1 / SETTINGS.gamma)
+    return blurred, clean, frame_kernel(true)
+
+
+def test_what_is_left_is_bounded_and_least_where_the_kernel_is_right() -> None:
+    scene, clean, true = blurred_scenes()
     calm = torch.zeros(4, 2)
 
-    def after(kernel: torch.Tensor, caution: torch.Tensor) -> float:
-        return float(left(attempts(lq, Blur(kernel, caution, torch.ones(4, 1)))[:, :3], lq, clean))
+    def after(kernel: Tensor, caution: Tensor) -> float:
+        undone = deconvolve_variants(scene, Blur(kernel, caution, torch.ones(4, 1)))[:, :3]
+        return float(remaining_error(undone, scene, clean))
 
-    right, none = after(framed(true), calm), after(sharp(4, CPU), calm)
+    right, none = after(true, calm), after(sharp_kernel(4, CPU), calm)
     wild = after(drawn_kernels(16, 4), calm - 3)
     assert right < 0.8 < none < 1.1 < wild < 2
 
 
-def test_patches_are_cut_from_scenes_whose_blur_is_undone(folder: Path) -> None:
-    network = tiny_network(config=LOOKING)
-    drawn = source(folder, ("deblur", "derain"))
-    batches = (drawn.draw(iteration, 0.0) for iteration in range(20))
-    batch = next(one for one in batches if len(one.mixture.unique(dim=0)) == 2)
-    assert torch.equal(batch.patches_of(batch.scene), batch.degraded)
-    assert torch.equal(batch.patches_of(batch.clean_scene), batch.clean)
-    begun, error = learned_blur(network, batch)
-    assert begun is not None
-    sharper = begun.attempts
-    assert float(error.detach()) > 0
-    assert not sharper.requires_grad
-    assert network.reader is not None
-    turn = int(batch.mixture[:, LOOKING.tasks.index("deblur")].argmax())
-    scenes, patches = batch.scene.chunk(2)[turn], sharper.chunk(2)[turn]
-    (top, left_), *_ = batch.corners[turn].tolist()
+class Fixed(KernelReader):
+    """Finds the same kernels whatever it is shown."""
 
-    def cut(blur: Blur) -> torch.Tensor:
-        return attempts(scenes, blur)[:, :, top : top + 32, left_ : left_ + 32]
+    def __init__(self, kernel: Tensor, trust: float = 1.0) -> None:
+        super().__init__()
+        self.found = Blur(kernel, torch.zeros(len(kernel), 2), torch.full((len(kernel), 1), trust))
 
-    torch.testing.assert_close(patches[: len(scenes)], cut(network.reader(*clues(scenes[:, None]))).detach())
-    with torch.no_grad():  # the reader rests: it is asked as when restoring
-        resting = learned_blur(network, batch)[0]
-        assert resting is not None
-        expected = cut(find_blur(network.reader, scenes[:, None]))
-        torch.testing.assert_close(resting.attempts.chunk(2)[turn][: len(scenes)], expected)
-    untouched = batch.degraded.chunk(2)[1 - turn].repeat(1, len(ATTEMPTS), 1, 1)
-    assert torch.equal(sharper.chunk(2)[1 - turn], untouched)
-    assert bool(begun.known.chunk(2)[turn].any())
-    assert not bool(begun.known.chunk(2)[1 - turn].any())
-    assert not bool(batch.kernel.chunk(2)[1 - turn].any())
+    def forward(self, maps: Tensor, strength: Tensor) -> Blur:
+        return self.found
 
 
-def test_without_a_blur_in_the_batch_nothing_is_looked_for(folder: Path) -> None:
-    batch = source(folder, ("derain",)).draw(0, 0.0)
-    begun, error = learned_blur(tiny_network(config=LOOKING), batch)
-    assert begun is None
-    assert float(error) == 0
-    assert learned_blur(tiny_network(), source(folder, ("deblur",)).draw(0, 0.0))[0] is None
+def test_the_loss_is_what_is_wrong_about_kernels_and_what_they_leave() -> None:
+    scene, clean, true = blurred_scenes()
+    sharp = Fixed(sharp_kernel(4, CPU))
+    right, none = (float(kernel_loss(reader, scene, clean, true)) for reader in (Fixed(true), sharp))
+    assert right < 0.8 < 1.6 < none
+    left_as_it_is = remaining_error(scene, scene, clean)
+    untrusted = kernel_loss(Fixed(true, trust=0.0), scene, clean, true)
+    torch.testing.assert_close(untrusted, left_as_it_is + kernel_error(true, true))
+    # Of pairs nobody knows the kernel: what is left counts alone.
+    torch.testing.assert_close(kernel_loss(sharp, scene, clean, 0 * true), left_as_it_is, atol=0.01, rtol=0)
 
 
-def test_kernels_come_first_and_move_nothing_else(folder: Path, tmp_path: Path) -> None:
-    assert [draw_stage(CONFIG, share, 0) for share in (0.0, 0.49, 0.5)] == [0, 0, 1]
-    config = replace(CONFIG, kernels_first=1.0, warm_up=1)
-    network = tiny_network(config=LOOKING).requires_grad_(True)
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    values = train(network, source(folder, ("deblur",), config), config, tmp_path, objective=Objective())
-    moved = {name for name, value in values.items() if not torch.equal(value, before[name])}
-    assert moved
-    assert all(name.startswith(("reader.", "blend.")) for name in moved)
+def test_scenes_are_learned_from_and_remembered_as_they_were_seen() -> None:
+    scene, clean, true = blurred_scenes()
+    memory, reader = KernelMemory(room=5), KernelReader()
+    true[2] = 0
+    kernel_loss(reader, scene, clean, true, memory).backward()  # type: ignore[no-untyped-call]
+    assert all(one.grad is not None for one in reader.parameters())
+    assert bool(reader.last.weight.grad.any())  # type: ignore[union-attr]
+    assert len(memory) == 3
+    torch.testing.assert_close(memory.kernel[:3].float(), true[[0, 1, 3]], atol=1e-3, rtol=0)
 
 
-def test_stage_1_teaches_what_blends_the_attempts(folder: Path) -> None:
-    network = tiny_network(config=LOOKING).requires_grad_(True)
-    weights = replace(CONFIG.weights, kernel=0.0)
-    batch = source(folder, ("deblur",)).draw(0, 0.0)
-    Objective(weights)(network, batch, 1).backward()  # type: ignore[no-untyped-call]
-    assert network.blend is not None
-    assert network.reader is not None
-    assert network.blend.last.weight.grad is not None
-    assert float(network.blend.last.weight.grad.abs().max()) > 0
-    assert all(one.grad is None for one in network.reader.parameters())
+def test_without_a_blurred_scene_there_is_no_loss() -> None:
+    memory, nothing = KernelMemory(), torch.zeros(0, 3, 64, 64)
+    assert float(kernel_loss(KernelReader(), nothing, nothing, torch.zeros(0, SIDE, SIDE), memory)) == 0
+    assert len(memory) == 0
 
 
 def test_scenes_are_remembered_where_their_kernels_are_known_the_newest_last() -> None:
@@ -165,32 +117,10 @@ def test_scenes_are_remembered_where_their_kernels_are_known_the_newest_last() -
     for number in range(3):
         kernels = drawn_kernels(9, 3)
         kernels[1] = 0
-        memory.keep(torch.full((3, CLUES, SIDE, SIDE), float(number)), torch.zeros(3, 1), kernels)
+        memory.keep(torch.full((3, NUMBER_OF_CLUES, SIDE, SIDE), float(number)), torch.zeros(3, 1), kernels)
     assert (memory.count, len(memory)) == (6, 5)
     assert memory.maps[:, 0, 0, 0].tolist() == [2, 0, 1, 1, 2]
     assert bool((memory.kernel.sum((1, 2)) > 0.9).all())
     error = memory.error(KernelReader(), 8)
     assert error.requires_grad
     assert 0 < float(error.detach()) <= 2
-
-
-def test_kernels_are_learned_once_more_from_what_was_seen(folder: Path, tmp_path: Path) -> None:
-    def steps(repeats: int) -> int:
-        config = replace(CONFIG, iterations=2, kernels_first=1.0, kernel_repeats=repeats)
-        network = tiny_network(config=LOOKING).requires_grad_(True)
-        train(network, source(folder, ("deblur",), config), config, tmp_path)
-        state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["optimizer"]["state"]
-        return max(int(one["step"]) for one in state.values())
-
-    assert [steps(repeats) for repeats in (0, 3)] == [2, 8]
-
-
-def test_a_reader_that_rests_does_not_move(folder: Path, tmp_path: Path) -> None:
-    weights = replace(CONFIG.weights, kernel=0.0)
-    config = replace(CONFIG, kernels_first=1.0, weights=weights, warm_up=1, weight_decay=0.5)
-    network = tiny_network(config=LOOKING).requires_grad_(True)
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    values = train(network, source(folder, ("deblur",), config), config, tmp_path)
-    assert all(
-        torch.equal(value, before[name]) for name, value in values.items() if name.startswith("reader.")
-    )

@@ -22,12 +22,13 @@ from loopback import Loopback, Request, serving
 
 from cyclerdm_cli.errors import WeightsError
 from cyclerdm_cli.weights.checking import is_known_right
+from cyclerdm_cli.weights.connections import Timeouts
 from cyclerdm_cli.weights.fetching import Patience, Wanted, Watcher, fetch
 
 DATA = random.Random(0).randbytes(1_000_003)
 SHA256 = hashlib.sha256(DATA).hexdigest()
-QUICK = Patience(connect=10, read=20, tries=4, back_off=0.01, longest=2)
-HASTY = replace(QUICK, read=0.5)
+QUICK = Patience(Timeouts(10, 20), tries=4, back_off=0.01, longest=2)
+HASTY = replace(QUICK, timeouts=Timeouts(10, 0.5))
 
 
 @pytest.fixture
@@ -386,6 +387,7 @@ def test_those_who_waited_for_a_fetch_that_failed_do_not_try_again(server: Loopb
 FETCHING = """
 import sys
 from pathlib import Path
+from cyclerdm_cli.weights.connections import Timeouts
 from cyclerdm_cli.weights.fetching import Wanted, fetch
 fetch(Wanted("some", Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], (sys.argv[4],)))
 print("torch" in sys.modules)

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -22,7 +22,8 @@ from cyclerdm_cli.cycle.cycle import cycle
 from cyclerdm_cli.cycle.paper import PaperNetwork, PaperStages
 from cyclerdm_cli.errors import UsageError, WeightsError
 from cyclerdm_cli.restoring.device import choose_engine
-from cyclerdm_cli.restoring.restorer import RestoreOptions, Restorer
+from cyclerdm_cli.restoring.planning import RestoreOptions
+from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.weights import importing, registry
 from cyclerdm_cli.weights.file import read_header
 from cyclerdm_cli.weights.importing import import_weights, read_checkpoint
@@ -209,13 +210,36 @@ def test_a_file_that_is_not_there_or_is_a_folder_is_said(tmp_path: Path) -> None
         ([1, 2], "holds a list"),
         ({"weights": {}}, "no checkpoint in the authors' layout"),
         ({"state_dict": {"module.Unet.x": torch.zeros(1)}}, "is (missing|unknown) in the paper's network"),
-        ({"state_dict": {"x": "text"}}, "x is no tensor"),
-        ({"state_dict": {"x": torch.zeros(0)}}, "x is no tensor"),
+        ({"state_dict": {"x": "1.5"}}, "x is a str, no tensor"),
+        ({"state_dict": {"x": [1.5]}}, "x is a list, no tensor"),
+        ({"state_dict": {"x": torch.zeros(0)}}, "x is a tensor without numbers"),
     ],
 )
 def test_another_layout_is_named(tmp_path: Path, content: Any, said: str) -> None:
     with pytest.raises(WeightsError, match=said):
         import_weights(saved(tmp_path, content), "other", "derain", "none given", "unknown")
+    assert not (tmp_path / "home").exists()
+
+
+ODD: dict[str, Callable[[], torch.Tensor]] = {
+    "a tensor without numbers, on the device 'meta'": lambda: torch.zeros(3, device="meta"),
+    "quantised": lambda: torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.quint8),
+    "no dense tensor": lambda: torch.ones(3).to_sparse(),
+    "no dense tensor, but nested": lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
+    "of the type complex64": lambda: torch.ones(3, dtype=torch.complex64),
+    "of the type int64": lambda: torch.ones(3, dtype=torch.int64),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("said", ODD)
+def test_a_tensor_without_plain_numbers_is_named(tmp_path: Path, said: str) -> None:
+    try:
+        path = saved(tmp_path, {"state_dict": {"x": ODD[said]()}})
+    except (AttributeError, RuntimeError) as fault:
+        pytest.skip(f"this torch makes no such tensor: {fault}")
+    with pytest.raises(WeightsError, match=f"some.pth: x is {said.partition(',')[0]}"):
+        import_weights(path, "other", "derain", "none given", "unknown")
     assert not (tmp_path / "home").exists()
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from cyclerdm_cli.errors import WeightsError
 from cyclerdm_cli.weights import entry, places, registry
-from cyclerdm_cli.weights.entry import Entry, is_allowed, read_entry
+from cyclerdm_cli.weights.address import is_allowed, judged
+from cyclerdm_cli.weights.entry import Entry, read_entry
 from cyclerdm_cli.weights.publishing import as_toml, describe
 
 SHA256 = "0123456789abcdef" * 4
@@ -140,6 +143,18 @@ def test_a_file_to_be_put_by_hand_is_asked_for_with_place_and_sha256(own: Path) 
         ("https:///x", False),
         ("http://[bad/x", False),
         ("x", False),
+        ("http://evil.test\\@127.0.0.1/x", False),
+        ("https://evil.test\\@example.org/x", False),
+        ("http://127.0.0.1\t.evil.test/x", False),
+        (" http://evil.test@127.0.0.1/x", False),
+        ("http://evil.test#@127.0.0.1/x", False),
+        ("http://evil.test?@127.0.0.1/x", False),
+        ("http://127.0.0.1@evil.test/x", False),
+        ("http://evil.test%00@127.0.0.1@evil.test/x", False),
+        ("http://127.٠.0.1/x", False),
+        ("http://127.0.0.1:80:80/x", False),
+        ("https://exämple.org/x", False),
+        ("https://example.org:99999999/x", False),
     ],
 )
 def test_https_alone_is_asked_except_on_this_machine(address: str, allowed: bool) -> None:
@@ -159,3 +174,28 @@ def test_offline_can_be_switched_off(value: str, monkeypatch: pytest.MonkeyPatch
     assert not places.is_offline()
     monkeypatch.setenv("CYCLERDM_OFFLINE", "1")
     assert places.is_offline()
+
+
+@pytest.mark.parametrize(
+    ("address", "rebuilt"),
+    [
+        ("HTTPS://Example.org", "https://example.org"),
+        ("https://u:p%40@example.org:443/a?b=c&d#e", "https://u:p%40@example.org:443/a?b=c&d"),
+        ("https://example.org/ä b\\c?d e", "https://example.org/%C3%A4%20b%5Cc?d%20e"),
+        ("https://example.org/a%20b/~c", "https://example.org/a%20b/~c"),
+    ],
+)
+def test_what_is_asked_is_put_together_from_what_was_judged(address: str, rebuilt: str) -> None:
+    assert judged(address) == rebuilt
+    assert judged(rebuilt) == rebuilt
+    asked = requests.Session().prepare_request(requests.Request("GET", rebuilt)).url
+    assert asked is not None
+    assert urlsplit(asked).hostname == urlsplit(rebuilt).hostname == "example.org"
+
+
+def test_a_registry_cannot_change_the_host_of_the_mirror() -> None:
+    table = {"tasks": ["derain"], "architecture": "compact", "licence": "l", "training_data": "d"}
+    table |= {"file": "x.safetensors", "bytes": 1, "sha256": "0" * 64}  # type: ignore[dict-item]
+    for address in ("{mirror}.evil.test/x", "{mirror}@evil.test/x", "{mirror}:80@evil.test/x"):
+        with pytest.raises(WeightsError, match="a slash is wanted behind"):
+            read_entry("x", table | {"addresses": [address]})

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from cyclerdm_cli.errors import WeightsError
-from cyclerdm_cli.training.openclip import import_open_clip
-from cyclerdm_cli.training.recogniser import Recogniser
+from cyclerdm_cli.recognising.openclip import import_open_clip
+from cyclerdm_cli.recognising.recogniser import Recogniser
 from cyclerdm_cli.weights.file import read_all, read_header
 from cyclerdm_cli.words.clip import WEIGHING, load_clip, packaged
 from cyclerdm_cli.words.eye import Eye

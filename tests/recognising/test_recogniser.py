@@ -17,11 +17,9 @@ from torch.utils.data import Dataset
 from typer.testing import CliRunner
 
 from cyclerdm_cli.app import app
-from cyclerdm_cli.tasks.catalogue import TASKS, find_task
-from cyclerdm_cli.training import recogniser as training
-from cyclerdm_cli.training.data import pictures_in, read_photographs
-from cyclerdm_cli.training.recogniser import Memory, Recogniser, RecogniserConfig
-from cyclerdm_cli.training.sightings import (
+from cyclerdm_cli.recognising import recogniser as training
+from cyclerdm_cli.recognising.recogniser import Memory, Recogniser, RecogniserConfig
+from cyclerdm_cli.recognising.sightings import (
     MIXTURES,
     SightingSource,
     damage,
@@ -30,6 +28,8 @@ from cyclerdm_cli.training.sightings import (
     helpers_may_be_stopped,
     labels_of,
 )
+from cyclerdm_cli.tasks.catalogue import TASKS, find_task
+from cyclerdm_cli.training.data import pictures_in, read_photographs
 from cyclerdm_cli.words.clip import load_clip
 from cyclerdm_cli.words.windows import SIDE
 from cyclerdm_cli.words.wordings import NAMES

@@ -12,10 +12,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cyclerdm_cli.app import app
-from cyclerdm_cli.training import verdict as training
+from cyclerdm_cli.recognising import verdict as training
+from cyclerdm_cli.recognising.sightings import SightingSource
+from cyclerdm_cli.recognising.verdict import Evidence, VerdictConfig, gathered, learned
 from cyclerdm_cli.training.data import pictures_in, read_photographs
-from cyclerdm_cli.training.sightings import SightingSource
-from cyclerdm_cli.training.verdict import Evidence, VerdictConfig, gathered, learned
 from cyclerdm_cli.weights.file import read_header
 from cyclerdm_cli.words.clip import load_clip, packaged
 from cyclerdm_cli.words.trials import HIDDEN, TRIED

@@ -23,11 +23,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclerdm_cli.errors import UsageError
-from cyclerdm_cli.training.average import Average
-from cyclerdm_cli.training.configuration import check_kinds
-from cyclerdm_cli.training.data import Photographs
-from cyclerdm_cli.training.openclip import import_open_clip
-from cyclerdm_cli.training.sightings import (
+from cyclerdm_cli.recognising.openclip import import_open_clip
+from cyclerdm_cli.recognising.sightings import (
     Sightings,
     SightingSource,
     drawn_names,
@@ -35,6 +32,9 @@ from cyclerdm_cli.training.sightings import (
     helpers_may_be_stopped,
     labels_of,
 )
+from cyclerdm_cli.training.average import Average
+from cyclerdm_cli.training.configuration import check_kinds
+from cyclerdm_cli.training.data import Photographs
 from cyclerdm_cli.weights.file import Header, write_weights
 from cyclerdm_cli.words.clip import ARCHITECTURE, Scale, load_clip
 from cyclerdm_cli.words.tokens import Vocabulary

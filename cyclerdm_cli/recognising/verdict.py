@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cyclerdm_cli.errors import DataError, UsageError
+from cyclerdm_cli.recognising.sightings import SightingSource, handfuls_of, helpers_may_be_stopped
 from cyclerdm_cli.training.configuration import check_kinds
 from cyclerdm_cli.training.data import Photographs
-from cyclerdm_cli.training.sightings import SightingSource, handfuls_of, helpers_may_be_stopped
 from cyclerdm_cli.weights.file import read_all, read_header, write_weights
 from cyclerdm_cli.words.clip import WEIGHING
 from cyclerdm_cli.words.eye import load_trial

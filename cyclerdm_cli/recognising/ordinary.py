@@ -14,8 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cyclerdm_cli.training.openclip import import_open_clip
-from cyclerdm_cli.training.prompts import load_clip
+from cyclerdm_cli.recognising.openclip import import_open_clip, load_clip
 from cyclerdm_cli.words.wordings import NAMES, wordings
 
 EXAMPLES = 32
@@ -48,7 +47,7 @@ class OrdinaryReader:
 
 
 def ordinary_reader(wanted: str) -> OrdinaryReader:
-    """Load `MODEL:WEIGHTS` as a reader. Raises UsageError and WeightsError as `prompts.load_clip`."""
+    """Load `MODEL:WEIGHTS` as a reader. Raises UsageError and WeightsError as `load_clip`."""
     model = load_clip(wanted, torch.device("cpu"))
     name = Path(wanted.rpartition(":")[0]).name.removesuffix(".json")
     tokenizer, random = import_open_clip().get_tokenizer(name), Random(0)

@@ -1,0 +1,1 @@
+"""Training of what names damage: the CLIP behind `--task auto` and `--prompt`, and the verdict on trials."""

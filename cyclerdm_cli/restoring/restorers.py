@@ -1,0 +1,172 @@
+"""A restorer for each task, with that task's own weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import RLock
+
+import torch
+
+from cyclerdm_cli.cycle.cycle import Network
+from cyclerdm_cli.errors import CycleRDMError
+from cyclerdm_cli.restoring.device import PRECISIONS, Engine, choose_engine
+from cyclerdm_cli.restoring.memory import Room
+from cyclerdm_cli.restoring.planning import RestoreOptions
+from cyclerdm_cli.restoring.resting import TakesTurns, Turn
+from cyclerdm_cli.restoring.restorer import Restorer
+from cyclerdm_cli.weights.loading import load_network
+from cyclerdm_cli.weights.registry import Choice
+
+FLOAT = 4
+"""Bytes of a number in memory."""
+
+
+def _nothing_to_bring(choice: Choice) -> None:
+    """Leave a file where it is."""
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What restorers are made from; no file is opened for it."""
+
+    weights: Mapping[str, Choice]
+    """Of each task."""
+    options: RestoreOptions = field(default_factory=RestoreOptions)
+    """Of all tasks alike."""
+    strengths: Mapping[str, float] = field(default_factory=dict)
+    """Of single tasks, in place of that of `options`."""
+    device: str = "auto"
+    precision: str = "auto"
+    """In the words of `choose_engine`; what is chosen for auto may differ from file to file."""
+    bring: Callable[[Choice], None] = _nothing_to_bring
+    """Makes sure that a file is here and right, before it is opened."""
+    networks: Mapping[Path, Network] = field(default_factory=dict)
+    """Those that are loaded already, by their files."""
+
+    @property
+    def engine(self) -> Engine:
+        """Device and precision of the weights that allow most. Raises as `choose_engine`."""
+        good = {word for choice in self.weights.values() for word in choice.precisions}
+        return choose_engine(self.device, self.precision, [word for word in PRECISIONS if word in good])
+
+    def engine_for(self, task: str) -> Engine:
+        """Return device and precision of one task's weights. Raises as `choose_engine`."""
+        return choose_engine(self.device, self.precision, self.weights[task].precisions)
+
+    def options_for(self, task: str) -> RestoreOptions:
+        """Return the options of one task: its strength, and the memory that networks given leave to its own."""
+        path = self.weights[task].path
+        others = sum(_bytes_of(network) for place, network in self.networks.items() if place != path)
+        memory = None if self.options.memory is None else max(0, self.options.memory - others)
+        return replace(self.options, strength=self.strength_of(task), memory=memory)
+
+    def strength_of(self, task: str) -> float:
+        """Return how much of one task's result is kept, 0 to 1."""
+        return self.strengths.get(task, self.options.strength)
+
+    def names(self, tasks: Iterable[str]) -> str:
+        """Return what the weights of tasks are called, in the tasks' order, each name once."""
+        return "+".join(dict.fromkeys(self.weights[task].name for task in tasks))
+
+    def gathered(self) -> Kit:
+        """Return a kit that can go to another machine: all its networks are loaded, on the processor."""
+        networks = dict(self.networks)
+        for choice in self.weights.values():
+            if choice.path not in networks:
+                self.bring(choice)
+                networks[choice.path] = load_network(choice.path)[0]
+        return replace(self, networks=networks, bring=_nothing_to_bring)
+
+
+class Restorers:
+    """The restorer of each task, made once, when it is first asked for, whichever thread asks."""
+
+    def __init__(self, kit: Kit, tasks: Sequence[str] = ()) -> None:
+        """`tasks` are those in use, and made at once; none: it depends on the pictures."""
+        self.kit = kit
+        self.engine = kit.engine
+        self._lock = RLock()
+        self._networks = dict(kit.networks)
+        self._turn = Turn()
+        self._made: dict[tuple[Path, RestoreOptions, torch.dtype], Restorer] = {}
+        self._by_task: dict[str, Restorer | CycleRDMError] = {}
+        largest = max(kit.weights, key=lambda task: kit.weights[task].bytes)
+        self._reckoned = tasks or [largest]
+        for task in tasks:
+            self.for_task(task)
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes to stay within."""
+        return self.kit.options.memory
+
+    def for_task(self, name: str) -> Restorer:
+        """Return the restorer of a task that the kit has weights for.
+
+        Raises:
+            WeightsError: its file is missing, cannot be had, or is damaged.
+            UsageError, DeviceError: precision, device or memory do not suit it.
+        """
+        with self._lock:
+            if name not in self._by_task:
+                try:
+                    self._by_task[name] = self._make(name)
+                except CycleRDMError as fault:  # which is told of every picture, but met once
+                    self._by_task[name] = fault
+            found = self._by_task[name]
+        if isinstance(found, CycleRDMError):
+            raise found
+        return found
+
+    def _make(self, name: str) -> Restorer:
+        choice, options, engine = (
+            self.kit.weights[name],
+            self.kit.options_for(name),
+            self.kit.engine_for(name),
+        )
+        key = choice.path, options, engine.precision
+        if key not in self._made:
+            self._made[key] = Restorer(self._network(choice, engine), engine, options)
+        return self._made[key]
+
+    def _network(self, choice: Choice, engine: Engine) -> Network:
+        path = choice.path
+        if path not in self._networks:
+            self.kit.bring(choice)
+            if self.memory is not None and len({one.path for one in self.kit.weights.values()}) > 1:
+                self._networks[path] = TakesTurns(lambda place: load_network(path, place)[0], self._turn)
+            else:
+                self._networks[path] = load_network(path, engine.device)[0]
+        return self._networks[path]
+
+    def tiles(self, size: tuple[int, int], tasks: Iterable[str]) -> int:
+        """Return how many tiles tasks one after the other cut a picture of (height, width) into."""
+        return sum(len(self.for_task(task).planner.plan(size)) for task in tasks)
+
+    def pictures_together(self, size: tuple[int, int], tasks: Iterable[str]) -> int:
+        """Return how many pictures of (height, width) can go through tasks together."""
+        return min((self.for_task(task).planner.pictures_together(size) for task in tasks), default=1)
+
+    @property
+    def room(self) -> Room:
+        """Where the pictures that are in memory at once are counted: as wide as the largest network leaves it."""
+        if self.memory is None:
+            return Room(None)
+        rooms = [self.for_task(task).planner.room for task in self._reckoned]
+        return min(rooms, key=lambda room: float("inf") if room.size is None else room.size)
+
+    def needs(self, size: tuple[int, int], held: int, coding: int) -> int:
+        """Return the most bytes that a picture takes for any of the tasks in use; see `Planner.needs`.
+
+        Raises:
+            PictureError: it is more than the limit.
+        """
+        if self.memory is None:
+            return 0
+        return max(self.for_task(task).planner.needs(size, held, coding) for task in self._reckoned)
+
+
+def _bytes_of(network: Network) -> int:
+    return FLOAT * sum(parameter.numel() for parameter in network.parameters())
