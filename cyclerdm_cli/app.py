@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -45,6 +48,27 @@ weights.add_to(app)
 env.add_to(app)
 
 
+def _keep_streams_apart() -> None:
+    """Take the place of standard streams that were closed, lest a result's file gets their number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # which gets the lowest number that is free
+
+
+def _quieten_libraries() -> None:
+    """Keep what libraries tell their programmers from people; CYCLERDM_DEBUG=1 shows it."""
+    if os.environ.get("CYCLERDM_DEBUG") == "1":
+        return
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")  # both are read when the library is loaded
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+
+
 def main() -> None:
     """Run the command `cyclerdm`."""
+    _keep_streams_apart()
+    _quieten_libraries()
     app()

@@ -126,7 +126,7 @@ class FolderCandidate:
         if not folder.is_dir():
             raise DataError(f"--outputs {folder}: no such folder")
         self._folder = folder
-        self.setting = Setting(name, name, facts={"folder": str(folder.resolve())})
+        self.setting = Setting(name, name, facts={"folder": folder.resolve().name})
 
     def knows(self, testset: TestSet) -> bool:
         """Tell whether there is a result for any case of a set."""
@@ -150,12 +150,16 @@ class FolderCandidate:
             )
         return Restored(pixels)
 
+    def folders(self, testset: TestSet) -> set[Path]:
+        """Return where results of a set are looked for."""
+        return set(self._places(testset))
+
+    def _places(self, testset: TestSet) -> tuple[Path, ...]:
+        named = self._folder / testset.name
+        return named / testset.task, named, self._folder
+
     def _find(self, testset: TestSet, case: Case) -> Path | None:
-        for folder in (
-            self._folder / testset.name / testset.task,
-            self._folder / testset.name,
-            self._folder,
-        ):
+        for folder in self._places(testset):
             for extension in BY_EXTENSION:
                 if (path := folder / f"{case.name}{extension}").is_file():
                     return path
@@ -238,14 +242,12 @@ def networks(choice: Choice) -> list[NetworkContender]:
         UsageError, DeviceError: as for restoring.
     """
     found = []
-    titles = [weights.title for weights in choice.weights]
-    several = {title for title in titles if titles.count(title) > 1}
-    for weights, device, precision, steps, stages in product(
-        choice.weights, choice.devices, choice.precisions, choice.steps, choice.stages
+    titled = list(zip(_titles(choice.weights), choice.weights, strict=True))
+    for (title, weights), device, precision, steps, stages in product(
+        titled, choice.devices, choice.precisions, choice.steps, choice.stages
     ):
-        title, path = weights.title, next(iter(weights.of.values())).path
         words = [
-            str(path.with_suffix("")) if title in several else title.removesuffix(".safetensors"),
+            title,
             str(choose_engine(device).device) if len(choice.devices) > 1 else "",
             precision if len(choice.precisions) > 1 else "",
             f"{steps or 'own'} steps" if len(choice.steps) > 1 else "",
@@ -257,6 +259,21 @@ def networks(choice: Choice) -> list[NetworkContender]:
     if len(set(settings)) < len(settings):
         raise UsageError("two of the settings to compare are the same: " + ", ".join(settings))
     return found
+
+
+def _titles(weights: Sequence[TaskWeights]) -> list[str]:
+    """Return short names: files that share theirs have as many of their folders before it as tell them apart."""
+    paths = [next(iter(one.of.values())).path.resolve().with_suffix("").parts for one in weights]
+    titles = [one.title.removesuffix(".safetensors") for one in weights]
+    for place, parts in enumerate(paths):
+        alike = [
+            other for one, other in zip(weights, paths, strict=True) if one.title == weights[place].title
+        ]
+        for count in range(1, len(parts) if len(alike) > 1 else 0):
+            titles[place] = "/".join(parts[-count:])
+            if sum(other[-count:] == parts[-count:] for other in alike) <= 1:
+                break
+    return titles
 
 
 def folders(choice: Choice) -> list[FolderCandidate]:

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from cyclerdm_cli.benchmark.datasets import Archive, Dataset
 from cyclerdm_cli.errors import DataError
+from cyclerdm_cli.mounts import set_mode
 from cyclerdm_cli.pictures.formats import BY_EXTENSION
 from cyclerdm_cli.weights.connections import Session, Timeouts
 from cyclerdm_cli.weights.transfer import Part, TransferFault, transfer
@@ -103,7 +104,7 @@ def _unpack(path: Path, archive: Archive, target: Path) -> None:
                 output.parent.mkdir(parents=True, exist_ok=True)
                 with content.open(one) as source, output.open("wb") as stream:
                     shutil.copyfileobj(source, stream)
-        temporary.chmod(0o777 & ~_umask())
+        set_mode(temporary, 0o777 & ~_umask())
         if target.is_dir() and not any(target.iterdir()):
             target.rmdir()
         temporary.rename(target)

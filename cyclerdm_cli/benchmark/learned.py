@@ -159,7 +159,7 @@ def _fid() -> Callable[[], SetJudge]:
 def _needs(*modules: str) -> None:
     missing = [module for module in modules if find_spec(module) is None]
     if missing:
-        raise Absent(f"{' and '.join(missing)} not installed; pip install 'cyclerdm[metrics]'")
+        raise Absent(f"{' and '.join(missing)} not installed; pip install {' '.join(missing)}")
 
 
 def _checkpoint(name: str, source: str) -> Path:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cyclerdm_cli import __version__
+from cyclerdm_cli import __version__, escapes
 from cyclerdm_cli.benchmark.candidates import Setting
 from cyclerdm_cli.benchmark.datasets import Measured
 from cyclerdm_cli.benchmark.results import PictureScore, Result
@@ -22,6 +22,8 @@ from cyclerdm_cli.errors import DataError
 
 INFINITY = "\0infinity"
 DECIMALS = 6
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How a cell begins that spreadsheets take for a formula."""
 MOST = 1_000_000_000
 """No number of a file of results is larger, unless it is infinite."""
 
@@ -42,7 +44,7 @@ def to_json(results: Sequence[Result], facts: dict[str, Any]) -> str:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         **facts,
     }
-    text = json.dumps(_finite(content), indent=1, ensure_ascii=False)
+    text = escapes.to_json(_finite(content), indent=1)
     return (
         text.replace(f'"-{json.dumps(INFINITY)[1:-1]}"', "-1e999").replace(json.dumps(INFINITY), "1e999")
         + "\n"
@@ -131,16 +133,25 @@ def to_csv(results: Sequence[Result]) -> str:
     writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
     writer.writeheader()
     for result in results:
-        about = {"dataset": result.dataset, "task": result.task, "name": result.setting.name}
+        about = {
+            "dataset": _plain(result.dataset),
+            "task": _plain(result.task),
+            "name": _plain(result.setting.name),
+        }
         for picture in result.pictures:
             writer.writerow(
                 {
-                    **about, "picture": picture.name, "width": picture.width, "height": picture.height,
+                    **about, "picture": _plain(picture.name), "width": picture.width, "height": picture.height,
                     **_cells(picture.input, picture.output, picture.seconds),
                 }
             )  # fmt: skip
         writer.writerow({**about, "picture": "(all)", **_cells(result.input, result.output, result.seconds)})
     return stream.getvalue()
+
+
+def _plain(name: str) -> str:
+    """Return a name as a spreadsheet shows it: with a quote before what it would compute."""
+    return f"'{name}" if name.startswith(FORMULA) else name
 
 
 def _cells(before: dict[str, float], after: dict[str, float], seconds: float | None) -> dict[str, float]:

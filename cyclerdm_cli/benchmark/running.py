@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +12,9 @@ from cyclerdm_cli.benchmark.journal import Journal, key_of
 from cyclerdm_cli.benchmark.learned import Judges, SetJudge
 from cyclerdm_cli.benchmark.results import PictureScore, Result
 from cyclerdm_cli.benchmark.scoring import score
-from cyclerdm_cli.benchmark.testsets import Case, Loaded, Pixels, TestSet
+from cyclerdm_cli.benchmark.testsets import Case, Loaded, TestSet, files_of
 from cyclerdm_cli.errors import CycleRDMError, DeviceError, PictureError, UsageError
-from cyclerdm_cli.pictures.atomic import write_atomically
+from cyclerdm_cli.pictures.atomic import Identity, write_atomically
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.writing import WriteOptions, encode
 
@@ -38,6 +39,8 @@ class Bench:
     judges: Judges = field(default_factory=Judges)
     save: Path | None = None
     """Where results are written as PNG: CANDIDATE/SET/TASK/NAME.png; None: nowhere."""
+    inputs: frozenset[Identity] = frozenset()
+    """The files that the run reads, whose place no result takes."""
 
     def candidates(self, testset: TestSet) -> list[Candidate]:
         """Return those that have something to say on a set: peers only where they left pictures for it.
@@ -114,7 +117,7 @@ def _run_set(bench: Bench, testset: TestSet, journal: Journal, watcher: Watcher)
             before = score(loaded.lq, loaded.gt, testset.measured, testset.crop, bench.judges)
         except CycleRDMError as fault:
             for tally in tallies:
-                tally.failed.append(_say(watcher, testset, fault))
+                tally.failed.append(_say(watcher, testset, fault, case))
             watcher.case_done()
             continue
         if loaded.gt is not None:
@@ -124,7 +127,7 @@ def _run_set(bench: Bench, testset: TestSet, journal: Journal, watcher: Watcher)
             try:
                 found = picture or _measure(bench, testset, case, loaded, before, candidate, tally)
             except (PictureError, DeviceError) as fault:
-                tally.failed.append(_say(watcher, testset, fault, case))
+                tally.failed.append(_say(watcher, testset, fault, case, candidate))
                 continue
             tally.pictures.append(found)
             if picture is None:
@@ -171,20 +174,25 @@ def _measure(
             judge.add(restored.pixels, loaded.gt)
     if bench.save is not None and isinstance(candidate, NetworkCandidate):
         folder = bench.save / candidate.setting.name / testset.name / testset.task
-        _write(folder / f"{case.name}.png", restored.pixels)
+        data = encode(Picture(restored.pixels), WriteOptions(format="png"))
+        write_atomically(folder / f"{case.name}.png", data, inputs=bench.inputs)
     height, width = loaded.lq.shape[:2]
     return PictureScore(case.name, width, height, before, after, restored.seconds, restored.memory)
 
 
-def _write(path: Path, pixels: Pixels) -> None:
-    write_atomically(path, encode(Picture(pixels), WriteOptions(format="png")))
-
-
-def _say(watcher: Watcher, testset: TestSet, fault: CycleRDMError, case: Case | None = None) -> str:
+def _say(
+    watcher: Watcher, testset: TestSet, fault: CycleRDMError, case: Case, candidate: Candidate | None = None
+) -> str:
+    """Tell a fault; return it as it stands in reports, which name files without the folders of this machine."""
     line = str(fault)
-    if case is not None and case.name not in line:
+    if candidate is not None and case.name not in line:
         line = f"{testset.name}/{case.name}: {line}"
     watcher.say(f"{line}, left out")
+    folders = {path.parent for path in files_of(case)}
+    if isinstance(candidate, FolderCandidate):
+        folders |= candidate.folders(testset)
+    for folder in sorted(map(str, folders), key=len, reverse=True):
+        line = line.replace(folder, os.path.basename(folder))
     return line
 
 

@@ -88,10 +88,17 @@ def _note(dataset: Dataset, found: int) -> str:
 
 
 def _complaints(pairing: Pairing, both: bool) -> tuple[str, ...]:
-    lines = few([f"{path}: has no partner, left out" for path in pairing.unpaired])
+    lines = few([f"{_short(path)}: has no partner, left out" for path in pairing.unpaired])
     if both:
-        lines += few([f"{path}: no degraded picture goes with it, left out" for path in pairing.unused])
+        lines += few(
+            [f"{_short(path)}: no degraded picture goes with it, left out" for path in pairing.unused]
+        )
     return tuple(lines)
+
+
+def _short(path: Path) -> str:
+    """Return a file with its folder's name alone: reports are shown to others."""
+    return f"{path.parent.name}/{path.name}"
 
 
 def absent(dataset: Dataset, root: Path) -> DataError:

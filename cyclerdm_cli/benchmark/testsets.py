@@ -76,6 +76,12 @@ class TestSet:
         return f"as published numbers are measured: {words}" if as_published else words
 
 
+def files_of(case: Case) -> list[Path]:
+    """Return the files that a case is read from."""
+    pair = getattr(case, "pair", None)
+    return [] if pair is None else [path for path in (pair.lq, pair.gt, pair.mask) if path is not None]
+
+
 def read_pixels(path: Path) -> Pixels:
     """Return a file's pixels at 8 bits. Raises PictureError."""
     return to_depth(read_picture(path).pixels, 8)

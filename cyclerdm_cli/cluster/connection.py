@@ -31,7 +31,7 @@ PROBE = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, log
 def require_ray() -> None:
     """See that Ray can be imported, without doing so. Raises ClusterError."""
     if find_spec("ray") is None:
-        raise ClusterError("--cluster needs an extra", hint="pip install 'cyclerdm[cluster]'")
+        raise ClusterError("--cluster needs Ray", hint="pip install ray fsspec")
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from cyclerdm_cli.commands.machine_options import (
     read_tile,
 )
 from cyclerdm_cli.commands.reporting import faults_in_one_line
+from cyclerdm_cli.commands.task_words import task_name
 from cyclerdm_cli.errors import UsageError
 
 PICTURES, COMPARED, OUTPUT = "Which pictures", "What to compare", "What to write"
@@ -245,7 +246,8 @@ def _add_measuring(bench: typer.Typer) -> None:
             ).carry_out()
             return
         asked = Asked(
-            datasets=names_in(dataset or []), data_root=data_root, lq=lq or [], gt=gt or [], tasks=task or [],
+            datasets=names_in(dataset or []), data_root=data_root, lq=lq or [], gt=gt or [],
+            tasks=[task_name(one) for one in task or []],
             limit=limit, crop=crop, metrics=metrics, weights=weights or [], devices=device or ["auto"],
             precisions=precision or ["auto"], steps=steps or [0], stages=stages or [0],
             outputs=outputs or [], reference=reference,

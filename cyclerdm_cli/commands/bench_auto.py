@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cyclerdm_cli.commands.reporting import faults_in_one_line, put_line, words
+from cyclerdm_cli.commands.task_words import task_name
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.tasks.catalogue import find_task
 
@@ -82,7 +83,7 @@ def _named(word: str) -> tuple[str, Path]:
     name, sign, folder = word.partition("=")
     if not sign or not Path(folder).is_dir():
         raise UsageError(f"--real {word}: no such folder", hint="--real derain=DIR")
-    return name if name == "clean" else find_task(name).name, Path(folder)
+    return name if name == "clean" else find_task(task_name(name)).name, Path(folder)
 
 
 def _real(eye: Eye, name: str, folder: Path) -> Iterable[Sight]:

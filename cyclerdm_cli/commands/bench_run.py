@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from cyclerdm_cli.commands.inputs import files_in, identities, refuse_inputs
 from cyclerdm_cli.commands.machine_options import check_cluster
-from cyclerdm_cli.commands.reporting import put_line, warnings_to, words
+from cyclerdm_cli.commands.reporting import libraries_silent, put_line, warnings_to, words
 from cyclerdm_cli.errors import DataError, UsageError
 from cyclerdm_cli.tasks.catalogue import find_task
 from cyclerdm_cli.weights.places import cache_folder, is_offline
@@ -94,6 +95,7 @@ class Asked:
         if self.resume and self.json is None:
             raise UsageError("--resume needs --json", hint="the journal lies beside that file")
 
+    @libraries_silent()
     def carry_out(self) -> None:
         """Do the work; ends with the exit status of the contract."""
         from cyclerdm_cli.benchmark.running import Watcher, run
@@ -186,10 +188,14 @@ class Asked:
     @contextmanager
     def _bench(self, sets: Sequence[TestSet], say: Callable[[str], None]) -> Iterator[Bench]:
         from cyclerdm_cli.benchmark.candidates import Choice, folders, networks
+        from cyclerdm_cli.benchmark.journal import journal_of
         from cyclerdm_cli.benchmark.learned import LEARNED, find_judges
         from cyclerdm_cli.benchmark.running import Bench
         from cyclerdm_cli.restoring.planning import RestoreOptions
 
+        read = self._read(sets)
+        refuse_inputs((*self._files, journal_of(self.json) if self.json else None), read)
+        inputs = identities(read)
         wanted = tuple(name for name in names_in([self.metrics]) if name not in ("psnr", "ssim"))
         judges = find_judges(LEARNED if wanted == ("auto",) else wanted, cache_folder() / "metrics")
         if wanted != ("auto",):
@@ -202,12 +208,26 @@ class Asked:
             RestoreOptions(self.tile, self.overlap, self.batch, seed=self.seed), self.outputs,
         )  # fmt: skip
         if self.cluster is None:
-            yield Bench(sets, networks(choice), folders(choice), judges, self.save)
+            yield Bench(sets, networks(choice), folders(choice), judges, self.save, inputs)
             return
         from cyclerdm_cli.cluster.benching import networks_on
 
         with networks_on(self.cluster, self.actors, choice, sets) as spread:
-            yield Bench(sets, spread, folders(choice), judges, self.save)
+            yield Bench(sets, spread, folders(choice), judges, self.save, inputs)
+
+    @property
+    def _files(self) -> tuple[Path | None, ...]:
+        """Where results go."""
+        return self.json, self.csv, self.report
+
+    def _read(self, sets: Sequence[TestSet]) -> list[Path]:
+        """Return the files that the run reads."""
+        from cyclerdm_cli.benchmark.testsets import files_of
+
+        named = [path for one in self.weights if (path := Path(one)).is_file()]
+        theirs = [Path(word.partition("=")[2] or word) for word in self.outputs]
+        cases = [path for testset in sets for case in testset.cases for path in files_of(case)]
+        return [*named, *cases, *(path for folder in theirs for path in files_in(folder))]
 
     def _located(self, sets: Sequence[TestSet]) -> list[TaskWeights]:
         """Return what each --weights has for the tasks of the sets, all files here and checked."""
@@ -241,14 +261,15 @@ class Asked:
             print_table(table)
             chosen = shots(bench, testset, group) if self.report else ()
             sections.append(Section(tuple(group), table, chosen))
-        files: list[tuple[Path | None, Callable[[], str]]] = [
-            (self.json, lambda: to_json(results, {"machines": machines})),
-            (self.csv, lambda: to_csv(results)),
-            (self.report, lambda: build(sections, _facts(results, machines))),
-        ]
-        for path, text in files:
+        texts: tuple[Callable[[], str], ...] = (
+            lambda: to_json(results, {"machines": machines}),
+            lambda: to_csv(results),
+            lambda: build(sections, _facts(results, machines)),
+        )
+        for path, text in zip(self._files, texts, strict=True):
             if path is not None:
-                write_atomically(path, text().encode())
+                # Names that are no UTF-8 stand as escapes in a file that is.
+                write_atomically(path, text().encode("utf-8", "backslashreplace"), inputs=bench.inputs)
 
     def _table(self, group: Sequence[Result], dataset: Dataset | None) -> Table:
         from cyclerdm_cli.benchmark.reference import published_for

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cyclerdm_cli.commands.bench_run import names_in, print_table
+from cyclerdm_cli.commands.inputs import refuse_inputs
 from cyclerdm_cli.commands.reporting import words
 from cyclerdm_cli.errors import UsageError
 
@@ -34,6 +35,8 @@ class SpeedAsked:
         threads = [int(one) for one in _numbers(self.threads, "--threads", MOST_THREADS)]
         if max(len(self.weights), len(self.tasks), len(self.devices)) > 1:
             raise UsageError("--speed measures one --weights on one --device", hint="run it once for each")
+
+        refuse_inputs([self.json], [Path(one) for one in self.weights])
 
         from cyclerdm_cli.benchmark.records import to_json
         from cyclerdm_cli.benchmark.speed import SpeedPlan, measure_speed, tables

@@ -28,10 +28,10 @@ def one_of(words: Iterable[str]) -> Callable[[str], list[str]]:
 
 
 def complete_task(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Offer the tasks of `restore` or `enhance`, each with its summary; after a plus sign too."""
-    before, plus, last = incomplete.rpartition("+")
-    return [
-        (before + plus + task.name, task.summary)
-        for task in TASKS
-        if task.command == ctx.info_name and task.name.startswith(last)
-    ] + [("auto", "look at each picture")] * (not plus and "auto".startswith(incomplete))
+    """Offer the tasks, those of the command first, each with its summary; after a plus sign or comma too."""
+    start = max(incomplete.rfind("+"), incomplete.rfind(",")) + 1
+    before, last = incomplete[:start], incomplete[start:].lower()
+    own_first = sorted(TASKS, key=lambda task: task.command != ctx.info_name)
+    return [(before + task.name, task.summary) for task in own_first if task.name.startswith(last)] + [
+        ("auto", "look at each picture")
+    ] * (not before and "auto".startswith(last))

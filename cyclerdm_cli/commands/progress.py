@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
+
+from cyclerdm_cli.commands.reporting import put_line
+from cyclerdm_cli.escapes import shown_name
 
 
 class Progress:
@@ -34,7 +39,14 @@ class Progress:
     def say(self, line: str, always: bool = False) -> None:
         """Print a line for people; with --quiet only what must always be said."""
         if always or not self._quiet:
-            self._console.print(line, markup=False)
+            self._console.print(shown_name(line), markup=False)
+
+    def put(self, line: str) -> None:
+        """Write a line of data: to standard output, or above the bar where both are on one terminal."""
+        if not self._bars.disable and _on_one_terminal():
+            self._console.print(shown_name(line), markup=False)
+        else:
+            put_line(line)
 
     def expect_tiles(self, count: int) -> None:
         """Begin a picture of so many tiles."""
@@ -47,3 +59,11 @@ class Progress:
     def file_done(self) -> None:
         """Count a picture."""
         self._bars.advance(self._files)
+
+
+def _on_one_terminal() -> bool:
+    try:
+        output, words = sys.stdout.fileno(), sys.stderr.fileno()
+        return os.isatty(output) and os.path.samestat(os.fstat(output), os.fstat(words))
+    except (OSError, ValueError, AttributeError):
+        return False

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +25,7 @@ from cyclerdm_cli.commands.completion import (
     complete_task,
     one_of,
 )
+from cyclerdm_cli.commands.inputs import STANDARD_INPUT, files_in, identities, read_pipes
 from cyclerdm_cli.commands.machine_options import (
     MACHINE,
     Actors,
@@ -42,14 +44,19 @@ from cyclerdm_cli.commands.machine_options import (
 from cyclerdm_cli.commands.reporting import (
     INTERRUPTED,
     faults_in_one_line,
+    libraries_silent,
+    put_bytes,
     put_line,
     put_record,
     warnings_to,
     words,
 )
-from cyclerdm_cli.commands.stopping import stopping_on_signals
+from cyclerdm_cli.commands.stopping import CLUSTER_GRACE, GRACE, stopping_on_signals
+from cyclerdm_cli.commands.task_words import task_names
 from cyclerdm_cli.errors import UsageError
-from cyclerdm_cli.pictures.listing import list_inputs
+from cyclerdm_cli.escapes import shown_name, to_json
+from cyclerdm_cli.pictures.formats import format_named
+from cyclerdm_cli.pictures.listing import Input, list_inputs, lists_in, said_of
 from cyclerdm_cli.pictures.naming import Job, plan_outputs
 from cyclerdm_cli.pictures.spooling import Spool
 from cyclerdm_cli.tasks.catalogue import TASKS, Command, Task, find_task, new_task
@@ -63,6 +70,8 @@ if TYPE_CHECKING:
     from cyclerdm_cli.restoring.planning import RestoreOptions
     from cyclerdm_cli.restoring.restorers import Kit
 
+MOST_FAILURES = 20
+"""Named once more at the end of a batch."""
 AUTO = "auto"
 """The task that stands for looking at each picture; also the word for `{task}` then."""
 WORK, PICTURES, OUTPUT = "What to do", "Results", "What to say"
@@ -98,8 +107,8 @@ def add_to(app: typer.Typer, command: Command) -> None:
                 "--task",
                 rich_help_panel=WORK,
                 autocompletion=complete_task,
-                help="The damage; a+b undoes one after the other; auto looks at each picture and says what it saw,"
-                " as `restore` does without --task.",
+                help="The damage; a+b undoes one after the other; auto, the default, looks at each picture and says"
+                " what it saw.",
             ),
         ] = None,
         prompt: Annotated[
@@ -221,7 +230,7 @@ def add_to(app: typer.Typer, command: Command) -> None:
                 "--format",
                 rich_help_panel=PICTURES,
                 autocompletion=one_of(FORMATS),
-                help="keep, png, jpg, webp, avif or tiff.",
+                help="keep, png, jpg, webp, avif, tiff, bmp or heic.",
             ),
         ] = "keep",
         quality: Annotated[
@@ -276,7 +285,13 @@ def add_to(app: typer.Typer, command: Command) -> None:
             bool, typer.Option("--json", rich_help_panel=OUTPUT, help="One JSON object a line.")
         ] = False,
         quiet: Annotated[
-            bool, typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Only faults.")
+            bool,
+            typer.Option(
+                "-q",
+                "--quiet",
+                rich_help_panel=OUTPUT,
+                help="Only faults; the results' paths only into a pipe or a file.",
+            ),
         ] = False,
         verbose: Annotated[
             bool, typer.Option("-v", "--verbose", rich_help_panel=OUTPUT, help="Say more.")
@@ -291,41 +306,45 @@ def add_to(app: typer.Typer, command: Command) -> None:
             raise UsageError("--clip goes with --prompt")
         if prompt is not None and task is not None:
             raise UsageError("--task and --prompt exclude each other")
-        auto = task == AUTO or (task is None and prompt is None and command == "restore")
         meant: dict[str, float] = {}
         if prompt is not None:
             asked, meant = _understood(prompt, clip, quiet)
         else:
-            asked = [] if auto else _tasks(task, command, weights)
+            asked = _tasks(task, weights)
         if mask is not None and not any(one.masked for one in asked):
             raise UsageError("--mask goes with --task inpaint")
         if mask_from not in MASKS_FROM:
             raise UsageError(f"--mask-from {mask_from}: is none of {', '.join(MASKS_FROM)}")
         if colour_space not in COLOUR_SPACES:
             raise UsageError(f"--colour-space {colour_space}: is none of {', '.join(COLOUR_SPACES)}")
+        passed_over: Counter[str] = Counter()
+        entries = list_inputs(inputs, recursive, passed_over)
+        others = _read_beside(inputs, entries, mask, weights, clip)
+        named = "+".join(one.name for one in asked) or AUTO
         plan: Collection[Job] = plan_outputs(
-            list_inputs(inputs, recursive),
-            output,
-            "+".join(one.name for one in asked) or AUTO,
-            format=format,
-            compare=compare,
+            entries, output, named, format=format_named(format), compare=compare, others=others
         )
         streamed = any(job.output is None for job in plan)
         if json and streamed:
             raise UsageError("--json and the picture would both go to standard output", hint="-o FILE")
-        if streamed and not dry_run and sys.stdout.isatty():
-            raise UsageError("standard output is a terminal, and no place for a picture", hint="-o FILE")
-        piped = any(job.input.path is None for job in plan)
-        if piped and sys.stdin.isatty():
-            raise UsageError("standard input is a terminal", hint=f"cat FILE | cyclerdm {command} - ...")
+        if streamed and not dry_run and (sys.stdout is None or sys.stdout.isatty()):
+            state = "closed" if sys.stdout is None else "a terminal, and no place for a picture"
+            raise UsageError(f"standard output is {state}", hint="-o FILE")
+        if any(job.input.path is None for job in plan) and (sys.stdin is None or sys.stdin.isatty()):
+            state = "closed" if sys.stdin is None else "a terminal"
+            raise UsageError(f"standard input is {state}", hint=f"cat FILE | cyclerdm {command} - ...")
+        piped = read_pipes(plan, mask, limit_pixels)
+        named_files = (job.input.path for job in plan if job.input.path is not None)
+        read = identities((*named_files, *others)) if overwrite else frozenset()
         if cluster is not None:
             plan = Spool(plan)
         limit = read_memory(memory)
         blend, strengths = read_strength(strength, [one.name for one in asked])
         strengths = {**meant, **strengths}
         run = _Run(
-            asked, plan, weights, device, precision, cluster, actors, offline, json, quiet, verbose, strengths
-        )
+            asked, plan, weights, device, precision, cluster, actors, offline, json, quiet, verbose, strengths,
+            passed_over,
+        )  # fmt: skip
 
         from cyclerdm_cli.pictures.writing import WriteOptions
         from cyclerdm_cli.restoring.batch import FileOptions
@@ -335,8 +354,7 @@ def add_to(app: typer.Typer, command: Command) -> None:
         files = FileOptions(
             write=WriteOptions("keep", quality, wanted_depth, strip_metadata, background),
             mask=mask, mask_from=mask_from, overwrite=overwrite, skip_existing=skip_existing, compare=compare,
-            colour_space=colour_space, frame=frame, limit_pixels=limit_pixels, jobs=jobs,
-            piped=sys.stdin.buffer.read() if piped else b"",
+            colour_space=colour_space, frame=frame, limit_pixels=limit_pixels, jobs=jobs, piped=piped, inputs=read,
         )  # fmt: skip
         options = RestoreOptions(read_tile(tile), overlap, batch, steps, blend, seed, limit, stages)
         if dry_run:
@@ -345,11 +363,21 @@ def add_to(app: typer.Typer, command: Command) -> None:
             run.carry_out(files, options)
 
 
-def _tasks(wanted: str | None, command: Command, weights: str | None) -> list[Task]:
-    if wanted is None:
-        names = ", ".join(task.name for task in TASKS if task.command == command)
-        raise UsageError(f"cyclerdm {command} needs --task", hint=f"one of: {names}, auto")
-    return [_task(name.strip(), command, weights) for name in wanted.split("+")]
+def _read_beside(
+    arguments: list[str], entries: list[Input], mask: Path | None, weights: str | None, clip: str | None
+) -> list[Path]:
+    """Return the files that a run reads beside the pictures it was given by name."""
+    named = [Path(word) for word in (weights, clip and clip.partition(":")[2]) if word]
+    piped = [STANDARD_INPUT] if any(entry.path is None for entry in entries) else []
+    return [*lists_in(arguments), *files_in(mask), *named, *piped]
+
+
+def _tasks(wanted: str | None, weights: str | None) -> list[Task]:
+    """Return the tasks that words ask for; none stand for looking at each picture."""
+    names = [AUTO] if wanted is None else task_names(wanted)
+    if [name.casefold() for name in names] == [AUTO]:
+        return []
+    return [_task(name, weights) for name in names]
 
 
 def _understood(prompt: str, clip: str | None, quiet: bool) -> tuple[list[Task], dict[str, float]]:
@@ -378,18 +406,48 @@ def _understood(prompt: str, clip: str | None, quiet: bool) -> tuple[list[Task],
     return [find_task(wish.task) for wish in wishes], {wish.task: wish.strength for wish in wishes}
 
 
-def _task(name: str, command: Command, weights: str | None) -> Task:
+def _task(name: str, weights: str | None) -> Task:
     """Return a task of the catalogue, or one that the weights asked for learned from pairs."""
     try:
-        return find_task(name, command)
+        return find_task(name)
     except UsageError:
         if weights is None or name in [task.name for task in TASKS]:
             raise
         from cyclerdm_cli.weights.registry import tasks_of
 
-        if command == "restore" and name in tasks_of(weights):
+        if name in tasks_of(weights):
             return new_task(name)
         raise
+
+
+@dataclass
+class _Account:
+    """What became of the pictures so far."""
+
+    counts: dict[str, int] = field(default_factory=lambda: {"ok": 0, "skipped": 0, "failed": 0})
+    seconds: float = 0.0
+    failures: list[str] = field(default_factory=list)
+    """The first of them, in words."""
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one more."""
+        self.counts[outcome.status] += 1
+        self.seconds += outcome.seconds
+        if outcome.status == "failed" and len(self.failures) < MOST_FAILURES:
+            self.failures.append(outcome.error)
+
+    @property
+    def told(self) -> int:
+        """How many there are."""
+        return sum(self.counts.values())
+
+    @property
+    def tally(self) -> str:
+        """All in one line."""
+        return ", ".join(
+            f"{self.counts[status]} {word}"
+            for status, word in (("ok", "done"), ("skipped", "skipped"), ("failed", "failed"))
+        )
 
 
 @dataclass(frozen=True)
@@ -410,7 +468,10 @@ class _Run:
     verbose: bool
     strengths: Mapping[str, float]
     """Of single tasks, in place of that of all."""
+    passed_over: Mapping[str, int]
+    """How many of what kinds a search came upon that are no pictures read here."""
 
+    @libraries_silent()
     def describe(self, files: FileOptions, options: RestoreOptions) -> None:
         """Say what would be done; nothing is written."""
         from cyclerdm_cli.restoring.batch import Work, foresee
@@ -436,6 +497,8 @@ class _Run:
             tiles = f"{outcome.tiles or '?'} tile{'s' if outcome.tiles != 1 else ''}"
             what = {"planned": tiles, "skipped": "skipped: exists already", "failed": outcome.error}
             put_line(f"{outcome.job.input.name} -> {target} ({what[outcome.status]})")
+        if not self.quiet and (left := said_of(self.passed_over)):
+            words().print(f"passed over: {left}", markup=False)
 
     def _say_what_with(self, kit: Kit) -> None:
         """Say task and number of pictures, and for each task its weights with their size, and what they work on."""
@@ -448,16 +511,15 @@ class _Run:
         for task, line in lines.items():
             words().print(f"{task}: {line}", markup=False)
 
+    @libraries_silent()
     def carry_out(self, files: FileOptions, options: RestoreOptions) -> None:
         """Do the work; ends with the exit status of the contract."""
         from cyclerdm_cli.commands.progress import Progress
         from cyclerdm_cli.restoring.batch import Watch
 
-        console = words()
-        counts = {"ok": 0, "skipped": 0, "failed": 0}
-        seconds = 0.0
+        account = _Account()
         with (
-            Progress(console, len(self.plan), self.quiet) as progress,
+            Progress(words(), len(self.plan), self.quiet) as progress,
             warnings_to(progress.say),
             self._at_work(files, options) as (weights, engine, restore_files),
         ):
@@ -465,28 +527,39 @@ class _Run:
                 progress.say(f"weights {weights}, {engine}")
 
             def report(outcome: Outcome) -> None:
-                nonlocal seconds
-                counts[outcome.status] += 1
-                seconds += outcome.seconds
+                account.add(outcome)
                 self._tell(outcome, weights, str(engine.device), progress)
 
-            with stopping_on_signals(lambda: progress.say("ending; once more ends at once")) as stopped:
+            grace = GRACE if self.cluster is None else CLUSTER_GRACE
+            with stopping_on_signals(
+                lambda: progress.say("ending; once more ends at once"), grace
+            ) as stopped:
                 watch = Watch(report, progress.expect_tiles, progress.tile_done, stopped)
                 restore_files(self.plan, watch)
-                interrupted = stopped() and sum(counts.values()) < len(self.plan)
+                interrupted = stopped() and account.told < len(self.plan)
+        self._close(account, interrupted)
+
+    def _close(self, account: _Account, interrupted: bool) -> None:
+        """Sum up, and raise the exit status of the contract where it is not 0."""
         if self.json:
-            put_record({"summary": {**counts, "seconds": round(seconds, 3)}})
-        tally = f"{counts['ok']} done, {counts['skipped']} skipped, {counts['failed']} failed"
+            put_record({"summary": {**account.counts, "seconds": round(account.seconds, 3)}})
+        counts, console = account.counts, words()
         if interrupted:
-            left = len(self.plan) - sum(counts.values())
+            left = f"{account.tally}, {len(self.plan) - account.told} left"
             console.print(
-                f"interrupted: {tally}, {left} left; the same command with --skip-existing goes on from here",
-                markup=False,
+                f"interrupted: {left}; the same command with --skip-existing goes on from here", markup=False
             )
             raise typer.Exit(INTERRUPTED)
+        passed_over = said_of(self.passed_over)
+        if not self.quiet and (len(self.plan) > 1 or passed_over):
+            console.print(account.tally, markup=False)
+            for line in account.failures if len(self.plan) > 1 else ():
+                console.print(f"  failed: {shown_name(line)}", markup=False)
+            if (more := counts["failed"] - len(account.failures)) > 0:
+                console.print(f"  failed: {more} more", markup=False)
+            if passed_over:
+                console.print(f"  passed over: {passed_over}", markup=False)
         if counts["failed"]:
-            if not self.quiet and len(self.plan) > 1:
-                console.print(tally, markup=False)
             raise typer.Exit(3 if counts["ok"] or counts["skipped"] else 1)
 
     @property
@@ -502,6 +575,9 @@ class _Run:
         from cyclerdm_cli.restoring.restorers import Restorers
 
         kit = self._kit(options)
+        if files.overwrite:
+            own = identities(choice.path for choice in kit.weights.values())
+            files = replace(files, inputs=files.inputs | own)
         if self.cluster is None:
             restorers = Restorers(kit, self._names)
             work = Work(restorers, self.tasks, files, self._chooser(kit))
@@ -559,9 +635,9 @@ class _Run:
             )
         progress.file_done()
         if self.json:
-            put_record(outcome.record(self._task, weights, device))
+            progress.put(to_json(outcome.record(self._task, weights, device)))
         elif outcome.status == "ok" and outcome.job.output is not None:
-            put_line(str(outcome.job.output))
+            if not self.quiet or sys.stdout is None or not sys.stdout.isatty():
+                progress.put(str(outcome.job.output))
         elif outcome.data is not None:
-            sys.stdout.buffer.write(outcome.data)
-            sys.stdout.buffer.flush()
+            put_bytes(outcome.data)

@@ -1,28 +1,41 @@
-"""Ctrl-C, SIGTERM, a closed terminal: the first asks the work to end in good order, the second ends it at once."""
+"""Ctrl-C, SIGTERM, a closed terminal: the first asks the work to end in good order, the second ends it at once.
+
+Python hears a signal only between two steps of its main thread, which may be in the middle of a long computation.
+So a thread of its own listens too, and sees to it that the process ends in any case.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
+import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 
 from cyclerdm_cli.commands.reporting import INTERRUPTED
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+GRACE = 2.0
+"""Seconds in which the work must have ended in good order."""
+SAME = 0.1
+"""Seconds within which two signals are one: `timeout` and terminals send it to a process and to its group."""
+CLUSTER_GRACE = 15.0
+"""The same where workers on other machines must hear of it, and a cluster be left."""
+SHOW_CURSOR, CLEAR_LINE = "\x1b[?25h", "\r\x1b[K"
 
 
 @contextmanager
-def stopping_on_signals(say: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+def stopping_on_signals(say: Callable[[], None], grace: float = GRACE) -> Iterator[Callable[[], bool]]:
     """Give a function that tells whether the work shall end; `say` is called when that begins to be so."""
     asked: list[int] = []
 
     def ask(number: int, _: object) -> None:
-        if asked:
-            os._exit(INTERRUPTED)  # what is half written has a temporary name, which the next run clears away
-        asked.append(number)
-        say()
+        if not asked:
+            asked.append(number)
+            say()
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
@@ -30,10 +43,52 @@ def stopping_on_signals(say: Callable[[], None]) -> Iterator[Callable[[], bool]]
     # Who was started with a signal ignored, as by nohup, goes on ignoring it.
     before = {number: signal.getsignal(number) for number in SIGNALS}
     heeded = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
-    for number in heeded:
-        signal.signal(number, ask)
-    try:
-        yield lambda: bool(asked)
-    finally:
+    with _ending_in_any_case(heeded, grace):
         for number in heeded:
-            signal.signal(number, before[number])
+            signal.signal(number, ask)
+        try:
+            yield lambda: bool(asked)
+        finally:
+            for number in heeded:
+                signal.signal(number, before[number])
+
+
+@contextmanager
+def _ending_in_any_case(heeded: Collection[int], grace: float) -> Iterator[None]:
+    """End the process some seconds after the first signal, and at once after the second."""
+    listening, told = socket.socketpair()
+    told.setblocking(False)
+    timer = threading.Timer(grace, _end)
+    timer.daemon = True
+
+    def listen() -> None:
+        first = 0.0
+        while block := listening.recv(16):
+            if not any(number in heeded for number in block):
+                continue
+            if not first:
+                first = time.monotonic()
+                timer.start()
+            elif time.monotonic() - first > SAME:
+                _end()
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        told.close()
+        listener.join()
+        listening.close()
+        timer.cancel()
+
+
+def _end() -> None:
+    """End at once; what is half written has a temporary name, which the next run clears away."""
+    with suppress(OSError, ValueError, AttributeError):
+        clean = CLEAR_LINE + SHOW_CURSOR if sys.stderr.isatty() else ""
+        line = "cyclerdm: interrupted; the same command with --skip-existing goes on from here\n"
+        os.write(sys.stderr.fileno(), (clean + line).encode())
+    os._exit(INTERRUPTED)

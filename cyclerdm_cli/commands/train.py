@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cyclerdm_cli.commands import train_prompts, train_verdict
+from cyclerdm_cli.commands.inputs import refuse_inputs
 from cyclerdm_cli.commands.recipe_options import recipe_options
 from cyclerdm_cli.commands.reporting import INTERRUPTED, faults_in_one_line, put_line, words
+from cyclerdm_cli.commands.task_words import task_names
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task, new_task
 
@@ -91,9 +94,11 @@ def add_to(app: typer.Typer) -> None:
     ) -> None:
         if config is not None:
             recipe = str(config)
+        read = [recipe, init], [valid, *map(Path, data)]
         if model in ("prompts", "verdict"):
             if task is not None:
                 raise UsageError(f"--task goes with --model compact, not with {model}")
+            refuse_to_train_over(out, *read)
             request = train_prompts.Request(data, out, init, resume, device, licence, data_note, dry_run)
             (train_prompts if model == "prompts" else train_verdict).carry_out(request, fields, config)
             return
@@ -103,6 +108,8 @@ def add_to(app: typer.Typer) -> None:
             raise UsageError("train needs --task", hint="a task, several with commas between, or all")
         tasks = _tasks(task, data)
         common = _Common(recipe, fields, data, out, valid, init, resume, device, licence, data_note)
+        for one in tasks:
+            refuse_to_train_over(out if len(tasks) == 1 else out / one.name, *read)
         for one in tasks:
             _train(common.run_of(one, alone=len(tasks) == 1), dry_run)
 
@@ -166,11 +173,30 @@ def _train(run: Run, dry_run: bool) -> None:
     put_line(str(weights))
 
 
+RESULTS = (
+    "weights.safetensors", "recipe.json", "log.jsonl", "checkpoint.pt", "curves.png", "samples.png",
+    "clip.safetensors", "evidence.pt",
+)  # fmt: skip
+"""What trainings write into their folder."""
+
+
+def refuse_to_train_over(
+    out: Path, files: Iterable[Path | str | None], folders: Iterable[Path | None]
+) -> None:
+    """Raise UsageError where what a training writes would take the place of what it reads."""
+    refuse_inputs((out / name for name in dict.fromkeys(RESULTS)), (Path(file) for file in files if file))
+    for folder in filter(None, folders):
+        if out.resolve() in {(folder / part).resolve() for part in ("", "lq", "gt")}:
+            raise UsageError(
+                f"--out {out}: the results would lie among the photographs", hint="another folder for --out"
+            )
+
+
 def _tasks(wanted: str, data: list[str]) -> tuple[Task, ...]:
     """Return the tasks to train; a name that the catalogue lacks is a new one where all data are pairs."""
-    if wanted == "all":
+    if wanted.strip().casefold() == "all":
         return TASKS
-    names = [name.strip() for name in wanted.split(",")]
+    names = task_names(wanted)
     known = [task.name for task in TASKS]
     if len(set(names)) < len(names):
         raise UsageError(f"--task {wanted}: a task is named twice")

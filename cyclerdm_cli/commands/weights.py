@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cyclerdm_cli.commands.reporting import faults_in_one_line, put_line, put_record, words
+from cyclerdm_cli.commands.task_words import task_name
 from cyclerdm_cli.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def add_to(app: typer.Typer) -> None:
         from cyclerdm_cli.tasks.catalogue import find_task
         from cyclerdm_cli.weights.importing import import_weights
 
-        find_task(task)
+        task = find_task(task_name(task)).name
         entry, path = import_weights(
             file, name or f"paper-{task}", task, licence, training_data, overwrite=overwrite
         )
@@ -270,6 +271,7 @@ def _entries(registry: Registry, names: list[str]) -> list[Entry]:
     """Return the entries that families, entries' names, tasks or `all` stand for, each once."""
     found: dict[str, Entry] = {}
     for name in names:
+        name = name if name in registry.entries else task_name(name)
         if name == "all":
             found |= registry.entries
         elif name in registry.names():

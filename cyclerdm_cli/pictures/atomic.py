@@ -1,26 +1,38 @@
 """Files that appear whole or not at all: a temporary name in the same folder, flush to disk, rename.
 
+What must not be replaced is judged at that moment and not before: folders and links may have changed meanwhile.
+
 A program that is killed in between leaves its temporary file; the next run over that folder clears it away. So that
 it never takes the file of one that still writes, writers hold a lock, which the system lets go of when they die.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from cyclerdm_cli.errors import PictureError
-from cyclerdm_cli.pictures.addresses import Address, put_bytes
+from cyclerdm_cli.mounts import NOT_OFFERED, flush, set_mode
+from cyclerdm_cli.pictures.addresses import Address, exists, put_bytes
 
 try:
     import fcntl
 except ImportError:  # Windows, where leftovers stay
     fcntl = None  # type: ignore[assignment]
 
+Identity = tuple[int, int] | str
+"""Device and inode of a file, or its address."""
+NOT_LINKED = NOT_OFFERED | {errno.EACCES, errno.EMLINK, errno.EXDEV}
+"""What systems say where a file cannot have a second name."""
 TEMPORARY_NAME = re.compile(r"\.cyclerdm-[0-9a-f]{16}\.part")
+
+
+class TakenError(PictureError):
+    """There is a file already where a result should go."""
 
 
 def is_temporary(name: str) -> bool:
@@ -28,15 +40,27 @@ def is_temporary(name: str) -> bool:
     return TEMPORARY_NAME.fullmatch(name) is not None
 
 
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+def write_atomically(
+    path: str | os.PathLike[str], data: bytes, *, replace: bool = True, inputs: Collection[Identity] = ()
+) -> None:
     """Write `data` to `path`, making its folder; the old file stays until all is on the disk.
 
     A new file gets the permissions that the umask grants, a replaced file keeps its own.
 
+    Args:
+        path: where to.
+        data: all of the file.
+        replace: whether it may take the place of a file that is there at that moment.
+        inputs: files, as `identity` tells them, whose place it never takes.
+
     Raises:
+        TakenError: a file is there that must not be replaced.
         PictureError: the disk is full, the folder is not writable, the name is impossible...
     """
     if isinstance(path, Address):
+        _refuse_inputs(path, inputs)
+        if not replace and exists(path):
+            raise _taken(path)
         put_bytes(path, data)
         return
     target = Path(path)
@@ -48,14 +72,12 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         try:
             try:
                 _write_through(descriptor, data)
-                if target.is_file():
-                    os.chmod(temporary, target.stat().st_mode & 0o777)
                 if fcntl:  # the lock is held until the name is the right one
-                    os.replace(temporary, target)
+                    _name(temporary, target, replace, inputs)
             finally:
                 os.close(descriptor)
             if not fcntl:  # Windows renames no open file
-                os.replace(temporary, target)
+                _name(temporary, target, replace, inputs)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -63,6 +85,53 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise PictureError(f"{target}: cannot be written: {reason}") from error
+
+
+def identity(path: str | os.PathLike[str]) -> Identity | None:
+    """Return what tells an existing file from every other, whatever its names; None where there is none."""
+    if isinstance(path, Address):
+        return str(path)
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _taken(path: Path) -> TakenError:
+    return TakenError(f"{path}: exists already", hint="--overwrite or --skip-existing")
+
+
+def _refuse_inputs(path: Path, inputs: Collection[Identity]) -> None:
+    if inputs and identity(path) in inputs:
+        raise TakenError(f"{path}: is an input, and inputs are never overwritten")
+
+
+def _name(temporary: Path, target: Path, replace: bool, inputs: Collection[Identity]) -> None:
+    """Give a finished file its name. Raises TakenError where that would destroy another."""
+    _refuse_inputs(target, inputs)
+    if not replace:
+        _name_anew(temporary, target)
+        return
+    if target.is_file():
+        set_mode(temporary, target.stat().st_mode & 0o777)
+    os.replace(temporary, target)
+
+
+def _name_anew(temporary: Path, target: Path) -> None:
+    """Rename without replacing: a link fails where there is a file, where a rename on POSIX would not."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise _taken(target) from None
+    except OSError as fault:
+        if fault.errno not in NOT_LINKED:
+            raise
+        if os.path.lexists(target):  # file systems without links, such as FAT
+            raise _taken(target) from None
+        os.rename(temporary, target)
+    else:
+        temporary.unlink()
 
 
 def clear_leftovers(folders: Iterable[str | os.PathLike[str]]) -> None:
@@ -101,7 +170,7 @@ def _write_through(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
-    os.fsync(descriptor)
+    flush(descriptor)
 
 
 def _remove_if_abandoned(path: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-FORMAT_CHOICES = ("keep", "png", "jpg", "webp", "avif", "tiff")
+FORMAT_CHOICES = ("keep", "png", "jpg", "webp", "avif", "tiff", "bmp", "heic")
 """What may be asked for instead of the input's own format."""
 DEPTH_CHOICES = ("keep", 8, 16)
 """Bits a channel that may be asked for."""
@@ -52,14 +52,42 @@ FORMATS: tuple[Format, ...] = (
     Format("heic", "HEIC", (".heic", ".heif"), ("HEIF",), grey=False),
 )
 
+SYNONYMS = {
+    "jpeg": "jpg",
+    "jpe": "jpg",
+    "jfif": "jpg",
+    "tif": "tiff",
+    "heif": "heic",
+    "dib": "bmp",
+    "apng": "png",
+}
+"""Other words for formats, as their extensions have it."""
 BY_NAME = {entry.name: entry for entry in FORMATS}
 BY_EXTENSION = {extension: entry for entry in FORMATS for extension in entry.extensions}
 TITLES = ", ".join(entry.title for entry in FORMATS)
 
 
+STARTS = (b"\xff\xd8", b"\x89PNG", b"RIFF", b"II", b"MM", b"BM", b"FUJIFILM", b"FOVb", b"\0MRM")
+"""With which pictures begin, those of cameras too."""
+DIB_STARTS = (12, 40, 52, 56, 64, 108, 124)
+"""Sizes of the header with which a BMP without its file header begins."""
+
+
+def may_begin_picture(head: bytes) -> bool:
+    """Tell whether a file whose first 16 bytes these are can be one of the formats read here."""
+    boxes = head[4:8] in (b"ftyp", b"mdat", b"jumb")
+    return head.startswith(STARTS) or boxes or int.from_bytes(head[:4], "little") in DIB_STARTS
+
+
 def format_of_name(name: str | os.PathLike[str]) -> Format | None:
     """Return the format that a file name's extension stands for, in any case of letters; None if unknown."""
     return BY_EXTENSION.get(os.path.splitext(os.fspath(name))[1].lower())
+
+
+def format_named(word: str) -> str:
+    """Return what `--format` calls a format by any of its names, in any case of letters."""
+    word = word.strip().lower().removeprefix(".")
+    return SYNONYMS.get(word, word)
 
 
 def format_of_pillow(name: str | None) -> Format | None:

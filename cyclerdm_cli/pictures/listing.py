@@ -5,20 +5,31 @@ from __future__ import annotations
 import glob
 import os
 import re
+import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cyclerdm_cli.errors import UsageError
+from cyclerdm_cli.errors import PictureError, UsageError
 from cyclerdm_cli.pictures.addresses import Address, found_at, is_address, placed
 from cyclerdm_cli.pictures.atomic import is_temporary
-from cyclerdm_cli.pictures.formats import BY_EXTENSION
+from cyclerdm_cli.pictures.formats import BY_EXTENSION, RAW_EXTENSIONS
 from cyclerdm_cli.pictures.lists import names_in
+from cyclerdm_cli.pictures.streams import is_special, read_pipe, read_stream
 
 WILDCARDS = re.compile(r"[*?[]")
 PREVIEWS = frozenset(("@eadir", "__macosx"))
 """Folders, in small letters, that machines put beside pictures for themselves; the rest of their kind is hidden."""
+OTHER_PICTURES = {
+    ".gif": "GIF", ".jp2": "JPEG 2000", ".j2k": "JPEG 2000", ".jxl": "JPEG XL", ".psd": "PSD", ".svg": "SVG",
+    ".exr": "EXR", ".hdr": "HDR", ".tga": "TGA", ".ico": "ICO", ".pdf": "PDF",
+}  # fmt: skip
+"""Pictures of formats that are not read here, as searches tell of them."""
+LONGEST_LIST, BEGINNING = 1 << 30, 4096
+"""Bytes of a list, and those of them that must hold a name."""
+SUBFOLDER, LINKED, SPECIAL = "subfolder", "linked folder", "pipe or device"
 DIGITS = re.compile(r"([0-9]{1,18})")
 
 
@@ -50,39 +61,54 @@ class Input:
         return path if root == "." else path[len(root) :].lstrip(os.sep)
 
 
-def list_inputs(arguments: Sequence[str], recursive: bool = False) -> list[Input]:
+def list_inputs(
+    arguments: Sequence[str], recursive: bool = False, passed_over: Counter[str] | None = None
+) -> list[Input]:
     """Return the inputs that the arguments name, in their order, each folder and glob in natural order.
 
     A file that is named but missing is listed all the same, as is a folder without pictures: it fails alone, and
     the others go on. In folders only names with a picture's extension count (a folder with such a name is taken for
     a mistake, if no pictures are in it or it is not searched); hidden files and the program's own temporary ones do
-    not.
+    not, nor do pipes, sockets and devices.
+
+    Args:
+        arguments: as after the command.
+        recursive: whether folders inside folders are searched.
+        passed_over: is told what a search came upon and left alone, by its kind.
 
     Raises:
         UsageError: no folder named holds pictures, a glob matches nothing, a list is missing or empty.
     """
     inputs: dict[str, Input] = {}
+    passed_over = Counter() if passed_over is None else passed_over
     for argument in arguments:
-        for entry in _inputs_of(argument, recursive):
+        for entry in _inputs_of(argument, recursive, passed_over):
             inputs.setdefault("-" if entry.path is None else "/" + os.path.abspath(entry.path), entry)
     if not inputs:
         raise UsageError("no pictures to work on")
     if all(entry.folder for entry in inputs.values()):
         first = next(iter(inputs.values()))
         hint = "" if recursive else "-r looks into the folders inside it"
+        if left := said_of(passed_over):
+            hint = f"passed over: {left}"
         raise UsageError(f"{first.name}: the folder holds no pictures", hint=hint)
     return list(inputs.values())
 
 
-def identity(path: str | os.PathLike[str]) -> tuple[int, int] | str | None:
-    """Return what tells an existing file from every other, whatever its names; None where there is none."""
-    if isinstance(path, Address):
-        return str(path)
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return found.st_dev, found.st_ino
+def said_of(passed_over: Mapping[str, int]) -> str:
+    """Return in words what was passed over: `2 GIF, 3 subfolders (see -r)`."""
+    plural = {SUBFOLDER: "subfolders", LINKED: "linked folders", SPECIAL: "pipes or devices"}
+    return ", ".join(
+        f"{count} {plural.get(kind, kind) if count > 1 else kind}{' (see -r)' if kind == SUBFOLDER else ''}"
+        for kind, count in sorted(passed_over.items())
+        if count
+    )
+
+
+def lists_in(arguments: Sequence[str]) -> list[Path]:
+    """Return the files of names among the arguments."""
+    names = [argument[1:] for argument in arguments if _is_list(argument)]
+    return [Path("/dev/stdin" if name == "-" else name) for name in names]
 
 
 def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
@@ -91,39 +117,54 @@ def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
     return [(int(text), "") if index % 2 else (0, text) for index, text in enumerate(texts)], name
 
 
-def _inputs_of(argument: str, recursive: bool) -> Iterator[Input]:
+def _inputs_of(argument: str, recursive: bool, passed_over: Counter[str]) -> Iterator[Input]:
     if argument == "":
         raise UsageError("an input's name is empty")
     if argument == "-":
         yield Input(None, Path("."))
-    elif argument.startswith("@") and len(argument) > 1:
+    elif _is_list(argument):
         for line in _lines(argument[1:]):
-            yield from _literal(line, recursive)
+            yield from _literal(line, recursive, passed_over)
     elif is_address(argument):
-        yield from _remote(placed(argument), recursive)
+        yield from _remote(placed(argument), recursive, passed_over)
     elif os.path.lexists(argument) or not glob.has_magic(argument):
-        yield from _literal(argument, recursive)
+        yield from _literal(argument, recursive, passed_over)
     else:
-        matches = sorted(glob.glob(argument, recursive=True), key=natural_key)
-        matches = [match for match in matches if not is_passed_over(_matched_by(argument, match))]
-        pictures = [
-            match for match in matches if os.path.isdir(match) or _is_picture(os.path.basename(match))
-        ]
-        if not pictures:
-            raise UsageError(f"{argument}: matches no pictures")
-        # The tree that -r keeps begins where the wildcards do.
-        fixed = Path(os.path.dirname(WILDCARDS.split(argument, maxsplit=1)[0]))
-        for match in pictures:
-            if not os.path.isdir(match):
-                yield Input(Path(match), fixed if recursive else Path(match).parent, found=True)
-            elif recursive:
-                yield from _literal(match, recursive)
+        yield from _matched(argument, recursive, passed_over)
 
 
-def _remote(where: Path, recursive: bool) -> Iterator[Input]:
+def _matched(pattern: str, recursive: bool, passed_over: Counter[str]) -> Iterator[Input]:
+    """List what wildcards match."""
+    matches = [
+        match
+        for match in sorted(glob.glob(pattern, recursive=True), key=natural_key)
+        if not is_passed_over(_matched_by(pattern, match))
+    ]
+    folders = {match for match in matches if os.path.isdir(match)}
+    pictures = [
+        match for match in matches if match in folders or _counts(match, is_special(match), passed_over)
+    ]
+    if not pictures:
+        raise UsageError(f"{pattern}: matches no pictures", hint=said_of(passed_over))
+    # The tree that -r keeps begins where the wildcards do.
+    fixed = Path(os.path.dirname(WILDCARDS.split(pattern, maxsplit=1)[0]))
+    for match in pictures:
+        if match not in folders:
+            yield Input(Path(match), fixed if recursive else Path(match).parent, found=True)
+        elif recursive:
+            yield from _literal(match, recursive, passed_over)
+        else:
+            passed_over[SUBFOLDER] += 1
+
+
+def _is_list(argument: str) -> bool:
+    return argument.startswith("@") and len(argument) > 1
+
+
+def _remote(where: Path, recursive: bool, passed_over: Counter[str]) -> Iterator[Input]:
     """List an address as its like in a folder would be."""
     if not isinstance(where, Address):
-        yield from _inputs_of(str(where), recursive)
+        yield from _inputs_of(str(where), recursive, passed_over)
         return
     found = found_at(where, recursive)
     if found is None:
@@ -138,7 +179,7 @@ def _remote(where: Path, recursive: bool) -> Iterator[Input]:
         yield Input(where, where.parent, folder=True)
 
 
-def _literal(name: str, recursive: bool) -> Iterator[Input]:
+def _literal(name: str, recursive: bool, passed_over: Counter[str]) -> Iterator[Input]:
     if is_address(name):  # in a long list each would cost a question whether it is a folder
         where = placed(name)
         yield Input(where, where.parent)
@@ -149,7 +190,7 @@ def _literal(name: str, recursive: bool) -> Iterator[Input]:
         return
     root = Path(name)
     empty = True
-    for folder, names in _walk(name, recursive):
+    for folder, names in _walk(name, recursive, passed_over):
         here = Path(folder)
         for found in names:
             empty = False
@@ -158,7 +199,7 @@ def _literal(name: str, recursive: bool) -> Iterator[Input]:
         yield Input(root, root.parent, folder=True)
 
 
-def _walk(top: str, recursive: bool) -> Iterator[tuple[str, list[str]]]:
+def _walk(top: str, recursive: bool, passed_over: Counter[str]) -> Iterator[tuple[str, list[str]]]:
     """Yield each folder with the names of its pictures, both in natural order."""
 
     def refuse(error: OSError) -> None:
@@ -168,19 +209,45 @@ def _walk(top: str, recursive: bool) -> Iterator[tuple[str, list[str]]]:
         mistaken = [name for name in folders if _is_picture(name)]
         if recursive:
             mistaken = [name for name in mistaken if not _any_in(os.path.join(folder, name))]
-        yield folder, sorted((*filter(_is_picture, names), *mistaken), key=natural_key)
-        folders[:] = (
-            sorted(
-                (name for name in folders if not is_passed_over(name) and name not in mistaken),
-                key=natural_key,
-            )
-            if recursive
-            else []
+        special = _special_in(folder)
+        pictures = [name for name in names if _counts(name, name in special, passed_over)]
+        yield folder, sorted((*pictures, *mistaken), key=natural_key)
+        inside = sorted(
+            (name for name in folders if not is_passed_over(name) and name not in mistaken), key=natural_key
         )
+        folders[:] = inside if recursive else []
+        if not recursive:
+            passed_over[SUBFOLDER] += len(inside)
+        elif linked := sum(os.path.islink(os.path.join(folder, name)) for name in inside):
+            passed_over[LINKED] += linked
 
 
 def _any_in(folder: str) -> bool:
-    return any(names for _, names in _walk(folder, True))
+    return any(names for _, names in _walk(folder, True, Counter()))
+
+
+def _special_in(folder: str) -> set[str]:
+    """Return the names in a folder that are of pictures and lead to pipes, sockets or devices."""
+    with os.scandir(folder) as entries:
+        return {
+            entry.name
+            for entry in entries
+            if _is_picture(entry.name)
+            and not entry.is_file(follow_symlinks=False)  # which costs no question to the system
+            and is_special(entry.path)
+        }
+
+
+def _counts(name: str, special: bool, passed_over: Counter[str]) -> bool:
+    """Tell whether a search takes a file for a picture to work on; note other pictures by their kinds."""
+    extension = os.path.splitext(name)[1].lower()
+    picture = _is_picture(os.path.basename(name))
+    if picture and not special:
+        return True
+    kind = SPECIAL if picture else "RAW" if extension in RAW_EXTENSIONS else OTHER_PICTURES.get(extension)
+    if kind is not None and not os.path.basename(name).startswith("."):
+        passed_over[kind] += 1
+    return False
 
 
 def is_passed_over(name: str) -> bool:
@@ -203,16 +270,32 @@ def _is_picture(name: str) -> bool:
 
 
 def _lines(name: str) -> list[str]:
-    """Return the names in a list, in a file or, for "-", from standard input."""
+    """Return the names in a list, in a file or a pipe or, for "-", from standard input."""
+    data = _list_bytes(name)
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"{name}: the list cannot be read: {reason}") from error
-    try:
-        lines = names_in(data)
+        lines = names_in(data) if data[:BEGINNING].strip(b"\0\r\n") else []
     except ValueError as error:
         raise UsageError(f"{name}: the list is not in the encoding that it begins with") from error
     if not lines:
         raise UsageError(f"{name}: the list is empty")
     return lines
+
+
+def _list_bytes(name: str) -> bytes:
+    """Return what is in a list, a file or a pipe of no more than `LONGEST_LIST` bytes."""
+    try:
+        if name == "-":
+            return read_stream(sys.stdin.buffer, "standard input", LONGEST_LIST, pictures=False)
+        found = os.stat(name)
+        if stat.S_ISFIFO(found.st_mode):
+            return read_pipe(Path(name), LONGEST_LIST, pictures=False)
+        if stat.S_ISREG(found.st_mode) and found.st_size > LONGEST_LIST:
+            raise UsageError(f"{name}: the list is larger than {LONGEST_LIST >> 20} MiB")
+        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            raise UsageError(f"{name}: the list is not a file")
+        return Path(name).read_bytes()
+    except PictureError as error:
+        raise UsageError(str(error)) from error
+    except (OSError, ValueError, AttributeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"{name}: the list cannot be read: {reason}") from error

@@ -20,22 +20,24 @@ THRESHOLD = 128
 
 
 def read_mask(
-    path: str | os.PathLike[str], size: tuple[int, int], *, said_by: str = "auto"
+    source: str | os.PathLike[str] | bytes, size: tuple[int, int], *, said_by: str = "auto", name: str = ""
 ) -> NDArray[np.bool_]:
-    """Return a mask file as (H, W) bool, True where the picture is to be filled in.
+    """Return a mask file, or the bytes of one, as (H, W) bool, True where the picture is to be filled in.
 
     Args:
+        source: a path, or a whole file's bytes.
         size: (height, width) that the mask must have, upright.
         said_by: one of `formats.MASK_CHOICES`: "luma", the brightest of the three channels; "alpha", the opacity;
             "auto", the opacity where the colours are all one. At 8 bits, 128 or more is filled in.
+        name: what messages call it; by default the path.
 
     Raises:
         PictureError: the file cannot be read, or has another size.
     """
-    mask = read_picture(path)
+    mask = read_picture(source, name=name)
     if mask.size != size:
         raise PictureError(
-            f"{os.fspath(path)}: the mask is {mask.size[1]} x {mask.size[0]} pixels,"
+            f"{name or source!s}: the mask is {mask.size[1]} x {mask.size[0]} pixels,"
             f" the picture {size[1]} x {size[0]}"
         )
     return _painted(mask, said_by)

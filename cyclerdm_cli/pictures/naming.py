@@ -12,9 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from cyclerdm_cli.errors import UsageError
-from cyclerdm_cli.pictures.addresses import normalised, placed
+from cyclerdm_cli.pictures.addresses import is_address, normalised, placed
+from cyclerdm_cli.pictures.atomic import Identity, identity
 from cyclerdm_cli.pictures.formats import BY_NAME, RAW_EXTENSIONS, TITLES, format_of_name
-from cyclerdm_cli.pictures.listing import Input, identity
+from cyclerdm_cli.pictures.listing import Input
 
 FIELDS = ("dir", "stem", "ext", "task", "index")
 STREAM_STEM = "stdin"
@@ -46,6 +47,7 @@ def plan_outputs(
     *,
     format: str = "keep",
     compare: bool = False,
+    others: Iterable[Path] = (),
 ) -> list[Job]:
     """Return what is read and what is written, in the inputs' order.
 
@@ -54,6 +56,7 @@ def plan_outputs(
         task: the word for `{task}`.
         format: as after `--format`; anything but "keep" gives the results its extension.
         compare: also plan the side-by-side pictures.
+        others: files that the run reads beside the pictures, such as masks, lists and weights.
 
     Files that a search found, and that an earlier run of this very plan has written, are left out.
 
@@ -70,7 +73,10 @@ def plan_outputs(
         if compare:
             raise UsageError("standard output holds one picture", hint="--compare needs -o FILE or FOLDER")
         return [Job(inputs[0], None, format)]
-    names = _names(inputs, output and output.removeprefix("file://"), task, format)
+    output = output and output.removeprefix("file://")
+    if output and "{" not in output:
+        output = _direct(output)
+    names = list(map(_direct, _names(inputs, output, task, format)))
     jobs = [
         Job(
             entry, placed(name), _format(name, entry, format), placed(compare_name(name)) if compare else None
@@ -80,7 +86,7 @@ def plan_outputs(
     if output is None or "{index}" not in output:
         jobs = _without_earlier_results(jobs)
     _refuse_clashes(jobs)
-    _refuse_inputs_places(jobs)
+    _refuse_inputs_places(jobs, others)
     return jobs
 
 
@@ -182,17 +188,44 @@ def _format(name: str, entry: Input, format: str) -> str:
     return "keep" if own is wanted else wanted.name
 
 
+def _direct(name: str) -> str:
+    """Return a place without ways into folders that are not there yet and out again: `new/../a.png` is `a.png`."""
+    if ".." not in name or is_address(name):
+        return name
+    folder, separator, file = name.rpartition(os.sep)
+    return os.path.join(_direct_folder(folder + separator, os.getcwd()), file)
+
+
+@lru_cache(maxsize=4096)
+def _direct_folder(folder: str, working: str) -> str:
+    parts: list[str] = []
+    for part in Path(folder).parts:
+        if (
+            part == ".."
+            and parts
+            and parts[-1] != ".."
+            and not os.path.lexists(os.path.join(working, *parts))
+        ):
+            parts.pop()
+        else:
+            parts.append(part)
+    return os.path.join(*parts) if parts else ""
+
+
 @lru_cache(maxsize=4096)
 def _absolute(folder: str, working: str) -> str:
-    """Return a folder's absolute name; runs have many files in few folders."""
-    return os.path.abspath(os.path.join(working, folder))
+    """Return a folder's own name, whatever links lead to it; runs have many files in few folders."""
+    return os.path.realpath(os.path.join(working, folder))
 
 
 def _key(name: str | os.PathLike[str]) -> str:
-    """Return one spelling for all spellings of a path (links aside)."""
-    folder, _, file = os.fspath(name).rpartition(os.sep)
+    """Return one spelling for all spellings of a path, but for links in its last part."""
+    name = os.fspath(name)
+    if is_address(name):
+        return normalised(name)
+    folder, separator, file = name.rpartition(os.sep)
     whole = file in ("", ".", "..")
-    path = os.path.abspath(name) if whole else f"{_absolute(folder, os.getcwd())}{os.sep}{file}"
+    path = os.path.abspath(name) if whole else f"{_absolute(folder + separator, os.getcwd())}{os.sep}{file}"
     path = os.path.normcase(path)
     return path.casefold() if sys.platform in ("darwin", "win32") else path
 
@@ -226,9 +259,9 @@ def _refuse_clashes(jobs: list[Job]) -> None:
                 )
 
 
-def _refuse_inputs_places(jobs: list[Job]) -> None:
+def _refuse_inputs_places(jobs: list[Job], others: Iterable[Path]) -> None:
     """Raise where a result would replace any input, under whatever name, link or case of letters."""
-    existing: dict[tuple[int, int] | str, Path] = {}
+    existing: dict[Identity, Path] = {}
     for job in jobs:
         for place in (job.output, job.compare):
             found = identity(place) if place is not None else None
@@ -236,10 +269,10 @@ def _refuse_inputs_places(jobs: list[Job]) -> None:
                 existing[found] = place
     if not existing:
         return
-    for job in jobs:
-        found = identity(job.input.path) if job.input.path is not None else None
+    read = (job.input.path for job in jobs if job.input.path is not None)
+    for path in (*read, *others):
+        found = identity(path)
         if found is not None and found in existing:
             raise UsageError(
-                f"{existing[found]} is the input {job.input.name} itself",
-                hint="inputs are never overwritten",
+                f"{existing[found]} is the input {path} itself", hint="inputs are never overwritten"
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 
 from cyclerdm_cli.errors import CycleRDMError, PictureError
 from cyclerdm_cli.pictures.addresses import exists, is_taken
-from cyclerdm_cli.pictures.atomic import clear_leftovers, write_atomically
+from cyclerdm_cli.pictures.atomic import Identity, TakenError, clear_leftovers, write_atomically
+from cyclerdm_cli.pictures.footprint import Extent
 from cyclerdm_cli.pictures.masks import check_mask, find_mask, mask_of, read_mask
 from cyclerdm_cli.pictures.naming import Job
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.raw import kind_of
 from cyclerdm_cli.pictures.reading import read_bytes, read_extent, read_picture
 from cyclerdm_cli.pictures.sidebyside import side_by_side
+from cyclerdm_cli.pictures.streams import check_file, is_pipe
 from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
 from cyclerdm_cli.restoring.outcome import Outcome
 from cyclerdm_cli.restoring.restorers import Restorers
@@ -47,6 +49,8 @@ class FileOptions:
     mask_from: str = "auto"
     """One of `formats.MASK_CHOICES`: what of a mask is looked at."""
     overwrite: bool = False
+    inputs: frozenset[Identity] = frozenset()
+    """All files that the run reads, where `overwrite` would let results take their places."""
     skip_existing: bool = False
     compare: bool = False
     colour_space: str = "srgb"
@@ -55,8 +59,21 @@ class FileOptions:
     limit_pixels: int = 500_000_000
     jobs: int = 2
     """Pictures that are decoded, and encoded, at once."""
-    piped: bytes = b""
-    """What came through standard input."""
+    piped: Mapping[Path | None, bytes | PictureError] = field(default_factory=dict)
+    """What came through pipes, or why nothing did, by their names; None: standard input."""
+
+    def source(self, path: Path | None) -> Path | bytes:
+        """Return a file, or what came through a pipe. Raises PictureError where it cannot be a picture."""
+        found = self.piped.get(path)
+        if isinstance(found, PictureError):
+            raise found
+        if found is not None:
+            return found
+        assert path is not None
+        if is_pipe(path):
+            raise PictureError(f"{path}: has become a pipe")
+        check_file(path, self.limit_pixels)
+        return path
 
 
 @dataclass(frozen=True)
@@ -87,6 +104,14 @@ class _Stopped(BaseException):
     """The work shall end; no fault of any picture."""
 
 
+class _Untold(BaseException):
+    """What became of a picture could not be told; no fault of any picture either."""
+
+    def __init__(self, fault: Exception) -> None:
+        super().__init__(fault)
+        self.fault = fault
+
+
 class _Read(NamedTuple):
     job: Job
     picture: Picture
@@ -111,21 +136,24 @@ def restore_in_order(work: Work, jobs: Iterator[Job], watch: Watch) -> None:
     with ThreadPoolExecutor(work.files.jobs) as readers, ThreadPoolExecutor(work.files.jobs) as writers:
         queue = _Queue(work, watch, readers, writers, jobs)
         try:
-            queue.run()
-        except _Stopped:
-            queue.drop()
+            try:
+                queue.run()
+            except _Stopped:
+                queue.drop()
+            queue.finish()
+        except _Untold as untold:
+            readers.shutdown(wait=False, cancel_futures=True)
+            raise untold.fault from None
         except BaseException:
             readers.shutdown(wait=False, cancel_futures=True)
             raise
-        queue.finish()
 
 
 def foresee(work: Work, plan: Collection[Job]) -> Iterator[Outcome]:
     """Yield what a plan would come to, as far as files' names and headers tell; nothing is decoded or written."""
     for job in plan:
-        source = work.files.piped if job.input.path is None else job.input.path
         try:
-            extent = read_extent(source, frame=work.files.frame, limit_pixels=work.files.limit_pixels)
+            extent = _extent(job, work.files)
             size = extent.height, extent.width
             _bytes(job, work)
         except CycleRDMError as fault:
@@ -208,7 +236,11 @@ class _Queue:
     def _report(self, keep: int) -> None:
         """Report what has been written; wait for it where more than so many are still under way."""
         while self.written and (self.written[0].done() or len(self.written) > keep):
-            self.watch.report(self.written.popleft().result())
+            outcome = self.written.popleft().result()
+            try:
+                self.watch.report(outcome)
+            except Exception as fault:
+                raise _Untold(fault) from fault
             self.room.leave()
 
     def _with_its_like(self, first: _Read) -> list[_Read]:
@@ -232,8 +264,6 @@ class _Queue:
         began = time.perf_counter()
         try:
             results = self._restored(group)
-        except BrokenPipeError:  # between two tiles others' outcomes are told, and who listened has gone
-            raise
         except Exception as fault:
             if len(group) > 1:  # whose fault it is, each finds out alone
                 for one in group:
@@ -287,8 +317,7 @@ def _bytes(job: Job, work: Work) -> int:
     files = work.files
     if work.restorers.memory is None or settled_by_results(job, files):
         return 0
-    source = files.piped if job.input.path is None else job.input.path
-    extent = read_extent(source, frame=files.frame, limit_pixels=files.limit_pixels)
+    extent = _extent(job, files)
     if files.write.depth == 16:
         extent = replace(extent, depth=16)
     coding = extent.coding(job.format, job.compare is not None)
@@ -296,6 +325,15 @@ def _bytes(job: Job, work: Work) -> int:
         return work.restorers.needs((extent.height, extent.width), extent.held, coding)
     except PictureError as error:
         raise PictureError(f"{job.input.name}: {Exception.__str__(error)}", error.hint) from error
+
+
+def _extent(job: Job, files: FileOptions) -> Extent:
+    source = files.source(job.input.path)
+    try:
+        return read_extent(source, frame=files.frame, limit_pixels=files.limit_pixels)
+    except PictureError as fault:  # bytes have no name of their own
+        words = Exception.__str__(fault).replace("standard input", job.input.name, 1)
+        raise PictureError(words, fault.hint) from fault
 
 
 def _tiles(work: Work, size: tuple[int, int], tasks: Sequence[Task]) -> int:
@@ -327,10 +365,14 @@ def _read(job: Job, work: Work, settled: Outcome | None = None) -> _Read | Outco
     files = work.files
     if early := settled or settled_by_results(job, files):
         return early
-    source = files.piped if job.input.path is None else job.input.path
     try:
+        source = files.source(job.input.path)
         picture = read_picture(
-            source, frame=files.frame, limit_pixels=files.limit_pixels, develop=files.colour_space
+            source,
+            frame=files.frame,
+            limit_pixels=files.limit_pixels,
+            name=job.input.name,
+            develop=files.colour_space,
         )
         mask, tasks, choice = None, work.tasks, None
         if work.choose is not None:
@@ -342,7 +384,7 @@ def _read(job: Job, work: Work, settled: Outcome | None = None) -> _Read | Outco
         if any(task.masked for task in tasks):
             if files.mask is not None:
                 place = find_mask(files.mask, job.input)
-                mask = read_mask(place, picture.size, said_by=files.mask_from)
+                mask = read_mask(files.source(place), picture.size, said_by=files.mask_from, name=str(place))
                 check_mask(mask, f"the mask {place}")
             elif (mask := mask_of(picture)) is not None:
                 check_mask(mask, "what is transparent or white")
@@ -358,13 +400,13 @@ def _write(one: _Read, work: Work, before: NDArray[np.generic] | None) -> Outcom
     tiles = _tiles(work, after.size, one.tasks)
     try:
         changed = any(work.restorers.kit.strength_of(task.name) > 0 for task in one.tasks)
-        data = encode(after, options) if changed else _copied(job, after, options, work.files.piped)
+        data = encode(after, options) if changed else _copied(job, after, options, work.files)
         # The result last: --skip-existing takes it for a sign that all is there.
         if job.compare is not None and before is not None:
             beside = after.with_pixels(side_by_side(before, after.pixels))
-            write_atomically(job.compare, encode(beside, options))
-        if job.output is not None:
-            write_atomically(job.output, data)
+            _put(job.compare, encode(beside, options), work.files)
+        if job.output is not None and not _put(job.output, data, work.files):
+            return Outcome(job, "skipped")
     except Exception as fault:
         return _failed(job, fault, seconds + time.perf_counter() - began, after.size, tiles)
     outcome = Outcome(
@@ -379,13 +421,25 @@ def _write(one: _Read, work: Work, before: NDArray[np.generic] | None) -> Outcom
     return replace(outcome, notes=notes, task=task, weights=weights, seen=choice.likely)
 
 
-def _copied(job: Job, picture: Picture, options: WriteOptions, piped: bytes) -> bytes:
+def _put(place: Path, data: bytes, files: FileOptions) -> bool:
+    """Write a result; False where another one has appeared meanwhile that shall stay. Raises PictureError."""
+    try:
+        write_atomically(place, data, replace=files.overwrite, inputs=files.inputs)
+    except TakenError:
+        if files.skip_existing and exists(place):
+            return False
+        raise
+    return True
+
+
+def _copied(job: Job, picture: Picture, options: WriteOptions, files: FileOptions) -> bytes:
     """Return a file as it is where nothing else is asked of it, or else the same pixels written anew."""
     if options == WriteOptions(format=job.format, background=options.background) and job.format in (
         "keep",
         picture.format,
     ):
-        data = piped if job.input.path is None else read_bytes(job.input.path)
+        source = files.source(job.input.path)
+        data = source if isinstance(source, bytes) else read_bytes(source)
         if kind_of(data) is None:  # a RAW file is no picture before it is developed
             return data
     return encode(picture, options)
@@ -394,14 +448,16 @@ def _copied(job: Job, picture: Picture, options: WriteOptions, piped: bytes) -> 
 def _failed(
     job: Job, fault: Exception, seconds: float, size: tuple[int, int] | None = None, tiles: int = 0
 ) -> Outcome:
-    unexpected = None if isinstance(fault, CycleRDMError) else fault
+    unexpected = None if isinstance(fault, (CycleRDMError, MemoryError)) else fault
     return Outcome(job, "failed", seconds, size, tiles, error=_named(job, fault), unexpected=unexpected)
 
 
 def _named(job: Job, fault: Exception) -> str:
     """Return the fault in one line that names the file."""
-    line = " ".join(str(fault).split())
-    if not isinstance(fault, CycleRDMError):
+    line = " ".join(part.strip() for part in str(fault).split("\n"))
+    if isinstance(fault, MemoryError):
+        line = "not enough memory"
+    elif not isinstance(fault, CycleRDMError):
         line = f"unexpected {type(fault).__name__}: {line}"
     places = (job.input.name, str(job.output), str(job.compare))
     return line if line.startswith(places) else f"{job.input.name}: {line}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-
 EASE = 0.02
 """Added to the damage of a picture before it is divided by: what can hardly be seen shall not decide."""
 TYPICAL = 0.08

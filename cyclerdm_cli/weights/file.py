@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import secrets
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from cyclerdm_cli.cycle.configuration import built
 from cyclerdm_cli.errors import WeightsError
+from cyclerdm_cli.mounts import flush
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,7 +77,7 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], header: Header, *, 
         with temporary.open("xb") as stream:
             stream.write(data)
             stream.flush()
-            os.fsync(stream.fileno())
+            flush(stream.fileno())
         temporary.replace(path)
     except OSError as fault:
         raise WeightsError(f"{path}: cannot be written: {fault.strerror}") from fault

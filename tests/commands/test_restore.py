@@ -98,6 +98,41 @@ def test_tasks_one_after_the_other(tiny_weights: Path, photograph_file: Path, tm
     np.testing.assert_array_equal(once, second)
 
 
+@pytest.mark.parametrize(
+    ("command", "words", "task"),
+    [
+        ("restore", ["--task", "Denoise"], "denoise"),
+        ("restore", ["--task", "low-light"], "low-light"),
+        ("restore", ["--task", "LOW_LIGHT"], "low-light"),
+        ("enhance", ["--task", "derain,Low-Light"], "derain+low-light"),
+        ("enhance", ["--task", "derain + dehaze"], "derain+dehaze"),
+        ("enhance", ["--task", "Auto"], "auto"),
+        ("enhance", [], "auto"),
+        ("restore", [], "auto"),
+    ],
+)
+def test_both_commands_take_every_task_however_it_is_typed(
+    command: str, words: list[str], task: str, tiny_weights: Path, photograph_file: Path
+) -> None:
+    fixed = ["--weights", tiny_weights, "--device", "cpu", "--dry-run", "--json"]
+    status, out, err = call(command, photograph_file, *words, *fixed)
+    assert status == 0, err
+    assert json.loads(out)["task"] == task
+
+
+@pytest.mark.parametrize(
+    ("word", "extension", "format"),
+    [("jpeg", ".jpg", "JPEG"), ("tif", ".tif", "TIFF"), ("BMP", ".bmp", "BMP")],
+)
+def test_formats_have_their_other_names(
+    word: str, extension: str, format: str, denoise: list[str], photograph_file: Path
+) -> None:
+    status, out, err = call(*denoise, photograph_file, "--format", word)
+    assert status == 0, err
+    assert out.strip() == str(photograph_file.with_name(f"photo_denoise{extension}"))
+    assert Image.open(out.strip()).format == format
+
+
 def test_a_mask_says_what_is_missing(tiny_weights: Path, photograph_file: Path, tmp_path: Path) -> None:
     mask = np.zeros((97, 131), np.uint8)
     mask[10:30, 20:50] = 255
@@ -120,9 +155,7 @@ def test_a_mask_says_what_is_missing(tiny_weights: Path, photograph_file: Path, 
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        (["enhance", "PHOTO"], 2, "needs --task"),
         (["restore", "PHOTO", "--task", "denoize"], 2, "did you mean 'denoise'"),
-        (["restore", "PHOTO", "--task", "low-light"], 2, "cyclerdm enhance --task low-light"),
         (["restore", "PHOTO", "--task", "denoise", "--device", "cuda:7"], 2, "cuda:7"),
         (["restore", "PHOTO", "--task", "denoise", "--device", "abacus"], 2, "unknown device"),
         (["restore", "PHOTO", "--task", "denoise", "--precision", "fp8"], 2, "unknown precision"),
@@ -142,7 +175,7 @@ def test_a_mask_says_what_is_missing(tiny_weights: Path, photograph_file: Path, 
         (["restore", "PHOTO", "--task", "denoise", "--weights", "no-such"], 4, "no weights called"),
         (["restore", "PHOTO", "--task", "denoise", "--weights", "TEXT"], 4, "damaged, or not safetensors"),
         (["restore", "PHOTO", "--task", "denoise", "--limit-pixels", "100"], 1, "photo.png"),
-        (["enhance", "PHOTO", "--task", "denoise"], 2, "cyclerdm restore --task denoise"),
+        (["restore", "PHOTO", "--task", "auto+denoise"], 2, "unknown task 'auto'"),
     ],
 )
 def test_bad_input_is_one_line_the_right_status_and_no_output(

@@ -1,5 +1,6 @@
 """Files appear whole or not at all."""
 
+import errno
 import os
 import stat
 import threading
@@ -8,7 +9,13 @@ import pytest
 
 from cyclerdm_cli.errors import PictureError
 from cyclerdm_cli.pictures import atomic
-from cyclerdm_cli.pictures.atomic import clear_leftovers, is_temporary, write_atomically
+from cyclerdm_cli.pictures.atomic import (
+    TakenError,
+    clear_leftovers,
+    identity,
+    is_temporary,
+    write_atomically,
+)
 
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX systems know them")
 
@@ -58,6 +65,57 @@ def test_temporary_names_are_known_as_such(tmp_path, monkeypatch):
     (name,) = seen[0]
     assert is_temporary(name)
     assert not is_temporary("a.png")
+
+
+@pytest.mark.parametrize("number", [None, errno.EPERM, errno.ENOTSUP, errno.ENOSYS])
+def test_what_appears_at_the_last_moment_is_not_replaced(tmp_path, monkeypatch, number):
+    """The number: what a file system without links says."""
+    path = tmp_path / "a.png"
+    sync = atomic.flush
+    monkeypatch.setattr(atomic, "flush", lambda descriptor: (path.write_bytes(b"before"), sync(descriptor)))
+    if number is not None:
+        monkeypatch.setattr(atomic.os, "link", refusing(number))
+    with pytest.raises(TakenError, match="exists already"):
+        write_atomically(path, b"after", replace=False)
+    assert path.read_bytes() == b"before"
+    assert os.listdir(tmp_path) == ["a.png"]
+    monkeypatch.setattr(atomic, "flush", sync)
+    write_atomically(tmp_path / "b.png", b"after", replace=False)
+    assert (tmp_path / "b.png").read_bytes() == b"after"
+    assert sorted(os.listdir(tmp_path)) == ["a.png", "b.png"]
+
+
+@posix
+def test_no_input_is_replaced_under_whatever_name(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"before")
+    os.link(path, tmp_path / "hard.png")
+    os.symlink(path, tmp_path / "soft.png")
+    inputs = {identity(path)}
+    for name in ("a.png", "hard.png", "soft.png"):
+        with pytest.raises(TakenError, match="inputs are never overwritten"):
+            write_atomically(tmp_path / name, b"after", inputs=inputs)
+    assert path.read_bytes() == b"before"
+    assert sorted(os.listdir(tmp_path)) == ["a.png", "hard.png", "soft.png"]
+
+
+def refusing(number):
+    def refuse(*arguments, **options):
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+@posix
+@pytest.mark.parametrize("step", ["fsync", "chmod"])
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_courtesies_that_a_mount_refuses_are_no_failure(tmp_path, monkeypatch, step, number):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"before")
+    monkeypatch.setattr(os, step, refusing(number))
+    write_atomically(path, b"after")
+    assert path.read_bytes() == b"after"
+    assert os.listdir(tmp_path) == ["a.png"]
 
 
 @posix
