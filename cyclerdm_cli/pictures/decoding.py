@@ -8,6 +8,7 @@ from PIL import Image
 
 from cyclerdm_cli.errors import PictureError
 from cyclerdm_cli.pictures import tiff_reading
+from cyclerdm_cli.pictures.bmp_runs import with_own_decoder
 from cyclerdm_cli.pictures.colour import cmyk_to_rgb, colour_space
 from cyclerdm_cli.pictures.formats import Format
 from cyclerdm_cli.pictures.picture import Mode, Pixels
@@ -28,6 +29,7 @@ def samples_of(
 
     Raises whatever Pillow raises over damaged files, and `ValueError` and `PictureError` of its own.
     """
+    with_own_decoder(image)
     image.load()  # decodes all of it, and so finds out whether the file is whole
     tags = getattr(image, "tag_v2", None)
     if kind.name == "tiff" and tags is not None and tiff_reading.has_sixteen_bits(tags):

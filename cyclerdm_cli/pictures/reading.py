@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 import threading
@@ -40,6 +41,8 @@ MOST_FRAMES = 10_000
 MOST_WARNINGS = 3
 """Of one step that are passed on: a damaged file may give thousands."""
 
+# Pillow logs what it then raises; without a handler Python writes that to standard error.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 # Python's warning filters belong to the whole program: one header is opened at a time.
 _OPENING = threading.Lock()
 
