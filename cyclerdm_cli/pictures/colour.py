@@ -106,22 +106,39 @@ def carried_back(
     The change is added in the picture's colour space: what was neutral there stays so.
 
     Args:
-        own: (H, W, 3) uint8 or uint16, in that colour space.
-        restored: what became of `to_srgb(own, space)`; the same shape and type.
+        own: (H, W, 3) uint8, uint16 or floating point, in that colour space.
+        restored: what became of `to_srgb(to_levels(own), space)`; the same shape, whole numbers.
         filled: (H, W), where nothing of the picture's own shall shine through.
         grey: whether only the lightness of what was restored counts.
     """
     result = np.empty_like(own)
     for rows in _strips(own):
-        seen, wanted = to_srgb(own[rows], space), restored[rows]
+        levels = to_levels(own[rows])
+        seen, wanted = to_srgb(levels, space), restored[rows]
         changed = (seen != wanted).any(axis=2, keepdims=True)
         if grey:
             seen, wanted = luma(seen), luma(wanted)
         before, after = (from_srgb(pixels, space).astype(np.int32) for pixels in (seen, wanted))
+        if own.dtype.kind == "f":
+            invented: Pixels = after.astype(np.float32) / 65535
+            moved: Pixels = own[rows] + (after - before).astype(np.float32) / 65535
+        else:
+            moved = np.clip(own[rows] + (after - before), 0, np.iinfo(own.dtype).max)
+            invented = after
         if filled is not None:
-            before = np.where(filled[rows, :, None], own[rows], before)
-        moved = np.clip(own[rows] + (after - before), 0, np.iinfo(own.dtype).max).astype(own.dtype)
-        result[rows] = np.where(changed, moved, own[rows])
+            moved = np.where(filled[rows, :, None], invented, moved)
+        result[rows] = np.where(changed, moved.astype(own.dtype), own[rows])
+    return result
+
+
+def to_levels(samples: Pixels) -> Pixels:
+    """Return floating-point samples as uint16, clipped to what 0 to 1 can say; whole numbers as they are."""
+    if samples.dtype.kind != "f":
+        return samples
+    result = np.empty(samples.shape, np.uint16)
+    for rows in _strips(samples):
+        within = np.clip(np.nan_to_num(samples[rows].astype(np.float32)), 0, 1)
+        result[rows] = np.rint(within * 65535).astype(np.uint16)
     return result
 
 
