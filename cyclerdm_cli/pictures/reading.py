@@ -61,10 +61,9 @@ def read_picture(
     """
 
     def picture(data: bytes) -> Picture:
-        kind = raw.kind_of(data)
-        return (
-            raw.developed(data, kind, develop, limit_pixels) if kind else _decode(data, frame, limit_pixels)
-        )
+        if kind := raw.kind_of(data):
+            return raw.developed(data, kind, develop, limit_pixels)
+        return _decode(data, frame or tiff_other.main_page(data), limit_pixels)
 
     return _named_faults(source, name, picture)
 
@@ -81,7 +80,7 @@ def read_extent(
     def extent(data: bytes) -> Extent:
         if kind := raw.kind_of(data):
             return Extent(*raw.size_of(data, kind, limit_pixels), 16, "tiff", own_depth=16)
-        opened = _open(data, frame, limit_pixels)
+        opened = _open(data, frame or tiff_other.main_page(data), limit_pixels)
         width, height = _size(opened.image)
         sixteen = opened.layout is not None or has_sixteen_bits(opened.image, opened.data, opened.kind)
         depth = 16 if sixteen else 8

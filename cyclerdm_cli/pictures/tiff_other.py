@@ -9,7 +9,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -37,7 +37,8 @@ from cyclerdm_cli.pictures.tiff_reading import (
     as_meant,
 )
 
-LZW, PACKBITS, FLOAT, UNSIGNED = 5, 32773, 3, 1
+LZW, PACKBITS = 5, 32773
+UNSIGNED, SIGNED, FLOAT, UNSAID = 1, 2, 3, 4
 COMPRESSIONS = {
     5: "LZW",
     32773: "PackBits",
@@ -48,6 +49,8 @@ COMPRESSIONS = {
     1: "plain",
 }
 SHORT_TYPE = 3
+SUBFILE_TYPE, REDUCED, MOST_COPIES = 254, 1, 8
+_ENDS: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
 MOST_CHANNELS = 8
 STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 HINT = "pip install 'cyclerdm[tiff]'"
@@ -80,12 +83,39 @@ class Layout:
         return self.big or apart or compression not in (PLAIN, DEFLATE, OLD_DEFLATE, LZW, PACKBITS)
 
     @property
+    def strange(self) -> bool:
+        """Whether samples are of a kind that nothing here reads."""
+        numbers = set(self.tags[SAMPLE_FORMAT]) <= {UNSIGNED, SIGNED, FLOAT, UNSAID}
+        usual = (16, 32) if self.floating else (1, 2, 4, 6, 8, 12, 16)
+        signed = SIGNED in self.tags[SAMPLE_FORMAT] and max(self.tags[BITS]) > 8
+        return not numbers or signed or not set(self.tags[BITS]) <= set(usual)
+
+    @property
     def words(self) -> str:
         """What it is, for people."""
         kind = "floating point" if self.floating else "whole numbers"
         compression = COMPRESSIONS.get(self.tags[COMPRESSION], f"compression {self.tags[COMPRESSION]}")
         apart = ", planes apart" if self.tags[PLANES] == 2 else ""
         return f"{'Big' if self.big else ''}TIFF of {max(self.tags[BITS])} bits, {kind}, {compression}{apart}"
+
+
+def main_page(data: bytes) -> int:
+    """Return the first page of a TIFF file that is no reduced copy of another; 0 for any other file."""
+    if data[:4] not in STARTS:
+        return 0
+    try:
+        for number in range(MOST_COPIES):
+            place, big = exif.page(data, number)
+            if not place:
+                return 0
+            kind = next(
+                (one for one in exif.entries_at(data, place, big=big) if one.tag == SUBFILE_TYPE), None
+            )
+            if kind is None or not int.from_bytes(kind.value, _ENDS[exif.byte_order(data)]) & REDUCED:
+                return number
+    except (ValueError, struct.error):
+        return 0
+    return 0
 
 
 def layout_of(data: bytes, page: int) -> Layout | None:
@@ -111,7 +141,7 @@ def layout_of(data: bytes, page: int) -> Layout | None:
     if any(one.tag == STRIP_OFFSETS for one in exif.entries_at(data, place, big=big)):
         tags[STRIP_OFFSETS] = ()
     layout = Layout(tags, found.get(exif.ORIENTATION, (1,))[0], big)
-    return layout if layout.other else None
+    return layout if layout.other or layout.strange else None
 
 
 def _numbers(order: str, entry: exif.Entry) -> tuple[int, ...]:
@@ -121,6 +151,10 @@ def _numbers(order: str, entry: exif.Entry) -> tuple[int, ...]:
 
 def stand_in(layout: Layout, data: bytes, page: int) -> Image.Image:
     """Return an empty image with such a file's tags and blocks. Raises PictureError where the extra is missing."""
+    if layout.strange:
+        raise PictureError(
+            f"a {layout.words} is not read here", hint="8 or 16 bits are, or 16 or 32 in floating point"
+        )
     try:
         import tifffile  # noqa: F401
     except ImportError as error:

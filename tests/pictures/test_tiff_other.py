@@ -123,3 +123,14 @@ def test_a_file_cut_short_is_refused():
         data = tiff(pattern(64, 64, 3, np.uint16), metadata=None, **options)
         with pytest.raises(PictureError, match=r"cut short|damaged"):
             read_picture(data[: len(data) * 2 // 3])
+
+
+def test_a_reduced_copy_in_front_is_passed_over():
+    stream = BytesIO()
+    with tifffile.TiffWriter(stream) as writer:
+        writer.write(pattern(10, 15, 3), photometric="rgb", subfiletype=1, metadata=None)
+        writer.write(pattern(20, 30, 3), photometric="rgb", metadata=None)
+    picture = read_picture(stream.getvalue())
+    np.testing.assert_array_equal(picture.pixels, pattern(20, 30, 3))
+    assert read_extent(stream.getvalue()).height == 20
+    assert picture.notes == ("frame 1 (from 0) of 2 used",)
