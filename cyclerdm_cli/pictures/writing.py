@@ -122,7 +122,7 @@ def _lost_beside(picture: Picture, target: Format) -> list[str]:
         "IPTC": (beside.photoshop, target.name in ("jpg", "png", "tiff")),
         "PNG texts": (texts, target.name == "png"),
         "comment": (comments, target.name == "jpg"),
-        "camera's own segments": (len(beside.segments) > comments, target.name == "jpg"),
+        "further JPEG segments": (len(beside.segments) > comments, target.name == "jpg"),
         "resolution": (beside.resolution, target.name in ("jpg", "png", "tiff", "bmp") or picture.exif),
     }
     return [word for word, (there, room) in kept.items() if there and not room]
