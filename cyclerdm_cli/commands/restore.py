@@ -306,7 +306,11 @@ def add_to(app: typer.Typer, command: Command) -> None:
             raise UsageError("--clip goes with --prompt")
         if prompt is not None and task is not None:
             raise UsageError("--task and --prompt exclude each other")
-        asked = _tasks(task, weights) if prompt is None else _understood(prompt, clip, quiet)
+        meant: dict[str, float] = {}
+        if prompt is not None:
+            asked, meant = _understood(prompt, clip, quiet)
+        else:
+            asked = _tasks(task, weights)
         if mask is not None and not any(one.masked for one in asked):
             raise UsageError("--mask goes with --task inpaint")
         if mask_from not in MASKS_FROM:
@@ -336,6 +340,7 @@ def add_to(app: typer.Typer, command: Command) -> None:
             plan = Spool(plan)
         limit = read_memory(memory)
         blend, strengths = read_strength(strength, [one.name for one in asked])
+        strengths = {**meant, **strengths}
         run = _Run(
             asked, plan, weights, device, precision, cluster, actors, offline, json, quiet, verbose, strengths,
             passed_over,
@@ -375,8 +380,11 @@ def _tasks(wanted: str | None, weights: str | None) -> list[Task]:
     return [_task(name, weights) for name in names]
 
 
-def _understood(prompt: str, clip: str | None, quiet: bool) -> list[Task]:
-    """Return the tasks that a sentence asks for, of either command. Raises UsageError where it asks for none."""
+def _understood(prompt: str, clip: str | None, quiet: bool) -> tuple[list[Task], dict[str, float]]:
+    """Return the tasks that a sentence asks for, of either command, and how strongly.
+
+    Raises UsageError where it asks for none.
+    """
     from cyclerdm_cli.words.understanding import Reader, understand
 
     reader: Reader
@@ -388,10 +396,14 @@ def _understood(prompt: str, clip: str | None, quiet: bool) -> list[Task]:
         from cyclerdm_cli.words.clip import load_clip, packaged
 
         reader = load_clip(packaged())
-    names = understand(prompt, reader)
+    wishes = understand(prompt, reader)
     if not quiet:
-        words().print(f"understood: {', '.join(names)}", markup=False)
-    return [find_task(name) for name in names]
+        said = [
+            wish.task if wish.strength == 1 else f"{wish.task} at strength {wish.strength:g}"
+            for wish in wishes
+        ]
+        words().print(f"understood: {', '.join(said)}", markup=False)
+    return [find_task(wish.task) for wish in wishes], {wish.task: wish.strength for wish in wishes}
 
 
 def _task(name: str, weights: str | None) -> Task:

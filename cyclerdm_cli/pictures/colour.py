@@ -106,22 +106,47 @@ def carried_back(
     The change is added in the picture's colour space: what was neutral there stays so.
 
     Args:
-        own: (H, W, 3) uint8 or uint16, in that colour space.
-        restored: what became of `to_srgb(own, space)`; the same shape and type.
+        own: (H, W, 3) uint8, uint16 or floating point, in that colour space.
+        restored: what became of `to_srgb(to_levels(own), space)`; the same shape, whole numbers.
         filled: (H, W), where nothing of the picture's own shall shine through.
         grey: whether only the lightness of what was restored counts.
     """
     result = np.empty_like(own)
     for rows in _strips(own):
-        seen, wanted = to_srgb(own[rows], space), restored[rows]
+        levels = to_levels(own[rows])
+        seen, wanted = to_srgb(levels, space), restored[rows]
         changed = (seen != wanted).any(axis=2, keepdims=True)
+        if not changed.any():
+            result[rows] = own[rows]
+            continue
         if grey:
             seen, wanted = luma(seen), luma(wanted)
-        before, after = (from_srgb(pixels, space).astype(np.int32) for pixels in (seen, wanted))
+        moved = _moved(own[rows], from_srgb(seen, space), from_srgb(wanted, space))
         if filled is not None:
-            before = np.where(filled[rows, :, None], own[rows], before)
-        moved = np.clip(own[rows] + (after - before), 0, np.iinfo(own.dtype).max).astype(own.dtype)
-        result[rows] = np.where(changed, moved, own[rows])
+            invented = from_srgb(wanted, space)
+            invented = invented / np.float32(65535) if own.dtype.kind == "f" else invented
+            moved = np.where(filled[rows, :, None], invented, moved)
+        result[rows] = np.where(changed, moved.astype(own.dtype), own[rows])
+    return result
+
+
+def _moved(own: Pixels, before: Pixels, after: Pixels) -> Pixels:
+    """Return colours moved by the difference of two others, uint8 or uint16, within what their type can hold."""
+    wide = np.int16 if before.dtype == np.uint8 else np.int32
+    change = np.subtract(after, before, dtype=wide, casting="unsafe")
+    if own.dtype.kind == "f":
+        return np.asarray(own + change / np.float32(65535))
+    return np.asarray(np.clip(own + change, 0, np.iinfo(own.dtype).max))
+
+
+def to_levels(samples: Pixels) -> Pixels:
+    """Return floating-point samples as uint16, clipped to what 0 to 1 can say; whole numbers as they are."""
+    if samples.dtype.kind != "f":
+        return samples
+    result = np.empty(samples.shape, np.uint16)
+    for rows in _strips(samples):
+        within = np.clip(np.nan_to_num(samples[rows].astype(np.float32)), 0, 1)
+        result[rows] = np.rint(within * 65535).astype(np.uint16)
     return result
 
 
@@ -220,14 +245,31 @@ def _shaped_inward(shaped: ShapedProfile) -> Callable[[Pixels], Floats]:
 
 def _shaped_outward(shaped: ShapedProfile) -> Callable[[Pixels], Floats]:
     from_linear_srgb = np.linalg.inv(np.asarray(shaped.to_linear_srgb)).T
-    linear_levels = srgb_to_linear(LEVELS.astype(np.float32))
+    linear_levels = srgb_to_linear(LEVELS.astype(np.float32)).astype(np.float32)
+    inverses = [_inverse(curve) for curve in shaped.curves]
 
     def convert(pixels: Pixels) -> Floats:
-        linear = linear_levels[pixels] @ from_linear_srgb
-        channels = [np.interp(linear[..., index], curve, LEVELS) for index, curve in enumerate(shaped.curves)]
-        return np.stack(channels, axis=-1).astype(np.float32)
+        linear = linear_levels[pixels] @ from_linear_srgb.astype(np.float32)
+        place = np.sqrt(np.clip(linear, 0, 1)) * np.float32(len(LEVELS) - 1)
+        low = place.astype(np.int32)
+        part = place - low
+        channels = []
+        for index, inverse in enumerate(inverses):
+            start = inverse[low[..., index]]
+            channels.append(start + part[..., index] * (inverse[low[..., index] + 1] - start))
+        return np.stack(channels, axis=-1)
 
     return convert
+
+
+def _inverse(curve: Floats) -> Floats:
+    """Return a curve turned around: levels at the squares of even steps, which lie close where it is steep.
+
+    Looking up there takes a tenth of the time of searching the curve.
+    """
+    roots = np.linspace(0, 1, len(LEVELS))
+    levels = np.interp(roots**2, curve, LEVELS).astype(np.float32)
+    return np.append(levels, levels[-1])
 
 
 def _between_nodes(nodes: Floats) -> Callable[[Pixels], Floats]:

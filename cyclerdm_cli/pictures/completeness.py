@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from PIL import Image
 
+from cyclerdm_cli.pictures.bmp_runs import PILLOWS
 from cyclerdm_cli.pictures.tiff_layout import refuse_impossible
 
 MOST_PIXELS_A_BYTE = 512
@@ -62,7 +63,7 @@ def refuse_incomplete(kind: str, data: bytes, image: Image.Image) -> None:
 
 def _has_runs(image: Image.Image) -> bool:
     """Tell whether an opened BMP is run-length coded."""
-    return any(tile[0] == "bmp_rle" for tile in getattr(image, "tile", ()))
+    return any(tile[0] == PILLOWS for tile in getattr(image, "tile", ()))
 
 
 def _refuse_endless_scans(data: bytes, pixels: int) -> None:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from cyclerdm_cli.errors import PictureError
 from cyclerdm_cli.pictures import tiff_reading
+from cyclerdm_cli.pictures.bmp_runs import with_own_decoder
 from cyclerdm_cli.pictures.colour import cmyk_to_rgb, colour_space
 from cyclerdm_cli.pictures.formats import Format
 from cyclerdm_cli.pictures.picture import Mode, Pixels
@@ -28,15 +29,16 @@ def samples_of(
 
     Raises whatever Pillow raises over damaged files, and `ValueError` and `PictureError` of its own.
     """
+    with_own_decoder(image)
     image.load()  # decodes all of it, and so finds out whether the file is whole
     tags = getattr(image, "tag_v2", None)
     if kind.name == "tiff" and tags is not None and tiff_reading.has_sixteen_bits(tags):
-        return _split(tiff_reading.samples_of(data, tags, frame))
+        return split(tiff_reading.samples_of(data, tags, frame))
     if tags is not None and 16 in tags.get(tiff_reading.BITS, ()):
         notes.append("16 bits a channel are read as 8 in a TIFF file that is neither grey nor RGB")
     if kind.name == "png" and data[24] == 16:
         if frame == 0:
-            return _split(_png_sixteen_bits(data, image))
+            return split(_png_sixteen_bits(data, image))
         notes.append("further frames are read with 8 bits a channel")
     if kind.name == "avif" and _avif_is_deep(data):
         notes.append("more than 8 bits a channel in AVIF are read as 8")
@@ -54,7 +56,7 @@ def _eight_bits(image: Image.Image, notes: list[str]) -> tuple[Pixels, Pixels | 
         return np.asarray(cmyk_to_rgb(image, colour_space(profile) if profile else None)), None, "cmyk"
     if mode in ("P", "PA"):
         notes.append("palette converted to RGB")
-        pixels, alpha, _ = _split(np.asarray(image.convert("RGBA" if transparent else "RGB")))
+        pixels, alpha, _ = split(np.asarray(image.convert("RGBA" if transparent else "RGB")))
         return pixels, alpha, "palette"
     if mode in ("1", "L", "LA", "La"):
         wanted = "LA" if transparent else "L"
@@ -64,7 +66,7 @@ def _eight_bits(image: Image.Image, notes: list[str]) -> tuple[Pixels, Pixels | 
         raise PictureError(
             f"samples of the kind {mode!r} are not read here", hint="8 or 16 bits a channel are"
         )
-    return _split(_as_array(image, wanted))
+    return split(_as_array(image, wanted))
 
 
 def _as_array(image: Image.Image, mode: str) -> Pixels:
@@ -99,8 +101,8 @@ def _png_sixteen_bits(data: bytes, image: Image.Image) -> Pixels:
     return samples
 
 
-def _split(samples: Pixels) -> tuple[Pixels, Pixels | None, Mode]:
-    """Part (H, W) or (H, W, 1 to 4) samples into colours and alpha."""
+def split(samples: Pixels) -> tuple[Pixels, Pixels | None, Mode]:
+    """Part (H, W) or (H, W, 1 to 4) samples into (H, W, 3) colours, (H, W) alpha or None, and the mode."""
     if samples.ndim == 2:
         samples = samples[..., np.newaxis]
     channels = samples.shape[2]

@@ -20,17 +20,21 @@ class Extent:
     """Bits a channel of the decoded picture: 8 or 16."""
     format: str
     """A name of `formats.FORMATS`."""
-    own_colours: bool = False
-    """Whether the picture is held in its own colours, too, beside sRGB."""
+    own_depth: int = 0
+    """Bits a channel of the picture in its own colours, where those are held beside sRGB."""
 
     @property
     def held(self) -> int:
         """Bytes of the decoded picture."""
-        return self._pixels * (2 if self.own_colours else 1)
+        return self._pixels + self._own
 
     @property
     def _pixels(self) -> int:
         return 3 * self.height * self.width * self.depth // 8
+
+    @property
+    def _own(self) -> int:
+        return 3 * self.height * self.width * self.own_depth // 8
 
     def coding(self, target: str, compared: bool) -> int:
         """Return the bytes at most while it is decoded, or encoded in a format, the picture included.
@@ -40,4 +44,4 @@ class Extent:
             compared: whether before and after are written beside each other, too.
         """
         copies = HUNGRY.get(self.format if target == "keep" else target, COPIES)
-        return self._pixels * (copies + self.own_colours + (2 + 2 * copies if compared else 0))
+        return self._pixels * (copies + (2 + 2 * copies if compared else 0)) + self._own

@@ -50,7 +50,9 @@ ORIENTATION_IN_XMP = re.compile(
 )
 
 
-def upright_exif(image: Image.Image, data: bytes, frame: int, notes: list[str]) -> tuple[int, bytes | None]:
+def upright_exif(
+    image: Image.Image, data: bytes, frame: int, notes: list[str], known: int | None = None
+) -> tuple[int, bytes | None]:
     """Return the orientation (1 to 8) of an opened file, and its EXIF without it (None where nothing is left).
 
     The block comes out as it is in the file, to the byte, where the format has one; the directory of a TIFF file is
@@ -58,7 +60,7 @@ def upright_exif(image: Image.Image, data: bytes, frame: int, notes: list[str]) 
 
     Raises whatever Pillow and `exif` raise over damaged EXIF; the caller decides what that means.
     """
-    orientation = _known(image.getexif().get(exif.ORIENTATION, 1))
+    orientation = _known(image.getexif().get(exif.ORIENTATION, 1) if known is None else known)
     if image.format == "TIFF":
         directory, big = exif.page(data, frame)
         false: list[str] = []

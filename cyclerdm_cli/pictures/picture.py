@@ -13,8 +13,9 @@ Pixels = NDArray[Any]
 Mode = Literal["grey", "grey+alpha", "rgb", "rgba", "palette", "cmyk"]
 
 
-SaidBy = Literal["profile", "chunks", "exif", "boxes"]
-"""Where a file says what its colours mean: a profile, a PNG's chunks, the camera's EXIF, or boxes as in AVIF."""
+SaidBy = Literal["profile", "chunks", "exif", "boxes", "floats"]
+"""What says what a file's colours mean: a profile, a PNG's chunks, the camera's EXIF, boxes as in AVIF, or that
+samples in floating point are linear."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Picture:
     pixels: Pixels
     """(H, W, 3) uint8 or uint16, RGB, sRGB-encoded, upright; three equal channels for grey."""
     own: Pixels | None = None
-    """The same in the file's own colours, as they were read; None where those are sRGB."""
+    """The same in the file's own colours, as they were read, float16 and float32 too; None where those are sRGB."""
     filled: NDArray[np.bool_] | None = None
     """(H, W), where `pixels` were invented and owe nothing to `own`."""
     mode: Mode = "rgb"
@@ -77,6 +78,11 @@ class Picture:
     def depth(self) -> Literal[8, 16]:
         """Bits a channel."""
         return 16 if self.pixels.dtype == np.uint16 else 8
+
+    @property
+    def floating(self) -> bool:
+        """Whether the file holds floating-point samples."""
+        return self.own is not None and self.own.dtype.kind == "f"
 
     @property
     def size(self) -> tuple[int, int]:

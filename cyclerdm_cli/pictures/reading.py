@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 import threading
@@ -17,11 +18,11 @@ from typing import TypeVar
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from cyclerdm_cli.errors import PictureError
-from cyclerdm_cli.pictures import raw, said_colours, tiff_reading
+from cyclerdm_cli.pictures import raw, said_colours, tiff_other, tiff_reading
 from cyclerdm_cli.pictures.addresses import Address, fetch_bytes
-from cyclerdm_cli.pictures.colour import ColourSpace, colour_space, to_srgb
+from cyclerdm_cli.pictures.colour import ColourSpace, colour_space, to_levels, to_srgb
 from cyclerdm_cli.pictures.completeness import refuse_incomplete
-from cyclerdm_cli.pictures.decoding import has_sixteen_bits, samples_of, turns_by_itself, upright
+from cyclerdm_cli.pictures.decoding import has_sixteen_bits, samples_of, split, turns_by_itself, upright
 from cyclerdm_cli.pictures.footprint import Extent
 from cyclerdm_cli.pictures.formats import FORMATS, TITLES, Format, format_of_pillow
 from cyclerdm_cli.pictures.metadata import beside_pixels, upright_exif, upright_xmp
@@ -40,6 +41,8 @@ MOST_FRAMES = 10_000
 MOST_WARNINGS = 3
 """Of one step that are passed on: a damaged file may give thousands."""
 
+# Pillow logs what it then raises; without a handler Python writes that to standard error.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 # Python's warning filters belong to the whole program: one header is opened at a time.
 _OPENING = threading.Lock()
 
@@ -67,10 +70,9 @@ def read_picture(
     """
 
     def picture(data: bytes) -> Picture:
-        kind = raw.kind_of(data)
-        return (
-            raw.developed(data, kind, develop, limit_pixels) if kind else _decode(data, frame, limit_pixels)
-        )
+        if kind := raw.kind_of(data):
+            return raw.developed(data, kind, develop, limit_pixels)
+        return _decode(data, frame or tiff_other.main_page(data), limit_pixels)
 
     return _named_faults(source, name, picture)
 
@@ -86,14 +88,17 @@ def read_extent(
 
     def extent(data: bytes) -> Extent:
         if kind := raw.kind_of(data):
-            return Extent(*raw.size_of(data, kind, limit_pixels), 16, "tiff", own_colours=True)
-        opened = _open(data, frame, limit_pixels)
+            return Extent(*raw.size_of(data, kind, limit_pixels), 16, "tiff", own_depth=16)
+        opened = _open(data, frame or tiff_other.main_page(data), limit_pixels)
         width, height = _size(opened.image)
-        depth = 16 if has_sixteen_bits(opened.image, opened.data, opened.kind) else 8
+        sixteen = opened.layout is not None or has_sixteen_bits(opened.image, opened.data, opened.kind)
+        depth = 16 if sixteen else 8
         grey = opened.image.mode in ("1", "L", "LA", "I;16", "I")
         profile, _ = _said_colours(opened, opened.image.info.get("exif"), grey)
-        own_colours = bool(profile) and colour_space(profile).changes_pixels
-        return Extent(height, width, depth, opened.kind.name, own_colours)
+        own_depth = depth if profile and colour_space(profile).changes_pixels else 0
+        if opened.layout is not None and opened.layout.floating:
+            own_depth = 32
+        return Extent(height, width, depth, opened.kind.name, own_depth)
 
     return _named_faults(source, "", extent)
 
@@ -166,6 +171,8 @@ class _Decoded:
     """The file; of a PNG, those chunks that its decoder needs."""
     chunks: Chunks | None = None
     """What the others say."""
+    layout: tiff_other.Layout | None = None
+    """Of a TIFF file that takes another reader than the usual ones."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -176,15 +183,20 @@ def _decode(data: bytes, frame: int, limit_pixels: int) -> Picture:
         refuse_incomplete(kind.name, data, image)
     orientation, exif = _exif(decoded, data, frame)
     with _ANY_SIZE:
-        pixels, alpha, mode = samples_of(image, data, kind, frame, notes)
+        if decoded.layout is None:
+            pixels, alpha, mode = samples_of(image, data, kind, frame, notes)
+        else:
+            pixels, alpha, mode = split(tiff_other.samples_of(decoded.layout, data, frame))
     xmp = upright_xmp(image, orientation, notes)
     beside, progressive = beside_pixels(image, data, frame, kind, decoded.chunks, notes)
     image.close()  # its pixels are in ours: for a large picture that is a third of the memory
     profile, said_by, space = _colours(decoded, exif, mode)
-    own = pixels if space is not None and space.changes_pixels else None
-    pixels = pixels if space is None else to_srgb(pixels, space)
+    floating = pixels.dtype.kind == "f"
+    own = pixels if floating or (space is not None and space.changes_pixels) else None
+    pixels = to_levels(pixels) if space is None else to_srgb(to_levels(pixels), space)
+    alpha = None if alpha is None else to_levels(alpha)
     beside = beside.turned() if orientation >= 5 else beside
-    if turns_by_itself(image, kind):
+    if decoded.layout is None and turns_by_itself(image, kind):
         orientation = 1
     is_jpeg = kind.name == "jpg" and mode != "cmyk"
     return Picture(
@@ -232,6 +244,8 @@ def _said_colours(decoded: _Decoded, exif: bytes | None, grey: bool) -> tuple[by
         return profile, "profile"
     if decoded.kind.name in ("avif", "heic") and (profile := said_colours.of_boxes(decoded.data)):
         return profile, "boxes"
+    if decoded.layout is not None and decoded.layout.floating:
+        return said_colours.linear(grey), "floats"
     srgb = decoded.chunks is not None and decoded.chunks.first(b"sRGB") is not None
     return (None if grey or srgb else said_colours.of_exif(exif)), "exif"
 
@@ -278,18 +292,19 @@ def _open(data: bytes, frame: int, limit_pixels: int) -> _Decoded:
     if is_png(data):
         data, chunks = parted(data)
         notes += chunks.notes
+    layout = tiff_other.layout_of(data, frame)
     with _quiet_opening(notes):
-        image = _open_header(data)
+        image = _open_header(data) if layout is None else tiff_other.stand_in(layout, data, frame)
         kind = format_of_pillow(image.format)
         if kind is None:
             raise UnidentifiedImageError(image.format)
-        frames = _count_frames(image, kind, data)
+        frames = _count_frames(image, kind, data) if layout is None or kind.name != "tiff" else frame + 1
         if not 0 <= frame < frames:
             raise PictureError(f"has no frame {frame}", hint=f"it has {frames}, counted from 0")
         if frame >= MOST_FRAMES:
             raise PictureError(f"frame {frame} lies too deep in the file", hint=f"up to {MOST_FRAMES - 1}")
         width, height = _size(image)
-        if 0 < width * height <= limit_pixels and frames > 1:
+        if 0 < width * height <= limit_pixels and frames > 1 and layout is None:
             image.seek(frame)
             width, height = _size(image)
     if width * height > limit_pixels:
@@ -309,7 +324,7 @@ def _open(data: bytes, frame: int, limit_pixels: int) -> _Decoded:
     if chunks is not None:
         blocks = {"icc_profile": chunks.icc_profile, "exif": chunks.exif, "xmp": chunks.xmp}
         image.info.update({name: block for name, block in blocks.items() if block})
-    return _Decoded(image, kind, data, chunks, notes)
+    return _Decoded(image, kind, data, chunks, layout, notes)
 
 
 def _count_frames(image: Image.Image, kind: Format, data: bytes) -> int:
@@ -347,7 +362,8 @@ def _size(image: Image.Image) -> tuple[int, int]:
 def _exif(decoded: _Decoded, data: bytes, frame: int) -> tuple[int, bytes | None]:
     try:
         with _quiet_opening(decoded.notes):
-            return upright_exif(decoded.image, data, frame, decoded.notes)
+            known = decoded.layout.orientation if decoded.layout is not None else None
+            return upright_exif(decoded.image, data, frame, decoded.notes, known)
     except Exception:  # the same dozen types; damaged EXIF is no reason to refuse the picture
         decoded.notes.append("its EXIF is damaged and was left out")
         return 1, None

@@ -109,6 +109,11 @@ def of_exif(block: bytes | None) -> bytes | None:
     return rgb_profile("compatible with Adobe RGB (1998)", ADOBE_XY, D65, (ADOBE_GAMMA,)) if adobe else None
 
 
+def linear(grey: bool) -> bytes:
+    """Return the profile of linear light in sRGB's primaries: what floating-point samples mean unless they say."""
+    return grey_profile("linear grey", (1.0,)) if grey else rgb_profile("linear sRGB", SRGB_XY, D65, (1.0,))
+
+
 def _of_code_points(primaries: int, transfer: int, grey: bool) -> bytes | None:
     if transfer in LIGHT:
         raise PictureError(

@@ -29,8 +29,13 @@ from cyclerdm_cli.pictures.tiff_reading import (
 
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES = 322, 323, 324, 325
 YCBCR = 6
-SQUEEZE = {PLAIN: 1, 5: 2731, DEFLATE: 1032, OLD_DEFLATE: 1032, 32773: 64}
-"""Bytes that one byte can hold at most: plain, LZW, deflate twice, PackBits. Other kinds have no such bound."""
+SQUEEZE = {
+    PLAIN: 1, 5: 2731, 7: 1536, DEFLATE: 1032, OLD_DEFLATE: 1032, 32773: 64, 34925: 1 << 15, 50000: 1 << 15,
+}  # fmt: skip
+"""Bytes that one byte can hold at most: plain, LZW, JPEG, deflate twice, PackBits, LZMA, Zstandard. The codes of
+fax machines have no such bound: a white row takes a bit."""
+SUBSAMPLED = 3
+"""How many times fewer samples there may be where colours have a lower resolution."""
 SHARED = 16
 """How many times over the bytes of a file may serve: some writers store equal strips once."""
 MOST_CHANNELS = 8
@@ -60,10 +65,9 @@ def refuse_impossible(tags: Any, length: int) -> None:
     if bytes_tag in tags and held > SHARED * length:
         raise ValueError(f"its {kind} take the same bytes over and over")
     squeeze = SQUEEZE.get(tags.get(COMPRESSION, PLAIN))
-    if squeeze is None or tags.get(PHOTOMETRIC) == YCBCR:  # colours at half the resolution take less
-        return
     depth = sum(bits) if len(bits) > 1 else bits[0] * channels
-    if width * height * depth // 8 > squeeze * held:
+    expected = width * height * depth // 8 // (SUBSAMPLED if tags.get(PHOTOMETRIC) == YCBCR else 1)
+    if squeeze is not None and expected > squeeze * held:
         raise ValueError("the file is truncated: too short for the size in its header")
 
 

@@ -74,7 +74,11 @@ def samples_of(data: bytes, tags: Any, frame: int) -> Pixels:
         ValueError: the strips are incomplete, or laid out in a way that nothing here reads exactly.
     """
     in_strips = STRIP_OFFSETS in tags and tags.get(COMPRESSION, PLAIN) in (PLAIN, DEFLATE, OLD_DEFLATE)
-    samples = _from_strips(data, tags) if in_strips else _by_opencv(data, tags, frame)
+    return as_meant(_from_strips(data, tags) if in_strips else _by_opencv(data, tags, frame), tags)
+
+
+def as_meant(samples: Pixels, tags: Any) -> Pixels:
+    """Return (H, W, C) uint16 samples of a file with black as 0, alpha apart from colours, and no further bands."""
     colours = 3 if tags[PHOTOMETRIC] == RGB else 1
     if tags[PHOTOMETRIC] == MIN_IS_WHITE:
         samples[..., 0] = 65535 - samples[..., 0]

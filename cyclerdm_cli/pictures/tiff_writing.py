@@ -26,6 +26,7 @@ from cyclerdm_cli.pictures.tiff_reading import (
     PREDICTOR,
     RGB,
     ROWS_PER_STRIP,
+    SAMPLE_FORMAT,
     STRIP_BYTES,
     STRIP_OFFSETS,
     UNASSOCIATED_ALPHA,
@@ -37,6 +38,8 @@ TARGET_STRIP_BYTES = 1 << 20
 LEVEL = 6
 BYTE_TYPE, SHORT_TYPE, LONG_TYPE, RATIONAL_TYPE, UNDEFINED_TYPE = 1, 3, 4, 5, 7
 Y_RESOLUTION, RESOLUTION_UNIT, INCHES = 283, 296, 2
+NO_PREDICTOR, DIFFERENCES = 1, 2
+FLOATING = 3
 
 
 def encode_tiff(
@@ -50,7 +53,7 @@ def encode_tiff(
     """Return a TIFF file.
 
     Args:
-        samples: (H, W, C) uint8 or uint16; C = 1 grey, 2 grey+alpha, 3 RGB, 4 RGBA.
+        samples: (H, W, C) uint8, uint16, float16 or float32; C = 1 grey, 2 grey+alpha, 3 RGB, 4 RGBA.
         exif: as in `Picture.exif`; its general tags become the file's own.
     """
     body = exif.removeprefix(blocks.HEADER) if exif else None
@@ -102,19 +105,26 @@ def _layout(samples: Pixels) -> dict[int, list[int]]:
         PHOTOMETRIC: [RGB if channels >= 3 else MIN_IS_BLACK],
         CHANNELS: [channels],
         PLANES: [1],
-        PREDICTOR: [2],
+        PREDICTOR: [NO_PREDICTOR if _floating(samples) else DIFFERENCES],
     }
+    if _floating(samples):
+        layout[SAMPLE_FORMAT] = [FLOATING] * channels
     return layout | ({EXTRA_SAMPLES: [UNASSOCIATED_ALPHA]} if channels in (2, 4) else {})
 
 
+def _floating(samples: Pixels) -> bool:
+    return samples.dtype.kind == "f"
+
+
 def _strips(samples: Pixels, order: blocks.Order) -> tuple[list[bytes], int]:
-    """Deflate rows as differences between neighbours (predictor 2); return the strips, and the rows of each."""
+    """Deflate rows, whole numbers as differences between neighbours; return the strips, and the rows of each."""
     height, width, channels = samples.shape
     rows = min(height, max(1, TARGET_STRIP_BYTES // (width * channels * samples.itemsize)))
     strips = []
     for top in range(0, height, rows):
         differences = samples[top : top + rows].copy()
-        differences[:, 1:] -= samples[top : top + rows, :-1]
+        if not _floating(samples):
+            differences[:, 1:] -= samples[top : top + rows, :-1]
         packed = differences.astype(differences.dtype.newbyteorder(order))
         strips.append(zlib.compress(packed.tobytes(), LEVEL))
     return strips, rows

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from cyclerdm_cli.errors import PictureError, UsageError
-from cyclerdm_cli.pictures.colour import carried_back, colour_space, from_srgb, luma
+from cyclerdm_cli.pictures.colour import carried_back, colour_space, from_srgb, luma, to_levels
 from cyclerdm_cli.pictures.exif import HEADER, fitted
 from cyclerdm_cli.pictures.formats import BY_NAME, DEPTH_CHOICES, FORMAT_CHOICES, Format
 from cyclerdm_cli.pictures.jpeg_segments import COMMENT, with_segments
@@ -93,6 +93,8 @@ def notes_on_writing(picture: Picture, options: WriteOptions) -> tuple[str, ...]
     notes = []
     if picture.alpha is not None and not target.alpha:
         notes.append(f"{target.title} holds no transparency; laid on {options.background}")
+    if picture.floating and not _keeps_floats(picture, options):
+        notes.append("floating point is written as whole numbers; what is beyond white is cut off")
     wants_sixteen = options.depth == 16 or (options.depth == "keep" and picture.depth == 16)
     if wants_sixteen and not target.sixteen_bits:
         notes.append(f"{target.title} holds 8 bits a channel; written so")
@@ -120,7 +122,7 @@ def _lost_beside(picture: Picture, target: Format) -> list[str]:
         "IPTC": (beside.photoshop, target.name in ("jpg", "png", "tiff")),
         "PNG texts": (texts, target.name == "png"),
         "comment": (comments, target.name == "jpg"),
-        "camera's own segments": (len(beside.segments) > comments, target.name == "jpg"),
+        "further JPEG segments": (len(beside.segments) > comments, target.name == "jpg"),
         "resolution": (beside.resolution, target.name in ("jpg", "png", "tiff", "bmp") or picture.exif),
     }
     return [word for word, (there, room) in kept.items() if there and not room]
@@ -152,14 +154,21 @@ def _blocks(picture: Picture, options: WriteOptions) -> _Blocks:
         return _Blocks(beside=beside)
     exif = _jpeg_exif(picture.exif)[0] if target.name == "jpg" else picture.exif
     said = picture.said_by == "exif" and exif is not None
-    said |= picture.said_by == "chunks" and target.name == "png"
+    said |= picture.said_by == "floats" or (picture.said_by == "chunks" and target.name == "png")
     return _Blocks(None if said else picture.icc_profile, exif, picture.xmp, picture.beside)
 
 
 def _profile(picture: Picture, options: WriteOptions) -> bytes | None:
     """Return the profile of the colours that the file shall hold; None for sRGB."""
     keeps = _target(picture, options).metadata and not options.strip_metadata
-    return picture.icc_profile if keeps else None
+    understood = picture.said_by != "floats" or _keeps_floats(picture, options)
+    return picture.icc_profile if keeps and understood else None
+
+
+def _keeps_floats(picture: Picture, options: WriteOptions) -> bool:
+    """Tell whether samples in floating point are written as such."""
+    plain = options.depth == "keep" and not options.strip_metadata
+    return picture.floating and plain and _target(picture, options).name == "tiff"
 
 
 def _samples(picture: Picture, options: WriteOptions) -> Pixels:
@@ -172,6 +181,9 @@ def _samples(picture: Picture, options: WriteOptions) -> Pixels:
         pixels = carried_back(picture.own, pixels, space, filled=picture.filled, grey=picture.grey)
     elif profile:
         pixels = from_srgb(luma(pixels) if picture.grey else pixels, colour_space(profile))
+    if _keeps_floats(picture, options):
+        return _with_alpha(pixels[..., : 1 if picture.grey else 3], alpha)
+    pixels = to_levels(pixels)
     if picture.grey:
         pixels = luma(pixels)[..., : 1 if target.grey else 3]
     if picture.alpha is not None and alpha is None:
@@ -180,6 +192,13 @@ def _samples(picture: Picture, options: WriteOptions) -> Pixels:
     depth = wanted if target.sixteen_bits else 8
     pixels = to_depth(pixels, depth)
     return pixels if alpha is None else np.dstack((pixels, to_depth(alpha, depth)))
+
+
+def _with_alpha(pixels: Pixels, alpha: Pixels | None) -> Pixels:
+    """Return floating-point samples with their alpha, uint16, as the last."""
+    if alpha is None:
+        return pixels
+    return np.dstack((pixels, (alpha.astype(np.float32) / 65535).astype(pixels.dtype)))
 
 
 def _laid_on(pixels: Pixels, picture: Picture, background: str) -> Pixels:

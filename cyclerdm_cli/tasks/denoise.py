@@ -21,22 +21,28 @@ from cyclerdm_cli.tasks.degradation import Degraded
 from cyclerdm_cli.tasks.draw import log_uniform, normal, uniform
 from cyclerdm_cli.tasks.light import to_linear, to_srgb
 
-FAINTEST_SIGMA, HEAVIEST_SIGMA = 1.5 / 255, 75 / 255
+FAINTEST_SIGMA, HEAVIEST_SIGMA = 1.5 / 255, 65 / 255
 """Of the noise at severity 0 and 1: what is much fainter is lost in the rounding to 8 bits."""
+WHITE, SENSOR = 0.5, 0.25
+"""Shares of the pictures with white noise, and with that of a sensor; the others have noise with a structure."""
 
 
 def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degraded:
-    """Add noise: white Gaussian (two of five pictures), of a sensor, or correlated; some compressed after."""
+    """Add noise: white Gaussian (every second picture), of a sensor, or correlated; some compressed after."""
     batch = clean.shape[0]
     sigma = FAINTEST_SIGMA + severity * (HEAVIEST_SIGMA - FAINTEST_SIGMA)
     white = clean + per_picture(sigma) * normal(tuple(clean.shape), generator)
     kind = uniform(0, 1, (batch, 1, 1, 1), generator)
     noisy = torch.where(
-        kind < 0.4,
+        kind < WHITE,
         white,
-        torch.where(kind < 0.7, _sensor(clean, severity, generator), _correlated(clean, severity, generator)),
+        torch.where(
+            kind < WHITE + SENSOR,
+            _sensor(clean, severity, generator),
+            _correlated(clean, severity, generator),
+        ),
     )
-    return Degraded(torch.where(kind < 0.4, quantise(noisy), stored(noisy, 50, 0.4, generator)))
+    return Degraded(torch.where(kind < WHITE, quantise(noisy), stored(noisy, 50, 0.4, generator)))
 
 
 def _sensor(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Tensor:

@@ -100,6 +100,8 @@ class TrainingConfig:
     """Weight of the loss of stage 1; that of the last stage is 1."""
     normal_weight: float = 0.5
     """Weight of the loss of stage 2."""
+    balance: float = 0.0
+    """How far the error of a patch is divided by its damage, 0 to 1: faint damage then counts as strong does."""
     frequency_weight: float = 0.0
     """Weight of L1 between the spectra of the result, amplitude and phase: fine texture, at some cost in PSNR."""
     weight_decay: float = 1e-4
@@ -137,6 +139,7 @@ class TrainingConfig:
             ("pair_share", self.pair_share, 0 <= self.pair_share <= 1, "0 to 1"),
             ("rough_weight", self.rough_weight, self.rough_weight >= 0, "0 or more"),
             ("normal_weight", self.normal_weight, self.normal_weight >= 0, "0 or more"),
+            ("balance", self.balance, 0 <= self.balance <= 1, "0 to 1"),
             ("frequency_weight", self.frequency_weight, self.frequency_weight >= 0, "0 or more"),
             ("weight_decay", self.weight_decay, self.weight_decay >= 0, "0 or more"),
             ("gradient_norm", self.gradient_norm, self.gradient_norm > 0, "above 0"),

@@ -20,7 +20,7 @@ from cyclerdm_cli.cycle.view import shrink_to_view, windows_of
 from cyclerdm_cli.training.configuration import KERNELS, TrainingConfig
 from cyclerdm_cli.training.data import Batch
 from cyclerdm_cli.training.kernels import KernelMemory, kernel_loss
-from cyclerdm_cli.training.terms import absolute_error, frequency_error
+from cyclerdm_cli.training.terms import absolute_error, balance_weights, frequency_error
 
 EVERY = 2
 """Stage 1 is measured on every second pixel of every second row: it says nothing of details."""
@@ -44,9 +44,11 @@ class Objective:
         bound = CompactStages(network, findings, batch.place, batch.mask)
         result = cycle(keep_first(bound, max(stages)), batch.degraded)
         last = result.restored if 3 in stages else result.normal
-        loss = loss + absolute_error(last, batch.clean, batch.mask)
+        weights = balance_weights(batch.degraded, batch.clean, self.config.balance)
+        loss = loss + absolute_error(last, batch.clean, batch.mask, weights)
         if 3 in stages and 2 in stages:
-            loss = loss + self.config.normal_weight * absolute_error(result.normal, batch.clean, batch.mask)
+            error = absolute_error(result.normal, batch.clean, batch.mask, weights)
+            loss = loss + self.config.normal_weight * error
         if self.config.frequency_weight:
             loss = loss + self.config.frequency_weight * frequency_error(last, batch.clean, batch.mask)
         return loss

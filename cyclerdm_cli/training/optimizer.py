@@ -98,4 +98,4 @@ class PhaseOptimizer:
 
 def is_matrix(name: str, parameter: Tensor) -> bool:
     """Tell whether Muon moves a parameter, by its name in the network."""
-    return parameter.ndim == 4 and not any(layer in name for layer in OUTER_LAYERS)
+    return parameter.ndim == 4 and not any(f".{layer}." in f".{name}" for layer in OUTER_LAYERS)

@@ -105,11 +105,7 @@ def transfer(
         held = 0
     if held == size:
         return
-    headers = {"Accept-Encoding": "identity", "User-Agent": f"cyclerdm/{__version__}"}
-    if held:
-        headers["Range"] = f"bytes={held}-"
-        if version := part.version(address):
-            headers["If-Range"] = version  # where the file is another one by now, all of it comes
+    headers = _asking_for_the_rest(part, held, address)
     with Watch(timeouts.piece, session.cut) as watch:
         try:
             with _answer(session, address, headers, timeouts) as response:
@@ -124,6 +120,16 @@ def transfer(
             if isinstance(fault, TransferFault):
                 raise
             raise _as_fault(fault, timeouts) from fault
+
+
+def _asking_for_the_rest(part: Part, held: int, address: str) -> dict[str, str]:
+    """Return the headers of a request for what follows the bytes that are there."""
+    headers = {"Accept-Encoding": "identity", "User-Agent": f"cyclerdm/{__version__}"}
+    if held:
+        headers["Range"] = f"bytes={held}-"
+        if version := part.version(address):
+            headers["If-Range"] = version  # where the file is another one by now, all of it comes
+    return headers
 
 
 def _answer(session: Session, address: str, headers: dict[str, str], timeouts: Timeouts) -> requests.Response:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from loopback import serving
 from PIL import Image
-from tiny import TINY
 from typer.testing import CliRunner
 
 from cyclerdm_cli.app import app
 from cyclerdm_cli.restoring import restorers
+from cyclerdm_cli.tasks.catalogue import TASKS
 from cyclerdm_cli.words import eye as eye_module
 from cyclerdm_cli.words.wordings import NAMES
 
@@ -235,7 +235,9 @@ def test_weights_are_listed_by_task_with_those_that_are_the_default(families: Pa
     assert ("derain", "other-derain", "yes", "yes") not in rows
     listed = {record["name"]: record for record in records(call("weights", "list", "--json")[1])}
     assert listed["small-derain"]["default_for"] == ["derain"]
-    assert listed["small"]["default_for"] == [task for task in TINY.tasks if task not in ("derain", "dehaze")]
+    assert listed["small"]["default_for"] == [
+        task.name for task in TASKS if task.name not in ("derain", "dehaze")
+    ]
     assert (listed["other-derain"]["default"], listed["other-derain"]["lineage"]) == (False, [])
     assert call("weights", "path", "other")[1].split() == [
         str(families / f"other-{task}.safetensors") for task in ("derain", "dehaze")

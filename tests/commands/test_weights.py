@@ -58,8 +58,8 @@ def test_the_list_says_what_is_here_and_under_which_licence(tiny: Path) -> None:
     status, out, err = call("weights", "list")
     lines = {line.split()[1]: line for line in out.splitlines() if line.startswith("derain ")}
     assert status == 0
-    assert "  yes      package  " in lines["compact"]
-    assert "Apache-2.0" in lines["compact"]
+    assert "  yes      package  " in lines["compact-derain"]
+    assert "Apache-2.0" in lines["compact-derain"]
     assert "none given" in lines["paper"]
     assert " no " in lines["tiny"]
     assert "cyclerdm weights import FILE --task TASK" in err
@@ -67,8 +67,8 @@ def test_the_list_says_what_is_here_and_under_which_licence(tiny: Path) -> None:
         record["name"]: record
         for record in map(json.loads, call("weights", "list", "--json")[1].splitlines())
     }
-    assert records["compact"]["default"] is True
-    assert records["compact"]["needs"]["multiple"] == 32
+    assert records["compact-derain"]["default"] is True
+    assert records["compact-derain"]["needs"]["multiple"] == 16
     assert records["paper"]["manual"].startswith("https://")
     assert (records["tiny"]["here"], records["tiny"]["path"]) == ("no", str(tiny))
 
@@ -205,7 +205,7 @@ def test_the_entry_that_is_printed_is_one_that_works(home: Path, tiny_weights: P
     assert table["bytes"] == tiny_weights.stat().st_size
     assert table["addresses"] == ["https://example.org/mine"]
     assert table["config"]["widths"] == [8, 12, 16]
-    assert table["needs"]["multiple"] == 16
+    assert table["needs"]["multiple"] == 8
     status, _, err = call("weights", "entry", tiny_weights, "--address", "http://example.org/mine")
     assert (status, "addresses is wrong" in err) == (4, True)
 
@@ -222,11 +222,11 @@ def test_a_registry_that_says_another_configuration_is_found_out(
     place.write_bytes(tiny_weights.read_bytes())
     own.write_text(entry)
     assert call("weights", "verify", "tiny")[0] == 0
-    assert "gain_width = 8" in entry
-    own.write_text(entry.replace("gain_width = 8", "gain_width = 9"))
+    assert "most_steps = 1" in entry
+    own.write_text(entry.replace("most_steps = 1", "most_steps = 2"))
     status, out, _ = call("weights", "verify", "tiny")
     assert status == 4
-    assert "the registry says gain_width 9, the file 8" in out
+    assert "the registry says most_steps 2, the file 1" in out
 
 
 def test_a_dry_run_neither_fetches_nor_needs_the_weights(
@@ -279,8 +279,8 @@ finally:
         (["weights", "--help"], []),
         (["weights", "list"], []),
         (["weights", "verify"], []),
-        (["weights", "pull", "compact"], []),
-        (["weights", "path", "compact"], []),
+        (["weights", "pull", "compact-denoise"], []),
+        (["weights", "path", "compact-denoise"], []),
         (["env"], ["torch"]),
         (["restore", "photo.png", "--task", "denoise", "--device", "cpu"], ["torch"]),
     ],

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from cyclerdm_cli.cycle.cycle import CycleResult, cycle
+from cyclerdm_cli.cycle.cycle import CycleResult, NoFindings, Place, cycle
 from cyclerdm_cli.cycle.paper import PaperConfig, PaperNetwork, PaperStages, SelfAttention, noise_from
 from cyclerdm_cli.cycle.wavelet import Wavelet
 from cyclerdm_cli.errors import UsageError
@@ -56,10 +56,22 @@ def run(network: PaperNetwork, case: Case) -> CycleResult:
         return cycle(PaperStages(network, lambda shape: next(noises)), case["input"])
 
 
-def restored(network: PaperNetwork, pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def bound(
+    network: PaperNetwork, pictures: torch.Tensor, steps: int, generator: torch.Generator | None = None
+) -> PaperStages:
     mask = torch.zeros_like(pictures[:, :1])
+    return network.bind(
+        NoFindings(),
+        Place.whole(pictures),
+        mask,
+        steps,
+        torch.Generator() if generator is None else generator,
+    )
+
+
+def restored(network: PaperNetwork, pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     with torch.inference_mode():
-        return cycle(network.bind("denoise", pictures, mask, 2, generator), pictures).restored
+        return cycle(bound(network, pictures, 2, generator), pictures).restored
 
 
 def largest_difference(first: torch.Tensor, second: torch.Tensor) -> float:
@@ -153,14 +165,14 @@ def test_the_network_is_evaluated_ten_times_a_stage_or_as_often_as_asked(
     pictures, evaluations = torch.rand((1, 3, 32, 32)), []
     hook = tiny.Unet.register_forward_hook(lambda *_: evaluations.append(1))
     with torch.inference_mode():
-        cycle(tiny.bind("derain", pictures, pictures[:, :1], steps, torch.Generator()), pictures)
+        cycle(bound(tiny, pictures, steps), pictures)
     hook.remove()
     assert len(evaluations) == expected
 
 
 def test_more_steps_than_noise_levels_are_refused(tiny: PaperNetwork) -> None:
     pictures = torch.rand((1, 3, 32, 32))
-    stages = tiny.bind("derain", pictures, pictures[:, :1], 201, torch.Generator())
+    stages = bound(tiny, pictures, 201)
     with pytest.raises(UsageError, match="201"):
         stages.restore(1, pictures, pictures)
 
@@ -180,10 +192,12 @@ def test_attention_is_the_papers_and_never_builds_the_whole_matrix() -> None:
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
+@torch.inference_mode()
 def test_the_gain_module_works_on_each_band_of_each_picture_alone(tiny: PaperNetwork) -> None:
     high = torch.randn((3, 2, 3, 8, 8), generator=torch.Generator().manual_seed(0))
     stages = PaperStages(tiny, noise_from(torch.Generator(), 2))
-    gained = stages.gain(high, torch.zeros_like(high))
+    low = torch.rand((2, 3, 8, 8))
+    _, gained = stages.calibrate(low, high, torch.zeros_like(low), torch.zeros_like(high))
     alone = high[2, 1] - tiny.high_enhance0(high[2, 1][None])[0]
     torch.testing.assert_close(gained[2, 1], alone, atol=1e-5, rtol=1e-5)
 

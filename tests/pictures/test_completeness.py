@@ -134,6 +134,12 @@ def grey_tiff(tags: dict[int, list[int]], pixels: bytes) -> bytes:
     return b"II*\0" + struct.pack("<I", 8) + directory(plain | tags, pixels)
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_logged_for_people(capfd):
+    yield
+    assert "More samples" not in capfd.readouterr().err
+
+
 def refusal(data: bytes, frame: int = 0) -> str:
     """Return why a picture is refused, which must take neither time nor memory."""
     began = time.process_time()
@@ -155,6 +161,8 @@ TILES = {322: [16], 323: [16], 324: [-1] * 4, 325: [256] * 4, 273: [-1]}
         ({278: [16], 273: [-1, 0xFFFFFFF0], 279: [512, 512]}, "cut short"),
         ({257: [12_451_844], 278: [24]}, "cut short"),
         ({257: [12_451_844], 278: [12_451_844], 259: [8]}, "cut short"),
+        ({256: [20_000], 257: [20_000], 278: [20_000], 259: [7]}, "cut short"),
+        ({256: [20_000], 257: [20_000], 278: [20_000], 259: [50000]}, "cut short"),
         (TILES | {324: [-1] * 3}, "cut short"),
         (TILES | {324: [-1, -1, -1, 0], 325: [256, 256, 256, 0]}, "cut short"),
         ({257: [16_000], 278: [1], 273: [-1] * 16_000, 279: [1024] * 16_000}, "over and over"),
@@ -229,6 +237,27 @@ def test_runs_of_a_few_bytes_are_no_large_picture():
     assert read_picture(run_length_coded(255, 4, bytes((255, 9, 0, 0)) * 4 + b"\0\1")).size == (4, 255)
     assert "cut short" in refusal(run_length_coded(4, 1 << 24, b"\0\0" * 8 + b"\0\1"))
     assert "cut short" in refusal(run_length_coded(20_000, 20_000, b"\0\2\0\xff" * 100))
+
+
+def test_rows_of_runs_are_filled_in_no_time_and_as_pillow_does():
+    random = np.random.default_rng(0)
+    for half_bytes, kind in ((False, 8), (True, 4)):
+        rows = b""
+        for _ in range(16):
+            raw = bytes(random.integers(0, 256, 20 if half_bytes else 40).astype(np.uint8))
+            rows += bytes((30, 0x9A, 0, 40)) + raw + bytes((5, 0x3C)) + b"\0\0"
+        data = bytearray(run_length_coded(80, 16, rows + b"\0\1"))
+        if half_bytes:
+            data[28], data[30] = 4, 2
+        found = read_picture(bytes(data)).pixels
+        np.testing.assert_array_equal(found, np.asarray(Image.open(BytesIO(bytes(data))).convert("RGB")))
+        assert len(np.unique(found)) > kind
+    jump = run_length_coded(4, 4, b"\2\7\0\0" + b"\0\2\1\2" + b"\3\x09\0\1")
+    assert read_picture(jump).pixels[..., 0].tolist() == [[0, 9, 9, 9], [0] * 4, [0] * 4, [7, 7, 0, 0]]
+    began = time.process_time()
+    empty = run_length_coded(20_000, 3_000, b"\0\0" * 3_000 + bytes(500_000))
+    assert read_picture(empty).size == (3_000, 20_000)
+    assert time.process_time() - began < 5
 
 
 def progressive(repeated: int = 0, size: tuple[int, int] = (64, 96)) -> bytes:

@@ -58,7 +58,7 @@ def test_linear_tones_are_seen_as_they_are_meant(channels, dtype):
 def test_wide_colours_of_a_png_go_into_a_profile_elsewhere(block):
     picture = read_picture(png(COLOURS, block))
     assert np.abs(picture.pixels.astype(int) - COLOURS).max() > 8
-    assert read_extent(png(COLOURS, block)).own_colours
+    assert read_extent(png(COLOURS, block)).own_depth == 8
     again = encode(picture, WriteOptions())
     np.testing.assert_array_equal(stored_samples("png", again), COLOURS)
     assert block[4:8] in again

@@ -110,7 +110,7 @@ def test_comments_and_further_segments_of_a_jpeg_stay():
         assert written.count(block) == 1
     assert Image.open(BytesIO(written)).info["comment"] == b"Scanned by Aunt Rosa"
     (note,) = notes_on_writing(read_picture(jpeg(comment, thermal)), WriteOptions(format="png"))
-    assert note == "PNG has no room for its comment and camera's own segments; left out"
+    assert note == "PNG has no room for its comment and further JPEG segments; left out"
 
 
 GAIN_MAP = (

@@ -70,20 +70,20 @@ def test_each_task_has_its_own_strength_and_shares_all_other_options(families: P
 
 
 def test_a_kit_that_travels_needs_no_files(families: Path, photograph: np.ndarray) -> None:
-    expected = Restorers(kit()).for_task("dehaze").restore(photograph, "dehaze")
+    expected = Restorers(kit()).for_task("dehaze").restore(photograph)
     gathered = kit().gathered()
     for path in families.iterdir():
         path.unlink()
-    found = Restorers(gathered, ["derain", "dehaze"]).for_task("dehaze").restore(photograph, "dehaze")
+    found = Restorers(gathered, ["derain", "dehaze"]).for_task("dehaze").restore(photograph)
     np.testing.assert_array_equal(found, expected)
 
 
 def test_memory_is_reckoned_by_the_tasks_in_use(families: Path) -> None:
     limit = 10**9
     limited = Restorers(kit(RestoreOptions(memory=limit)), ["derain", "dehaze"])
-    alone = [limited.for_task(task).needs((400, 600), 10**6, 10**6) for task in ("derain", "dehaze")]
+    alone = [limited.for_task(task).planner.needs((400, 600), 10**6, 10**6) for task in ("derain", "dehaze")]
     assert limited.needs((400, 600), 10**6, 10**6) == max(alone) > 0
-    assert limited.room.size == limited.for_task("derain").room.size
+    assert limited.room.size == limited.for_task("derain").planner.room.size
     # Networks that are all in memory leave less to each.
     gathered = kit(RestoreOptions(memory=limit)).gathered()
     numbers = sum(parameter.numel() for parameter in tiny_network().parameters())
@@ -94,7 +94,7 @@ def test_memory_is_reckoned_by_the_tasks_in_use(families: Path) -> None:
 
 def test_tiles_are_counted_task_by_task(families: Path) -> None:
     restorers = Restorers(kit(RestoreOptions(tile=64)))
-    one = len(restorers.for_task("derain").plan((100, 200)))
+    one = len(restorers.for_task("derain").planner.plan((100, 200)))
     assert restorers.tiles((100, 200), ["derain", "dehaze"]) == 2 * one
     assert restorers.tiles((100, 200), []) == 0
     assert restorers.pictures_together((100, 200), []) == 1

@@ -1,4 +1,4 @@
-"""Kernels have a stage of their own, before all others, and learn from scenes more than once."""
+"""Kernels have a phase of their own, which moves nothing else, and learn from scenes more than once."""
 
 from __future__ import annotations
 
@@ -9,74 +9,89 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import LOOKING, tiny_network
+from tiny import TINY, tiny_network
 
+from cyclerdm_cli.cycle.compact import CompactConfig
 from cyclerdm_cli.tasks.catalogue import find_task
-from cyclerdm_cli.training.configuration import TrainingConfig
-from cyclerdm_cli.training.data import BatchSource, pictures_in, read_photographs
+from cyclerdm_cli.training.configuration import KERNELS, Phase, TrainingConfig
+from cyclerdm_cli.training.data import BatchSource, Photographs, pictures_in, read_photographs
 from cyclerdm_cli.training.objective import Objective
-from cyclerdm_cli.training.trainer import draw_stage, train
+from cyclerdm_cli.training.trainer import train
 
 CPU = torch.device("cpu")
+SHARPENED = replace(TINY, task="deblur", deblurs=True)
+PHASE = Phase(stages=(KERNELS,), scenes=2, scene=64, patch=32, warm_up=1)
 CONFIG = TrainingConfig(
-    tasks=LOOKING.tasks, iterations=4, scenes=4, scene=64, patches=(32,), tasks_per_batch=2, precision="fp32",
-    kernels_first=0.5, mixture_share=0, clean_share=0,
-)  # fmt: skip
+    "deblur", iterations=2, precision="fp32", clean_share=0, smooth_share=0, phases=(PHASE,)
+)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("photographs")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Photographs:
+    place: Path = tmp_path_factory.mktemp("photographs")
     for number in range(3):
         rough = np.random.default_rng(number).integers(60, 250, (20, 22, 3), np.uint8)
         Image.fromarray(rough).resize((176, 160), Image.Resampling.NEAREST).save(place / f"{number}.png")
-    return place
+    return read_photographs(pictures_in(place), 64, CPU)
 
 
-def source(folder: Path, names: tuple[str, ...], config: TrainingConfig = CONFIG) -> BatchSource:
-    photographs = read_photographs(pictures_in(folder), 64, CPU)
-    return BatchSource(tuple(map(find_task, names)), config, photographs, known=LOOKING.tasks)
+def source(photographs: Photographs, task: str = "deblur", config: TrainingConfig = CONFIG) -> BatchSource:
+    return BatchSource(find_task(task), config, photographs)
 
 
-def test_scenes_come_with_what_blurred_them_and_patches_are_cut_from_them(folder: Path) -> None:
-    drawn = source(folder, ("deblur", "derain"))
-    batches = (drawn.draw(iteration, 0.0) for iteration in range(20))
-    batch = next(one for one in batches if len(one.mixture.unique(dim=0)) == 2)
-    assert torch.equal(batch.patches_of(batch.scene), batch.degraded)
-    assert torch.equal(batch.patches_of(batch.clean_scene), batch.clean)
-    turn = int(batch.mixture[:, LOOKING.tasks.index("deblur")].argmax())
-    assert bool(batch.kernel.chunk(2)[turn].any())
-    assert not bool(batch.kernel.chunk(2)[1 - turn].any())
+def trained(
+    photographs: Photographs, folder: Path, config: TrainingConfig, network: CompactConfig = SHARPENED
+) -> set[str]:
+    """Return the names of what was moved."""
+    learning = tiny_network(config=network).requires_grad_(True)
+    before = {name: value.clone() for name, value in learning.state_dict().items()}
+    values = train(learning, source(photographs, config=config), config, folder)
+    return {name for name, value in values.items() if not torch.equal(value, before[name])}
 
 
-def test_kernels_come_first_and_move_nothing_else(folder: Path, tmp_path: Path) -> None:
-    assert [draw_stage(CONFIG, share, 0) for share in (0.0, 0.49, 0.5)] == [0, 0, 1]
-    config = replace(CONFIG, kernels_first=1.0, warm_up=1)
-    network = tiny_network(config=LOOKING).requires_grad_(True)
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    values = train(network, source(folder, ("deblur",), config), config, tmp_path, objective=Objective())
-    moved = {name for name, value in values.items() if not torch.equal(value, before[name])}
+def test_scenes_come_with_what_blurred_them(photographs: Photographs) -> None:
+    blurred = [source(photographs).draw(iteration, PHASE) for iteration in range(10)]
+    kernels = torch.cat([batch.kernel for batch in blurred])
+    known = kernels.sum((1, 2)) > 0
+    assert bool(known.any())
+    torch.testing.assert_close(kernels[known].sum((1, 2)), torch.ones(int(known.sum())))
+    assert not bool(source(photographs, "derain").draw(0, PHASE).kernel.any())
+
+
+def test_a_clean_scene_has_a_sharp_kernel(photographs: Photographs) -> None:
+    config = replace(CONFIG, clean_share=0.97)
+    batch = source(photographs, config=config).draw(1, replace(PHASE, scenes=8))
+    clean = (batch.scene == batch.clean_scene).flatten(1).all(1)
+    assert int(clean.sum()) >= 6
+    middle = batch.kernel.shape[-1] // 2
+    assert bool((batch.kernel[clean][:, middle, middle] == 1).all())
+
+
+def test_a_phase_of_kernels_moves_the_reader_alone(photographs: Photographs, tmp_path: Path) -> None:
+    moved = trained(photographs, tmp_path, CONFIG)
     assert moved
     assert all(name.startswith("reader.") for name in moved)
 
 
-def test_kernels_are_learned_once_more_from_what_was_seen(folder: Path, tmp_path: Path) -> None:
+def test_other_phases_leave_the_reader_as_it_is(photographs: Photographs, tmp_path: Path) -> None:
+    config = replace(CONFIG, weight_decay=0.5, phases=(replace(PHASE, stages=(2, 3)),))
+    moved = trained(photographs, tmp_path, config)
+    assert moved
+    assert not [name for name in moved if name.startswith("reader.")]
+
+
+def test_kernels_are_learned_once_more_from_what_was_seen(photographs: Photographs, tmp_path: Path) -> None:
     def steps(repeats: int) -> int:
-        config = replace(CONFIG, iterations=2, kernels_first=1.0, kernel_repeats=repeats)
-        network = tiny_network(config=LOOKING).requires_grad_(True)
-        train(network, source(folder, ("deblur",), config), config, tmp_path)
-        state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["optimizer"]["state"]
-        return max(int(one["step"]) for one in state.values())
+        config = replace(CONFIG, phases=(replace(PHASE, batch_repeats=repeats),))
+        trained(photographs, tmp_path, config)
+        _, adam = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["optimizer"]
+        return max(int(one["step"]) for one in adam["state"].values())
 
     assert [steps(repeats) for repeats in (0, 3)] == [2, 8]
 
 
-def test_a_reader_that_rests_does_not_move(folder: Path, tmp_path: Path) -> None:
-    weights = replace(CONFIG.weights, kernel=0.0)
-    config = replace(CONFIG, kernels_first=1.0, weights=weights, warm_up=1, weight_decay=0.5)
-    network = tiny_network(config=LOOKING).requires_grad_(True)
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    values = train(network, source(folder, ("deblur",), config), config, tmp_path)
-    assert all(
-        torch.equal(value, before[name]) for name, value in values.items() if name.startswith("reader.")
+def test_a_network_that_does_not_deblur_has_no_kernels_to_learn(photographs: Photographs) -> None:
+    network, batch = tiny_network(), source(photographs).draw(0, PHASE)
+    assert float(Objective(CONFIG)(network, batch, (KERNELS, 2))) == float(
+        Objective(CONFIG)(network, batch, (2,))
     )

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from tiny import TINY, tiny_network
 
 from cyclerdm_cli.errors import WeightsError
+from cyclerdm_cli.tasks.catalogue import TASKS
 from cyclerdm_cli.weights import registry
 from cyclerdm_cli.weights.file import read_header, write_weights
 from cyclerdm_cli.weights.loading import load_network
@@ -21,21 +22,24 @@ from cyclerdm_cli.weights.loading import load_network
 
 def test_what_is_written_comes_back_in_half_precision(tiny_weights: Path) -> None:
     network, header = load_network(tiny_weights)
-    assert header.tasks == TINY.tasks
+    assert header.tasks == tuple(task.name for task in TASKS)
     for name, value in tiny_network().state_dict().items():
         torch.testing.assert_close(network.state_dict()[name], value.half().float())
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_the_package_brings_weights_that_know_every_task() -> None:
-    entry = registry.read_registry().find(registry.read_registry().default)
-    name, path = registry.locate(None)
+@pytest.mark.parametrize("task", [task.name for task in TASKS])
+def test_the_package_brings_weights_for_every_task(task: str) -> None:
+    choice = registry.choose(None, task)
+    name, path = registry.locate(None, task)
     header = read_header(path)
-    assert name == entry.name
-    assert header.tasks == entry.tasks == TINY.tasks
-    assert header.licence == entry.licence
+    assert name == choice.name == f"compact-{task}"
+    assert choice.entry is not None
+    assert header.tasks == choice.entry.tasks == (task,)
+    assert header.config["task"] == task
+    assert header.licence == choice.entry.licence
     assert path.stat().st_size < 16 * 2**20
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == choice.entry.sha256
 
 
 @pytest.mark.parametrize("kept", [0, 5, 100, 5000, -1])
@@ -58,9 +62,10 @@ def test_safetensors_of_others_are_refused(tmp_path: Path) -> None:
         ({"architecture": "resnet"}, "unknown architecture 'resnet'"),
         ({"format": 99}, "newer version"),
         ({"config": {**TINY.to_json(), "widths": [8, 12, 24]}}, "has the shape"),
-        ({"config": {**TINY.to_json(), "encoder_blocks": [1, 2]}}, "is missing"),
+        ({"config": {**TINY.to_json(), "down_blocks": [1, 1, 2]}}, "is missing"),
+        ({"config": {**TINY.to_json(), "up_blocks": [1]}}, "do not fit together"),
         ({"config": {**TINY.to_json(), "colour": 3}}, "unknown configuration colour"),
-        ({"config": {}}, "names no tasks"),
+        ({"config": {}}, "names no task"),
         (
             {"config": {**TINY.to_json(), "widths": ["a", "b", "c"]}},
             r"widths\[0\] is 'a', not a whole number",
@@ -85,14 +90,15 @@ def test_a_description_that_does_not_fit_is_named(
 
 def test_numbers_that_are_not_finite_are_never_written(tiny_weights: Path, tmp_path: Path) -> None:
     values = tiny_network().state_dict()
-    values["tails.0.weight"][0, 0, 0, 0] = float("inf")
-    with pytest.raises(WeightsError, match=r"tails\.0\.weight is not finite"):
+    values["detail.tail.weight"][0, 0, 0, 0] = float("inf")
+    with pytest.raises(WeightsError, match=r"detail\.tail\.weight is not finite"):
         write_weights(tmp_path / "bad.safetensors", values, read_header(tiny_weights))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_built_in_file_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = registry.read_registry().find(registry.read_registry().default)
+    entry = registry.choose(None, "denoise").entry
+    assert entry is not None
     data = bytearray(registry.place_of(entry).read_bytes())
     data[-1] ^= 1
     (tmp_path / entry.file).parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +108,7 @@ def test_a_damaged_built_in_file_is_found_out(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "weights.toml").write_text(text)
     monkeypatch.setattr(registry, "PACKAGE", tmp_path)
     with pytest.raises(WeightsError, match="sha256"):
-        registry.locate(None)
+        registry.locate(None, "denoise")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +133,7 @@ import sys
 import torch
 from cyclerdm_cli.weights.loading import load_network
 from cyclerdm_cli.weights.registry import locate
-load_network(locate(None)[1])
+load_network(locate(None, "low-light")[1])
 print(*sorted({"sympy", "torch._dynamo", "requests", "filelock"} & set(sys.modules)))
 """
 

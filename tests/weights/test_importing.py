@@ -128,7 +128,7 @@ def test_restoring_with_an_imported_checkpoint_runs_the_papers_network(
     network = PaperNetwork().eval().requires_grad_(False)
     network.load_state_dict(averaged)
     engine = choose_engine("cpu", "fp32")
-    expected = Restorer(network, engine, RestoreOptions(steps=1)).restore(pixels, "derain")
+    expected = Restorer(network, engine, RestoreOptions(steps=1)).restore(pixels)
     assert np.array_equal(np.asarray(Image.open(tmp_path / "out.png")), expected)
     status, out = call(
         "restore",

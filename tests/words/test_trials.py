@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from tiny import TINY, tiny_network
 
-from cyclerdm_cli.cycle.compact import thumbnail_of
 from cyclerdm_cli.words.eye import load_eye, load_trial
 from cyclerdm_cli.words.trials import (
     BLUR,
@@ -18,7 +20,6 @@ from cyclerdm_cli.words.trials import (
     TRIED,
     Trial,
     Verdict,
-    _thumbnail,
     _windows,
 )
 from cyclerdm_cli.words.wordings import NAMES
@@ -73,10 +74,25 @@ def test_windows_come_from_all_quarters_of_what_is_large() -> None:
     assert _windows(pixels[:, :250]).shape == (1, 3, 192, 224)
 
 
-def test_thumbnails_are_averages_whatever_the_size() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (75, 131, 3), np.uint8)
-    whole = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
-    torch.testing.assert_close(_thumbnail(pixels), thumbnail_of(whole), atol=1e-5, rtol=0)
+def test_any_networks_of_the_tasks_can_be_tried() -> None:
+    """With a kernel that is none: the numbers of the blur say so."""
+    tones = {task: replace(TINY, task=task, light=True) for task in TONES}
+    details = {task: replace(TINY, task=task) for task in DETAILS}
+    networks = {
+        task: tiny_network(config=config)
+        for task, config in {**tones, **details, BLUR: replace(TINY, task=BLUR, deblurs=True)}.items()
+    }
+    trial = Trial(networks)
+    pixels = np.random.default_rng(1).integers(0, 256, (70, 300, 3), np.uint8)
+    tried = trial(pixels)
+    assert tried.shape == (TRIED,)
+    assert bool(tried.isfinite().all())
+    networks["low-light"] = tiny_network(1, networks["low-light"].config)
+    other = trial(pixels)
+    differing = (other != tried).nonzero().flatten().tolist()
+    start = 4 * TONES.index("low-light")
+    assert differing
+    assert set(differing) <= set(range(start, start + 4))
 
 
 def test_a_verdict_adds_both_and_never_quite_believes_the_tower() -> None:
@@ -90,7 +106,7 @@ def test_a_verdict_adds_both_and_never_quite_believes_the_tower() -> None:
 
 
 def test_the_weights_in_the_package_know_all_that_is_tried(trial: Trial) -> None:
-    assert {*TONES, *DETAILS, BLUR} <= set(trial.network.config.tasks)
+    assert {*TONES, *DETAILS, BLUR} <= set(trial.networks)
 
 
 def test_the_verdict_in_the_package_counts() -> None:
