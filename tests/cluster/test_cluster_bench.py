@@ -28,7 +28,7 @@ def test_the_numbers_are_those_of_the_plain_command(
     (tmp_path / "lq" / "3.png").write_bytes(b"no picture")
     words = [
         "bench", "--lq", str(tmp_path / "lq"), "--gt", str(tmp_path / "gt"), "--task", "denoise",
-        "--metrics", "psnr", "--weights", str(tiny_weights), "--steps", "1", "--steps", "2",
+        "--metrics", "psnr", "--weights", str(tiny_weights), "--stages", "2", "--stages", "3",
         "--device", "cpu", "--precision", "fp32",
     ]  # fmt: skip
 

@@ -23,7 +23,7 @@ def clip() -> Clip:
 
 def told(clip: Clip, sentence: str) -> tuple[str, ...]:
     try:
-        return understand(sentence, clip)
+        return tuple(wish.task for wish in understand(sentence, clip))
     except UsageError:
         return ()
 
