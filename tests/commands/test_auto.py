@@ -159,7 +159,10 @@ def test_what_is_not_understood_is_a_usage_error(
     assert sorted(path.name for path in photograph_file.parent.iterdir()) == ["photo.png"]
 
 
-def test_enhance_still_wants_a_task(photograph_file: Path) -> None:
-    status, _, err = call("enhance", photograph_file)
-    assert status == 2
-    assert "auto" in err
+def test_enhance_looks_too_where_no_task_is_named(
+    tiny_weights: Path, photograph_file: Path, sees: See
+) -> None:
+    sees(low_light=0.9)
+    status, out, err = call("enhance", "--weights", tiny_weights, "--device", "cpu", photograph_file)
+    assert (status, out.splitlines()) == (0, [str(photograph_file.with_name("photo_auto.png"))])
+    assert "low-light (low-light 0.90" in err
