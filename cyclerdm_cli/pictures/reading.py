@@ -179,7 +179,7 @@ class _Decoded:
 def _decode(data: bytes, frame: int, limit_pixels: int) -> Picture:
     decoded = _open(data, frame, limit_pixels)
     data, image, notes, kind = decoded.data, decoded.image, decoded.notes, decoded.kind
-    if frame == 0 or kind.name == "tiff":
+    if decoded.layout is None and (frame == 0 or kind.name == "tiff"):
         refuse_incomplete(kind.name, data, image)
     orientation, exif = _exif(decoded, data, frame)
     with _ANY_SIZE:
