@@ -41,6 +41,7 @@ def windows_of(pictures: Tensor) -> Tensor:
 def to_tensor(pixels: NDArray[np.generic], peak: float, device: torch.device) -> Tensor:
     """Bring (B, h, w, 3) integers to the device as (B, 3, h, w) float32 in [0, 1], channels_last."""
     whole = pixels.astype(np.int32) if pixels.dtype == np.uint16 else pixels  # torch lacks much of uint16
+    whole = whole if whole.flags.writeable else whole.copy()  # which torch wants, though nothing is written
     return torch.from_numpy(np.ascontiguousarray(whole)).to(device).permute(0, 3, 1, 2).float().div_(peak)
 
 

@@ -281,6 +281,7 @@ def test_small_pictures_share_batches_where_the_device_gains_by_it(
     denoise: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from cyclerdm_cli.restoring import batch
+    from cyclerdm_cli.restoring.planning import Planner
     from cyclerdm_cli.restoring.restorer import Restorer
 
     for number in range(7):
@@ -302,7 +303,7 @@ def test_small_pictures_share_batches_where_the_device_gains_by_it(
 
     monkeypatch.setattr(batch._Queue, "_with_its_like", patient)
     monkeypatch.setattr(Restorer, "restore_together", counted)
-    monkeypatch.setattr(Restorer, "_batch", lambda self, grid: 4)  # as a GPU would have it
+    monkeypatch.setattr(Planner, "tiles_together", lambda self, grid: 4)  # as a GPU would have it
     assert invoke(*denoise, tmp_path, "-o", tmp_path / "together")[0] == 0
     assert sizes == [2, 4, 1, 1]  # as many as --jobs at first; the last is of another size
     for name in contents(tmp_path / "alone"):

@@ -141,9 +141,9 @@ def test_training_lowers_the_error_of_what_it_trains(photographs: Photographs, t
         replace(PHASE, stages=(1,), share=0.5, learning_rate=1e-2),
         replace(PHASE, share=0.5, learning_rate=1e-2),
     )
-    config = replace(SMALL, task="low-light", iterations=36, ema=0.8, phases=phases)
+    config = replace(SMALL, task="dehaze", iterations=36, ema=0.8, phases=phases)
     network, held = network_for(config), Held(photographs)
-    task = find_task("low-light")
+    task = find_task("dehaze")
     before = validate(network, held, task, side=64, count=4)
     network.load_state_dict(train(network, source(photographs, config), config, tmp_path))
     after = validate(network, held, task, side=64, count=4)
