@@ -136,14 +136,14 @@ def test_a_share_of_the_scenes_stays_clean(photographs: Photographs) -> None:
 
 
 def test_training_lowers_the_error_of_what_it_trains(photographs: Photographs, tmp_path: Path) -> None:
-    """Light first, then all: after each of both the pictures are better."""
+    """Light first, then all: better than the power curve alone, which is known without learning."""
     phases = (
-        replace(PHASE, stages=(1,), share=0.5, learning_rate=1e-2),
-        replace(PHASE, share=0.5, learning_rate=1e-2),
+        replace(PHASE, stages=(1,), share=0.6, learning_rate=1e-2),
+        replace(PHASE, share=0.4, learning_rate=1e-2),
     )
-    config = replace(SMALL, task="dehaze", iterations=36, ema=0.8, phases=phases)
+    config = replace(SMALL, task="backlight", iterations=40, ema=0.8, phases=phases)
     network, held = network_for(config), Held(photographs)
-    task = find_task("dehaze")
+    task = find_task("backlight")
     before = validate(network, held, task, side=64, count=4)
     network.load_state_dict(train(network, source(photographs, config), config, tmp_path))
     after = validate(network, held, task, side=64, count=4)
@@ -153,7 +153,7 @@ def test_training_lowers_the_error_of_what_it_trains(photographs: Photographs, t
     assert first is not None
     assert after.degraded == before.degraded
     assert after.restored > before.restored + 1
-    assert first.restored > before.restored + 0.5
+    assert first.restored > before.restored + 1
 
 
 @pytest.mark.parametrize("task", [task.name for task in TASKS])
