@@ -196,4 +196,4 @@ def test_a_grid_learns_a_darkening_that_no_single_gamma_undoes() -> None:
         error = (apply_light(dark, light, Place.whole(dark)) - clean).abs().mean()
         error.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    assert float(error) < 0.7 * min(gammas)
+    assert error.item() < 0.7 * min(gammas)
