@@ -84,7 +84,7 @@ def test_what_is_not_there_is_absent_with_a_line_that_says_why(
     monkeypatch.setattr(learned, "find_spec", lambda name: None)
     judges = find_judges(("lpips", "niqe", "fid"), tmp_path)
     assert judges.names == []
-    assert "cyclerdm[metrics]" in judges.absent["lpips"]
+    assert "pip install torchmetrics" in judges.absent["lpips"]
     assert str(tmp_path) in judges.absent["niqe"]
     assert all("\n" not in reason for reason in judges.absent.values())
     with pytest.raises(UsageError, match="unknown metric"):

@@ -35,7 +35,7 @@ def restored(pixels: np.ndarray, task: str, tile: int = TILE) -> np.ndarray:
         mask = np.zeros(pixels.shape[:2], bool)
         mask[::16, 8::24] = True
     sixteen = pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * 257
-    return restorer(tile, task).restore(sixteen, task, mask) / 257.0
+    return restorer(tile, task).restore(sixteen, mask) / 257.0
 
 
 def steps(result: np.ndarray, axis: int, within: np.ndarray) -> float:
@@ -49,7 +49,7 @@ def steps(result: np.ndarray, axis: int, within: np.ndarray) -> float:
 
 def borders(length: int, axis: int, size: tuple[int, int]) -> np.ndarray:
     """Return (length,) True where two tiles are blended."""
-    grid = restorer(TILE, NAMES[0]).plan(size)
+    grid = restorer(TILE, NAMES[0]).planner.plan(size)
     along = (grid.rows, grid.columns)[axis]
     shared = np.zeros(length, bool)
     for index in range(1, along.count):
