@@ -41,7 +41,7 @@ def import_weights(
     Raises:
         UsageError: the name is taken. WeightsError: as `convert`.
     """
-    if name in read_registry().entries and not (overwrite and is_imported(name)):
+    if name in read_registry().names() and not (overwrite and is_imported(name)):
         hint = "--overwrite replaces them" if is_imported(name) else "give another --name"
         raise UsageError(f"there are weights called {name!r} already", hint=hint)
     check_name(name)

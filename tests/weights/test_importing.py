@@ -274,4 +274,4 @@ def test_only_importing_reads_pickles() -> None:
         if "torch.load(" in path.read_text() and "weights_only=True" not in path.read_text()
     ]
     assert readers == []
-    assert read_header(registry.locate(None)[1]).architecture == "compact"
+    assert read_header(registry.locate(None, "derain")[1]).architecture == "compact"

@@ -53,7 +53,7 @@ def test_the_users_entries_are_added_and_go_before_the_packages(own: Path) -> No
     assert read.default == "one"
     assert (read.entries["paper"].manual, read.entries["paper"].bytes) == ("", 4)
     assert registry.place_of(read.entries["one"]) == places.weights_folder() / "one.safetensors"
-    assert [found.name for found in read.knowing("denoise")] == ["compact", "paper", "one"]
+    assert [found.name for found in read.knowing("denoise")] == ["compact-denoise", "paper", "one"]
 
 
 def test_a_registry_in_the_configuration_folder_is_read(
