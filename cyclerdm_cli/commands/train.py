@@ -78,6 +78,9 @@ def add_to(app: typer.Typer) -> None:
             ),
         ] = None,
         resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
+        overwrite: Annotated[
+            bool, typer.Option("--overwrite", help="Replace a run that --out holds already.")
+        ] = False,
         device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
         licence: Annotated[
             str, typer.Option("--licence", help="Of the weights; written into them.")
@@ -107,7 +110,9 @@ def add_to(app: typer.Typer) -> None:
         if task is None:
             raise UsageError("train needs --task", hint="a task, several with commas between, or all")
         tasks = _tasks(task, data)
-        common = _Common(recipe, fields, data, out, valid, init, resume, device, licence, data_note)
+        common = _Common(
+            recipe, fields, data, out, valid, init, resume, overwrite, device, licence, data_note
+        )
         for one in tasks:
             refuse_to_train_over(out if len(tasks) == 1 else out / one.name, *read)
         for one in tasks:
@@ -125,6 +130,7 @@ class _Common:
     valid: Path | None
     init: str | None
     resume: bool
+    overwrite: bool
     device: str
     licence: str
     data_note: str
@@ -142,6 +148,7 @@ class _Common:
             self.valid,
             self.init,
             self.resume,
+            self.overwrite,
             self.device,
             self.licence,
             self.data_note,

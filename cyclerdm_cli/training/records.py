@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cyclerdm_cli.tasks.catalogue import Task
 
+LOG = "log.jsonl"
 COLOURS = (
     "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf",
 )  # fmt: skip
@@ -39,7 +40,7 @@ class RunLog:
 
     def add(self, record: dict[str, Any]) -> None:
         """Append a record."""
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+        with (self.folder / LOG).open("a", encoding="utf-8") as log:
             log.write(json.dumps(record) + "\n")
         if self.board is not None:
             for name, value in _numbers(record):
@@ -48,7 +49,7 @@ class RunLog:
 
     def read(self) -> list[dict[str, Any]]:
         """Return all records so far, those of earlier sittings too; a line that a kill cut short is none."""
-        path = self.folder / "log.jsonl"
+        path = self.folder / LOG
         if not path.is_file():
             return []
         found = [_record(line) for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from cyclerdm_cli.cycle.compact import CompactConfig, CompactNetwork
-from cyclerdm_cli.errors import DataError, WeightsError
+from cyclerdm_cli.errors import DataError, UsageError, WeightsError
 from cyclerdm_cli.restoring.device import choose_engine
 from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.training.configuration import TrainingConfig
@@ -29,14 +29,14 @@ from cyclerdm_cli.training.data import (
 )
 from cyclerdm_cli.training.objective import Objective
 from cyclerdm_cli.training.processes import Processes
-from cyclerdm_cli.training.records import RunLog, Sheet, draw_curves
+from cyclerdm_cli.training.records import LOG, RunLog, Sheet, draw_curves
 from cyclerdm_cli.training.trainer import CHECKPOINT, train
 from cyclerdm_cli.training.validation import Held, validate
 from cyclerdm_cli.weights.checking import sha256_of
 from cyclerdm_cli.weights.file import Header, read_all, read_header, write_weights
 from cyclerdm_cli.weights.registry import locate
 
-RECIPE = "recipe.json"
+RECIPE, WEIGHTS = "recipe.json", "weights.safetensors"
 LARGEST_VALIDATION = 256
 """Side in pixels of the squares that are measured."""
 Say = Callable[[str], None]
@@ -64,6 +64,8 @@ class Run:
     init: str | None = None
     """Weights to start from: a name or a file."""
     resume: bool = False
+    overwrite: bool = False
+    """Whether a run that the folder holds already is replaced."""
     device: str = "auto"
     licence: str = "unspecified"
     data_note: str = ""
@@ -152,6 +154,8 @@ def _perform(
     again = processes.started_again(engine.device)
     going_on = processes.leads and again and _has_own_checkpoint(run.out)
     resume = run.resume or processes.any_of(going_on, engine.device)
+    if processes.leads and not resume and not again:
+        _clear(run)
     network = start_network(run).to(engine.device)
     source = read_source(run, found, engine.device, processes)
     log = None
@@ -168,12 +172,23 @@ def _perform(
         network, source, run.recipe, run.out, processes=processes, resume=resume, stopped=stopped,
         report=write_down, examine=_examiner(run, found, engine.device, log),
     )  # fmt: skip
-    path = run.out / "weights.safetensors"
+    path = run.out / WEIGHTS
     if processes.leads:
         write_weights(path, values, _header(run, network.config, found))
         if log is not None:
             draw_curves(log.read()).save(run.out / "curves.png")
     return path
+
+
+def _clear(run: Run) -> None:
+    """Remove an earlier run from the folder where that is asked for. Raises UsageError where it is not."""
+    left = [run.out / name for name in (CHECKPOINT, WEIGHTS, LOG) if (run.out / name).exists()]
+    if left and not run.overwrite:
+        raise UsageError(
+            f"{run.out}: holds a run already", hint="--resume goes on with it, --overwrite replaces it"
+        )
+    for path in left:
+        path.unlink()
 
 
 def _begin(run: Run, found: str, source: BatchSource, again: bool, resume: bool, say: Say) -> None:

@@ -245,7 +245,7 @@ def test_a_group_that_loses_a_process_goes_on_from_the_checkpoint_by_itself(
             "--rdzv-conf", "keep_alive_interval=600", "--max-restarts", "1", "--monitor-interval", "0.1",
             "-m", "cyclerdm_cli",
             *command("--data", photographs, "--task", "denoise", "--iterations", 16, "--out", out,
-                     "--checkpoint-minutes", "0.0001"),
+                     "--checkpoint-minutes", "0.0001", "--overwrite"),
         ]  # fmt: skip
         fresh = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
         return [
@@ -301,12 +301,29 @@ def test_a_full_disk_keeps_the_checkpoint_before(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(trainer.torch, "save", full)
-    result = CliRunner().invoke(app, words)
+    words[words.index("--iterations") + 1] = "6"
+    result = CliRunner().invoke(app, [*words, "--resume"])
     assert result.exit_code == 1
     assert "checkpoint.pt: not written" in result.stderr
     assert "No space left" in result.stderr
     assert (tmp_path / "run" / "checkpoint.pt").read_bytes() == before
     assert not list((tmp_path / "run").glob("*.part"))
+
+
+def test_a_folder_that_holds_a_run_is_only_overwritten_when_asked(
+    photographs: Path, tmp_path: Path, command: Command
+) -> None:
+    out = tmp_path / "run"
+    words = command("--data", photographs, "--task", "denoise", "--iterations", 2, "--out", out)
+    assert CliRunner().invoke(app, words).exit_code == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    refused = CliRunner().invoke(app, words)
+    assert refused.exit_code == 2
+    assert "holds a run already" in refused.stderr
+    assert "--resume" in refused.stderr
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+    assert CliRunner().invoke(app, [*words, "--overwrite"]).exit_code == 0
+    assert len(log_of(out)) == len(before["log.jsonl"].splitlines())
 
 
 def test_a_checkpoint_of_another_network_or_task_is_not_resumed(
