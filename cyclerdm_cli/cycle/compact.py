@@ -152,7 +152,7 @@ class CompactNetwork(Network):
         super().__init__()
         self.config = config
         self.multiple = config.multiple
-        self.fills_holes = config.fills
+        self.fills_holes, self.deconvolves = config.fills, config.deblurs
         self.stages_by_default = config.stages
         self.most_steps = config.most_steps
         self.light: LightNetwork | None = None

@@ -89,18 +89,21 @@ class Stages(ABC):
 
     @abstractmethod
     def restore(self, stage: int, estimate: Tensor, degraded: Tensor) -> Tensor:
-        """Run stage 1 (degraded to rough normal) or 2 (rough normal to normal).
+        """Run stage 1 (degraded to rough normal), 2 (rough normal to normal), or the diffusion of stage 3.
 
         Args:
-            stage: 1 or 2.
-            estimate: (B, 3, H, W) what the stage before left.
-            degraded: (B, 3, H, W) the picture as given.
+            stage: 1, 2 or 3.
+            estimate: (B, 3, H, W) what the stage before left; in stage 3 a low-frequency band, in [0, 2].
+            degraded: (B, 3, H, W) the picture as given, in the same domain.
 
         Returns:
             (B, 3, H, W), or more rows and columns where stage 1 pads at the bottom and the right.
         """
 
-    @abstractmethod
+    def gain(self, high: Tensor, degraded_high: Tensor) -> Tensor:
+        """Remove the redundancy from the high bands, (3, B, 3, h, w)."""
+        return high
+
     def calibrate(
         self, low: Tensor, high: Tensor, degraded_low: Tensor, degraded_high: Tensor
     ) -> tuple[Tensor, Tensor]:
@@ -113,6 +116,7 @@ class Stages(ABC):
         Returns:
             Both bands, in the same shapes.
         """
+        return self.restore(3, low, degraded_low), self.gain(high, degraded_high)
 
 
 class Network(nn.Module, ABC):
@@ -126,6 +130,8 @@ class Network(nn.Module, ABC):
     """Side of the tiles, in pixels, that larger pictures are best cut into."""
     fills_holes: bool = False
     """Whether holes are filled before the cycle, so that it is given pictures without any."""
+    deconvolves: bool = False
+    """Whether stage 1 works on the spectra of tiles."""
     stages_by_default: int = STAGES
     """How many of the stages are worth their time with these weights."""
     most_steps: int

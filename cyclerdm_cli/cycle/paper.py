@@ -422,8 +422,6 @@ class PaperStages(Stages):
         noise = self.draw_noise(condition.shape).to(condition.device)
         return ddim(predict_noise, noise, self.schedule, self.steps)
 
-    def calibrate(
-        self, low: Tensor, high: Tensor, degraded_low: Tensor, degraded_high: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Run the diffusion of stage 3 on the low band, and the feature gain module on the high ones."""
-        return self.restore(3, low, degraded_low), high - self.network.gain(high)
+    def gain(self, high: Tensor, degraded_high: Tensor) -> Tensor:
+        """Run the feature gain module; see `Stages`."""
+        return high - self.network.gain(high)

@@ -29,7 +29,7 @@ class Computer:
     def __init__(self, network: Network, engine: Engine, options: RestoreOptions) -> None:
         """Bring the network to the device."""
         self.engine, self.options = engine, options
-        self.network: Network = network.to(engine.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: Network = network.to(engine.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]
 
     def look(self, pictures: Sequence[Pixels]) -> Findings:
         """Let the network look at whole pictures, one after the other: each is seen as if it were alone."""

@@ -24,6 +24,10 @@ PROGRAM = (200 << 20) + MAPPED
 """Bytes that Python, torch and the other libraries hold, whatever the picture."""
 SCRATCH = 2.0
 """Measured memory over that of the tensors: copies in orders that suit the processor, and freed memory kept."""
+SPECTRA = 1.5
+"""The same once more for networks that deconvolve: spectra are copied by the library that makes them."""
+FILLING = 56
+"""Bytes a pixel of a whole picture while its holes are filled: it in float32, the result, six planes beside."""
 BLENDING = 40
 """Bytes a pixel of a tile on its way into the picture: its float32 result, the same weighted, the weights."""
 FLOATS = 12
@@ -40,6 +44,8 @@ class MemoryModel:
     """Bytes a pixel of a tile while the network works on it."""
     together: bool
     """Whether tiles and pictures share one memory: all but graphics cards of their own."""
+    a_whole_pixel: int = 0
+    """Bytes a pixel of the whole picture before its tiles are cut, on the processor."""
 
     def tiles(self, grid: Grid, batch: int) -> int:
         """Return the bytes that restoring with such tiles takes beside the picture."""
@@ -58,7 +64,8 @@ class MemoryModel:
         """
         if not self.together:
             return self.fixed + self.tiles(grid, batch)
-        return self.fixed + max(coding, held + self.tiles(grid, batch))
+        before = self.a_whole_pixel * grid.rows.length * grid.columns.length
+        return self.fixed + max(coding, held + max(before, self.tiles(grid, batch)))
 
 
 def model_of(network: Network, device: torch.device, precision: torch.dtype) -> MemoryModel:
@@ -69,7 +76,9 @@ def model_of(network: Network, device: torch.device, precision: torch.dtype) -> 
     multiple = network.multiple
     small, large = (_peak(network, sides * multiple, device, precision) for sides in (2, 4))
     area = (4 * multiple) ** 2 - (2 * multiple) ** 2
-    return MemoryModel(fixed, SCRATCH * (large - small) / area, not separate)
+    scratch = SCRATCH * (SPECTRA if network.deconvolves else 1)
+    filling = FILLING if network.fills_holes else 0
+    return MemoryModel(fixed, scratch * (large - small) / area, not separate, filling)
 
 
 def _peak(network: Network, side: int, device: torch.device, precision: torch.dtype) -> int:

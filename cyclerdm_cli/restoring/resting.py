@@ -33,7 +33,8 @@ class TakesTurns(Network):
         # What planning asks for, without waking the network for it.
         self.config = network.config
         self.multiple, self.tile, self.draws_noise = network.multiple, network.tile, network.draws_noise
-        self.fills_holes, self.stages_by_default = network.fills_holes, network.stages_by_default
+        self.fills_holes, self.deconvolves = network.fills_holes, network.deconvolves
+        self.stages_by_default = network.stages_by_default
         self.most_steps = network.most_steps
 
     def awake(self) -> Network:
@@ -41,7 +42,7 @@ class TakesTurns(Network):
         if self._turn.holder is not self or self.within is None:
             if self._turn.holder is not None:
                 self._turn.holder.within = None
-            self.within = self._load(self._place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.within = self._load(self._place).to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]
             self._turn.holder = self
         return self.within
 

@@ -40,14 +40,6 @@ def convolve(picture: Tensor, kernels: Tensor) -> Tensor:
     return torch.fft.irfft2(spectrum, s=(rows, columns))[..., 2 * reach :, 2 * reach :].to(picture.dtype)
 
 
-def gaussian_kernels(sigma: Tensor, size: int) -> Tensor:
-    """Return isotropic Gaussian kernels: sigma (B,) in pixels, result (B, size, size), each summing to 1."""
-    offsets = torch.arange(size, device=sigma.device) - size // 2
-    profile = torch.exp(-0.5 * (offsets / sigma.clamp_min(1e-3).unsqueeze(1)) ** 2)
-    profile = profile / profile.sum(1, keepdim=True)
-    return profile.unsqueeze(2) * profile.unsqueeze(1)
-
-
 def gaussian_blur(picture: Tensor, sigma: Tensor) -> Tensor:
     """Blur each picture by its own sigma, (B,), in pixels; border reflected, separable."""
     reach = max(1, int(3 * float(sigma.max()) + 0.5))

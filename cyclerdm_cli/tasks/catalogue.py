@@ -83,21 +83,12 @@ def new_task(name: str) -> Task:
     )
 
 
-def find_task(name: str, command: Command | None = None) -> Task:
-    """Return the task of that name.
-
-    Raises:
-        UsageError: no such task (the nearest name is suggested), or it belongs to the other command.
-    """
+def find_task(name: str) -> Task:
+    """Return the task of that name. Raises UsageError where there is none (the nearest name is suggested)."""
     for task in TASKS:
         if task.name == name:
-            if command and task.command != command:
-                raise UsageError(
-                    f"task {name!r} belongs to the other command",
-                    hint=f"cyclerdm {task.command} --task {name}",
-                )
             return task
-    known = [task.name for task in TASKS if command in (None, task.command)]
-    nearest = get_close_matches(name, [task.name for task in TASKS], n=1, cutoff=0.5)
+    known = [task.name for task in TASKS]
+    nearest = get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]!r}?" if nearest else f"one of: {', '.join(known)}"
     raise UsageError(f"unknown task {name!r}", hint=hint)

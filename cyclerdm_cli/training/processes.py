@@ -53,6 +53,8 @@ class Processes:
             if part and parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if not gradients:
+            return
         together = torch.cat([gradient.flatten() for gradient in gradients])
         dist.all_reduce(together)
         together /= self.world

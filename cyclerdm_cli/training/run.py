@@ -37,8 +37,8 @@ from cyclerdm_cli.weights.file import Header, read_all, read_header, write_weigh
 from cyclerdm_cli.weights.registry import locate
 
 RECIPE, WEIGHTS = "recipe.json", "weights.safetensors"
-LARGEST_VALIDATION = 256
-"""Side in pixels of the squares that are measured."""
+SMALLEST_VALIDATION = 128
+"""Pictures smaller than this, or than a scene, are not measured on."""
 Say = Callable[[str], None]
 
 
@@ -231,7 +231,7 @@ def _header(run: Run, config: CompactConfig, found: DataFound) -> Header:
     created = datetime.now(UTC).date().isoformat()
     data, lineage, parent = run.data_note or str(found), [], None
     if run.init is not None:
-        _, path = locate(run.init, run.task.name)
+        path = _parent_of(run.init, run.task)
         lineage, parent = list(read_header(path).lineage), sha256_of(path)
     lineage.append({
         "parent": parent, "recipe": run.recipe_name, "task": run.task.name, "seed": run.recipe.seed,
@@ -263,6 +263,11 @@ def network_config(task: Task, given: dict[str, Any]) -> CompactConfig:
     return CompactConfig.from_json({**own, **given})
 
 
+def _parent_of(init: str, task: Task) -> Path:
+    """Return the file that a run goes on from: a file of any task, or a name's own for the task."""
+    return locate(init, None if Path(init).is_file() else task.name)[1]
+
+
 def start_network(run: Run) -> CompactNetwork:
     """Build the network, new or with the numbers of `run.init` wherever the two have the same parts.
 
@@ -273,7 +278,7 @@ def start_network(run: Run) -> CompactNetwork:
     network = CompactNetwork(network_config(run.task, run.recipe.network))
     if run.init is None:
         return network
-    _, path = locate(run.init, run.task.name)
+    path = _parent_of(run.init, run.task)
     own = network.state_dict()
     fitting = {
         name: value
@@ -303,7 +308,7 @@ def read_source(run: Run, found: DataFound, device: torch.device, processes: Pro
 
 def read_held(run: Run, found: DataFound, device: torch.device) -> Held:
     """Decode what is measured on."""
-    side = 128
+    side = min(SMALLEST_VALIDATION, run.recipe.largest_scene)
     return Held(
         read_photographs(found.held_photographs, side, device, (1.0,)) if found.held_photographs else None,
         {run.task.name: read_pairs(found.held_pairs, side, device)} if found.held_pairs else {},

@@ -189,7 +189,7 @@ def train(
         CycleRDMError: the loss is no longer finite, or a checkpoint cannot be written; the last one stays.
     """
     device = next(network.parameters()).device
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]
     learner, checkpoint = Learner(network, config, processes), folder / CHECKPOINT
     if resume:
         learner.load(checkpoint, device)

@@ -31,7 +31,7 @@ def test_a_stopwatch_changes_nothing_and_sees_every_stage(photograph: np.ndarray
     timed = Restorer(watch, CPU, RestoreOptions()).restore(photograph)
     plain = Restorer(tiny_network(config=config), CPU, RestoreOptions()).restore(photograph)
     np.testing.assert_array_equal(timed, plain)
-    assert set(watch.seconds) == set(STAGES)
+    assert set(watch.seconds) == set(STAGES) - {"gain"}  # which is a part of its stage 3
     assert all(seconds > 0 for seconds in watch.seconds.values())
 
 
@@ -49,7 +49,7 @@ def test_a_file_is_measured_from_reading_to_writing(tiny_weights: Path, small: P
     seconds = found["seconds"]
     assert found["megapixels"] == pytest.approx(97 * 131 / 1e6)
     assert (found["device"], found["precision"]) == ("cpu", "fp32")
-    assert seconds["network"] == pytest.approx(sum(seconds[stage] for stage in STAGES))
+    assert seconds["network"] == pytest.approx(sum(seconds.get(stage, 0.0) for stage in STAGES))
     parts = seconds["reading"] + seconds["network"] + seconds["wavelet, tiles"] + seconds["writing"]
     assert seconds["whole"] == pytest.approx(parts)
     assert found["memory_mib"]["process"] > 100
@@ -71,7 +71,8 @@ def test_the_authors_ten_evaluations_are_counted(small: Path, monkeypatch: pytes
     monkeypatch.setattr(probe, "PaperNetwork", lambda: tiny)
     found = measure(Errand(str(small), PAPER, "denoise", "cpu", "fp32", tile=0))
     once = sum(found["seconds"][stage] for stage in ("stage 1", "stage 2", "stage 3"))
-    assert found["seconds"]["network"] == pytest.approx(10 * once + found["seconds"]["look"])
+    parts = found["seconds"]["look"] + found["seconds"]["gain"]  # the gain module is run once
+    assert found["seconds"]["network"] == pytest.approx(10 * once + parts)
 
 
 def test_the_ratio_in_the_table_is_that_of_the_seconds() -> None:

@@ -34,12 +34,20 @@ from cyclerdm_cli.cycle.deconvolution.kernel_search import (
     shock_filter,
 )
 from cyclerdm_cli.cycle.deconvolution.symmetries import mirror_back
-from cyclerdm_cli.tasks.camera import convolve, gaussian_kernels
+from cyclerdm_cli.tasks.camera import convolve
 from cyclerdm_cli.tasks.deblur import shake_trails
 from cyclerdm_cli.tasks.light import to_linear, to_srgb
 
 CALM, SURE = torch.zeros((1, 2)), torch.ones((1, 1))
 SIDE = SETTINGS.kernel_side
+
+
+def gaussian_kernels(sigma: torch.Tensor, side: int) -> torch.Tensor:
+    """Return isotropic Gaussian kernels of (B,) sigma in pixels, (B, side, side), each of sum 1."""
+    offsets = torch.arange(side) - side // 2
+    profile = torch.exp(-0.5 * (offsets / sigma[:, None]) ** 2)
+    kernels = profile[:, :, None] * profile[:, None]
+    return kernels / kernels.sum((1, 2), keepdim=True)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from cyclerdm_cli.cycle.sampler import NoiseSchedule, ddim, restoring_steps
+from cyclerdm_cli.cycle.sampler import NoiseSchedule, ddim
 from cyclerdm_cli.errors import UsageError
 
 SCHEDULE = NoiseSchedule()
@@ -66,29 +66,3 @@ def test_ddim_without_noise_found_only_rescales() -> None:
 def test_ddim_refuses_steps_that_the_schedule_does_not_have(steps: int) -> None:
     with pytest.raises(UsageError, match=f"{steps} steps.*1 to 200"):
         ddim(lambda x, time: x, drawn(0), SCHEDULE, steps)
-
-
-@pytest.mark.parametrize("steps", [1, 2, 3, 7])
-def test_restoring_walks_the_line_from_degraded_to_clean(steps: int) -> None:
-    degraded, clean = drawn(6), drawn(7)
-    times = []
-
-    def predict_clean(estimate: torch.Tensor, time: float) -> torch.Tensor:
-        times.append(time)
-        torch.testing.assert_close(estimate, (1 - time) * clean + time * degraded, atol=1e-6, rtol=1e-5)
-        return clean
-
-    assert torch.equal(restoring_steps(degraded, predict_clean, steps), clean)
-    assert times == pytest.approx([k / steps for k in range(steps, 0, -1)])
-
-
-def test_restoring_in_two_steps_by_hand() -> None:
-    # x(1/2) = (0.4 x + x) / 2 = 0.7 x, and the last step returns the prediction, 0.4 of that.
-    start = drawn(8)
-    result = restoring_steps(start, lambda estimate, time: 0.4 * estimate, 2)
-    torch.testing.assert_close(result, 0.28 * start)
-
-
-def test_one_restoring_step_returns_the_prediction_itself() -> None:
-    prediction = drawn(9)
-    assert restoring_steps(drawn(10), lambda estimate, time: prediction, 1) is prediction

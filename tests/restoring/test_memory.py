@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import tiny_network
+from tiny import TINY, tiny_network
 from typer.testing import CliRunner
 
 from cyclerdm_cli.app import app
@@ -144,3 +145,14 @@ def test_a_process_stays_within_its_limit(tiny_weights: Path, tmp_path: Path) ->
     peak, mapped = (1024 * int(kilobytes) for kilobytes in ended.stdout.split()[-2:])
     # How many pages of the libraries' files are in memory is up to the system, which can take them back.
     assert PROGRAM / 2 < peak - max(0, mapped - MAPPED) <= 460 * MB
+
+
+def test_filling_holes_counts_for_the_whole_picture_whatever_the_tiles() -> None:
+    plain, filling = (
+        model_of(tiny_network(config=replace(TINY, fills=fills)), CPU, torch.float32)
+        for fills in (False, True)
+    )
+    grid = plan_grid((4096, 4096), 256, 64, 16)
+    assert plain.a_whole_pixel == 0
+    assert filling.whole(grid, 1, 0, 0) - filling.fixed >= 40 * 4096**2
+    assert plain.whole(grid, 1, 0, 0) - plain.fixed < 10 * 4096**2
