@@ -17,10 +17,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from cyclerdm_cli.cycle.cycle import STAGES, Network, Place, View, cycle
 from cyclerdm_cli.cycle.shorter import keep_first
 from cyclerdm_cli.cycle.view import shrink_to_view, windows_of
+from cyclerdm_cli.restoring.memory import process_peak
 
 SIDE = 256
 """Pixels a side of the square for which the field counts arithmetic."""
-STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+CLEAR = Path("/proc/self/clear_refs")
 MIB = 2**20
 
 
@@ -68,24 +69,12 @@ class PeakMemory:
 
     def read(self) -> dict[str, float]:
         """Return MiB by place: `process` always, `device` on a GPU."""
-        peaks = {"process": _process_peak() / MIB}
+        peaks = {"process": process_peak() / MIB}
         if self._device.type == "cuda":
             peaks["device"] = torch.cuda.max_memory_allocated(self._device) / MIB
         elif self._device.type == "mps":
             peaks["device"] = torch.mps.driver_allocated_memory() / MIB  # Apple's driver keeps no peak
         return peaks
-
-
-def _process_peak() -> float:
-    """Return the highest resident memory in bytes: since `start` on Linux, elsewhere since the program began."""
-    if STATUS.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text())):
-        return int(found.group(1)) * 1024
-    if sys.platform == "win32":
-        return 0.0
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def machine(device: torch.device) -> dict[str, str | int]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
+import sys
 from collections import deque
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,10 +21,13 @@ from cyclerdm_cli.cycle.cycle import Network, Place, View, cycle
 from cyclerdm_cli.cycle.view import shrink_to_view, windows_of
 from cyclerdm_cli.restoring.tiling import Grid
 
-MAPPED = 115 << 20
-"""Bytes of the libraries' files that are in memory; some systems keep twice as many, and take them back at need."""
-PROGRAM = (200 << 20) + MAPPED
-"""Bytes that Python, torch and the other libraries hold, whatever the picture."""
+STATUS = Path("/proc/self/status")
+LATER = 40 << 20
+"""Bytes of what is only imported or allocated once pictures are read and written."""
+STEP = 32 << 20
+"""What the program holds is counted in steps of so many bytes: runs that differ a little plan alike."""
+UNKNOWN_PROGRAM = 800 << 20
+"""Bytes that the program is taken to hold on systems that do not tell."""
 SCRATCH = 2.0
 """Measured memory over that of the tensors: copies in orders that suit the processor, and freed memory kept."""
 SPECTRA = 1.5
@@ -72,13 +78,27 @@ def model_of(network: Network, device: torch.device, precision: torch.dtype) -> 
     """Measure what a network takes, on two small tiles: beyond what is fixed, it grows with their area."""
     numbers = sum(parameter.numel() for parameter in network.parameters())
     separate = device.type == "cuda"
-    fixed = (0 if separate else PROGRAM) + 8 * numbers  # float32, and a copy on the way or in half precision
     multiple = network.multiple
     small, large = (_peak(network, sides * multiple, device, precision) for sides in (2, 4))
     area = (4 * multiple) ** 2 - (2 * multiple) ** 2
+    # Now that the network has run once, all that the libraries need for it is in memory.
+    program = 4 * numbers if separate else STEP * math.ceil((process_peak() + LATER) / STEP)
+    fixed = program + 4 * numbers  # a copy on the way or in half precision
     scratch = SCRATCH * (SPECTRA if network.deconvolves else 1)
     filling = FILLING if network.fills_holes else 0
     return MemoryModel(fixed, scratch * (large - small) / area, not separate, filling)
+
+
+def process_peak() -> int:
+    """Return the most bytes that this process has held so far: the system's own count of resident memory."""
+    if STATUS.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text())):
+        return int(found.group(1)) * 1024
+    if sys.platform == "win32":
+        return UNKNOWN_PROGRAM
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _peak(network: Network, side: int, device: torch.device, precision: torch.dtype) -> int:

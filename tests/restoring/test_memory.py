@@ -20,12 +20,18 @@ from cyclerdm_cli.commands.machine_options import read_memory
 from cyclerdm_cli.errors import PictureError, UsageError
 from cyclerdm_cli.pictures.footprint import Extent
 from cyclerdm_cli.restoring.device import Engine
-from cyclerdm_cli.restoring.memory import MAPPED, PROGRAM, MemoryModel, Room, in_words, model_of
+from cyclerdm_cli.restoring.memory import MemoryModel, Room, in_words, model_of
 from cyclerdm_cli.restoring.planning import Planner, RestoreOptions
 from cyclerdm_cli.restoring.tiling import plan_grid
 
 CPU = torch.device("cpu")
 MB = 1_000_000
+
+
+@pytest.fixture
+def small_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the program take 260 MB, whatever this process has done before."""
+    monkeypatch.setattr("cyclerdm_cli.restoring.memory.process_peak", lambda: 260 * MB)
 
 
 def limited(memory: int | None, **options: object) -> Planner:
@@ -38,6 +44,7 @@ def test_half_the_bits_take_less() -> None:
     assert 40 < half.a_pixel < whole.a_pixel < 2000
 
 
+@pytest.mark.usefixtures("small_program")
 def test_a_limit_makes_tiles_smaller_and_the_same_for_every_file() -> None:
     size = (3000, 4000)
     free = limited(10**10).plan(size)
@@ -47,6 +54,7 @@ def test_a_limit_makes_tiles_smaller_and_the_same_for_every_file() -> None:
     assert sides[0] < sides[-1] == free.rows.tile
 
 
+@pytest.mark.usefixtures("small_program")
 def test_what_a_plan_takes_stays_within_the_limit() -> None:
     for limit in (420, 450, 500):
         one = limited(limit * MB)
@@ -54,6 +62,7 @@ def test_what_a_plan_takes_stays_within_the_limit() -> None:
         assert 0 < needed + one._model.fixed <= limit * MB  # type: ignore[union-attr]
 
 
+@pytest.mark.usefixtures("small_program")
 def test_too_low_a_limit_and_too_large_a_picture_are_refused() -> None:
     with pytest.raises(UsageError, match=r"--memory 300MB: too little for any picture \(\d+MB or more"):
         limited(300 * MB)
@@ -103,6 +112,7 @@ def test_amounts_are_written_so_that_they_suffice_when_given_back() -> None:
         assert (read_memory(in_words(bytes_)) or 0) >= bytes_
 
 
+@pytest.mark.usefixtures("small_program")
 def test_a_batch_under_a_limit_is_done_and_what_cannot_fit_is_named(
     tiny_weights: Path, tmp_path: Path
 ) -> None:
@@ -126,25 +136,32 @@ def test_a_process_stays_within_its_limit(tiny_weights: Path, tmp_path: Path) ->
     script = (
         "import re, sys\nfrom cyclerdm_cli.app import app\n"
         "try:\n    app(sys.argv[1:])\n"
-        "finally:\n    status = open('/proc/self/status').read()\n"
-        "    print(*(re.search(name + r':\\s+(\\d+)', status)[1] for name in ('VmHWM', 'RssFile')))\n"
+        "finally:\n    print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
     )
-    words = [
-        "restore",
-        str(picture),
-        "--task",
-        "denoise",
-        "--memory",
-        "460MB",
-        "--weights",
-        str(tiny_weights),
-    ]
-    ended = subprocess.run(
-        [sys.executable, "-c", script, *words], capture_output=True, text=True, check=True, timeout=300
-    )
-    peak, mapped = (1024 * int(kilobytes) for kilobytes in ended.stdout.split()[-2:])
-    # How many pages of the libraries' files are in memory is up to the system, which can take them back.
-    assert PROGRAM / 2 < peak - max(0, mapped - MAPPED) <= 460 * MB
+
+    def restored(limit: str) -> subprocess.CompletedProcess[str]:
+        words = [
+            "restore",
+            str(picture),
+            "--task",
+            "denoise",
+            "--memory",
+            limit,
+            "--weights",
+            str(tiny_weights),
+        ]
+        return subprocess.run(
+            [sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=300, check=False
+        )
+
+    # How much the libraries take differs from build to build: the program says what it needs at least.
+    refused = restored("100MB")
+    least = read_memory(re.search(r"([\d.]+[MG]B) or more", refused.stderr)[1])  # type: ignore[index]
+    assert least is not None
+    limit = least + 110 * MB
+    ended = restored(f"{limit // MB}MB")
+    assert ended.returncode == 0, ended.stderr
+    assert 1024 * int(ended.stdout.split()[-1]) <= limit
 
 
 def test_filling_holes_counts_for_the_whole_picture_whatever_the_tiles() -> None:
