@@ -77,6 +77,12 @@ def families(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def small_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the program take 260 MB of memory, whatever this process has done before."""
+    monkeypatch.setattr("cyclerdm_cli.restoring.memory.process_peak", lambda: 260_000_000)
+
+
+@pytest.fixture
 def photograph() -> np.ndarray:
     """Return a smooth picture with an edge and some texture, (97, 131, 3) uint8."""
     rows, columns = np.mgrid[:97, :131]

@@ -140,6 +140,7 @@ def test_auto_fetches_what_a_picture_needs_and_nothing_else(
     assert [path.name for path in families.glob("small*")] == ["small-dehaze.safetensors"]
 
 
+@pytest.mark.usefixtures("small_program")
 def test_where_memory_is_limited_networks_take_turns(
     families: Path, photograph_file: Path, tmp_path: Path, opened: list[str]
 ) -> None:

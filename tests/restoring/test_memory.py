@@ -28,12 +28,6 @@ CPU = torch.device("cpu")
 MB = 1_000_000
 
 
-@pytest.fixture
-def small_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the program take 260 MB, whatever this process has done before."""
-    monkeypatch.setattr("cyclerdm_cli.restoring.memory.process_peak", lambda: 260 * MB)
-
-
 def limited(memory: int | None, **options: object) -> Planner:
     engine = Engine(CPU, torch.float32, "for the test")
     return Planner(tiny_network(), engine, RestoreOptions(memory=memory, **options))  # type: ignore[arg-type]

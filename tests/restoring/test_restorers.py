@@ -78,6 +78,7 @@ def test_a_kit_that_travels_needs_no_files(families: Path, photograph: np.ndarra
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.usefixtures("small_program")
 def test_memory_is_reckoned_by_the_tasks_in_use(families: Path) -> None:
     limit = 10**9
     limited = Restorers(kit(RestoreOptions(memory=limit)), ["derain", "dehaze"])
