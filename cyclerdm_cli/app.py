@@ -11,6 +11,7 @@ import typer
 
 from cyclerdm_cli import __version__
 from cyclerdm_cli.commands import bench, env, restore, train, weights
+from cyclerdm_cli.processor import share_processor
 
 app = typer.Typer(
     name="cyclerdm",
@@ -71,4 +72,5 @@ def main() -> None:
     """Run the command `cyclerdm`."""
     _keep_streams_apart()
     _quieten_libraries()
+    share_processor()
     app()

@@ -18,6 +18,7 @@ from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 from cyclerdm_cli import __version__
 from cyclerdm_cli.cluster.share import Share
 from cyclerdm_cli.errors import ClusterError, CycleRDMError
+from cyclerdm_cli.processor import ways_to_wait
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -146,7 +147,10 @@ class Pool(Generic[Item, Result]):
         self.about = about
 
     def _hire(self) -> _Worker[Item]:
-        asked = {"num_cpus": self.share.cpus, "num_gpus": self.share.gpus}
+        asked = {
+            "num_cpus": self.share.cpus, "num_gpus": self.share.gpus,
+            "runtime_env": {"env_vars": ways_to_wait()},
+        }  # fmt: skip
         host = ray.remote(Host).options(**asked, max_concurrency=BLOCKS_IN_HAND + 1)
         actor: Any = host.remote(self._make, os.getcwd(), __version__)
         return _Worker(actor, actor.open.remote())

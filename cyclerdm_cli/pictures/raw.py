@@ -168,6 +168,6 @@ def _opened(data: bytes, kind: str):  # type: ignore[no-untyped-def]  # rawpy ha
         import rawpy
     except ImportError as error:
         raise PictureError(
-            f"is a camera's RAW file ({kind}), which needs an extra", hint="pip install 'cyclerdm[raw]'"
+            f"is a camera's RAW file ({kind}), which needs rawpy", hint="pip install rawpy"
         ) from error
     return rawpy.imread(BytesIO(data))

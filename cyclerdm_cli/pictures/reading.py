@@ -150,7 +150,7 @@ def _plain(name: str, data: bytes, error: Exception) -> PictureError:
     words = " ".join(str(error).split())
     if isinstance(error, UnidentifiedImageError):
         if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS and find_spec("pillow_heif") is None:
-            return PictureError(f"{name}: HEIC needs an extra", hint="pip install 'cyclerdm[heic]'")
+            return PictureError(f"{name}: HEIC needs pillow-heif", hint="pip install pillow-heif")
         # What begins like a picture and is none to Pillow, is one no longer.
         if data.startswith(STARTS) or data[8:12] == b"WEBP" or data[4:8] == b"ftyp":
             return PictureError(f"{name}: the picture is damaged or cut short")

@@ -53,7 +53,7 @@ SUBFILE_TYPE, REDUCED, MOST_COPIES = 254, 1, 8
 _ENDS: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
 MOST_CHANNELS = 8
 STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-HINT = "pip install 'cyclerdm[tiff]'"
+HINT = "pip install tifffile imagecodecs"
 
 
 @dataclass(frozen=True)

@@ -333,7 +333,7 @@ def _heic(picture: Picture, options: WriteOptions) -> bytes:
     try:
         import pillow_heif  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except ImportError as error:
-        raise PictureError("HEIC needs an extra", hint="pip install 'cyclerdm[heic]'") from error
+        raise PictureError("HEIC needs pillow-heif", hint="pip install pillow-heif") from error
     pillow_heif.register_heif_opener()
     blocks = _blocks(picture, options).as_given()
     return _save(_samples(picture, options), "HEIF", quality=_quality("heic", options), **blocks)

@@ -33,7 +33,7 @@ def import_open_clip() -> Any:
             _declare_operators()
             import open_clip
     except ImportError:
-        raise UsageError("this needs open_clip", hint="pip install 'cyclerdm[clip]'") from None
+        raise UsageError("this needs open_clip", hint="pip install open_clip_torch") from None
     except RuntimeError as fault:
         raise UsageError(f"open_clip cannot be imported: {str(fault).splitlines()[0]}") from fault
     return open_clip

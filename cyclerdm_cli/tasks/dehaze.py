@@ -61,7 +61,7 @@ def airlight(clean: Tensor, depth: Tensor, generator: torch.Generator) -> Tensor
     far = far.square() * few.mean(1, keepdim=True)
     sky = (few * far).sum((2, 3), keepdim=True) / far.sum((2, 3), keepdim=True).clamp_min(1e-4)
     sky = (sky / sky.mean(1, keepdim=True).clamp_min(0.05)).clamp(0.85, 1.15) * level
-    as_sky = chance(0.25, batch, generator) * uniform(0, 0.7, (batch, 1, 1, 1), generator)
+    as_sky = chance(0.4, batch, generator) * uniform(0, 1, (batch, 1, 1, 1), generator)
     colour = torch.lerp(colour, sky, as_sky).clamp(0, 1)
     darker = uniform(0, 0.2, (batch, 1, 1, 1), generator) * chance(0.4, batch, generator)
     shade = darker * smooth_field(batch, height // COARSE, width // COARSE, 2, generator)
@@ -108,7 +108,9 @@ def scene(tone: Tensor, generator: torch.Generator) -> Tensor:
     distance = torch.minimum(distance, end * things(down, right, generator, batch))
     # What is bright and high above the horizon is sky.
     sky = torch.sigmoid(12 * (tone - uniform(0.45, 0.75, shape, generator)) - 4 * below) * outdoors
-    return torch.lerp(distance.clamp_min(0.4), end, sky)
+    # Often the haze is a layer: the sky shines through it better than what stands at the horizon does.
+    clearer = log_uniform(0.15, 1, shape, generator)
+    return torch.lerp(distance.clamp_min(0.4), end * clearer, sky)
 
 
 def things(down: Tensor, right: Tensor, generator: torch.Generator, batch: int) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from urllib.parse import urljoin
 import requests
 
 from cyclerdm_cli import __version__
+from cyclerdm_cli.mounts import flush
 from cyclerdm_cli.weights.address import judged, shown
 from cyclerdm_cli.weights.connections import Session, Timeouts, Watch, body_of
 
@@ -208,7 +208,7 @@ def _receive(
             if size is not None and there < size:
                 raise TransferFault(f"ended after {there} of {size} bytes", passing=True)
             stream.flush()
-            os.fsync(stream.fileno())
+            flush(stream.fileno())
             return
     part.discard()
     raise TransferFault(f"sends more than {size} bytes")
