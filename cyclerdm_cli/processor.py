@@ -1,4 +1,4 @@
-"""How threads of the processor wait and how many there are: a machine that others use too costs its share and no more.
+"""How threads of the processor wait and how many there are: a machine shared with others costs its share and no more.
 
 OpenMP reads these settings when torch loads it, so they are made before; a user's own settings win.
 """

@@ -120,7 +120,9 @@ def tiny_recogniser() -> Recogniser:
         memory = training.Memory(400)
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn((32, 3, SIDE, SIDE), generator=generator)
-        memory.keep(Sightings(noise, torch.eye(len(NAMES))[torch.arange(32) % 11], torch.empty(32, 0)))
+        memory.keep(
+            Sightings(noise, torch.eye(len(NAMES))[torch.arange(32) % len(NAMES)], torch.empty(32, 0))
+        )
         made.scale = memory.scale()
         made.model.eval()
         return made

@@ -20,7 +20,6 @@ from cyclerdm_cli.tasks.draw import uniform
 from cyclerdm_cli.training.data import Photographs
 from cyclerdm_cli.words.eye import Eye
 from cyclerdm_cli.words.judging import Judgement, judge
-from cyclerdm_cli.words.wordings import NAMES
 
 Pixels = NDArray[np.uint8]
 Restore = Callable[[Pixels, str], Pixels]
@@ -89,9 +88,9 @@ def sights(
                 yield Sight(truth, judged(eye, pixels))
 
 
-def singles() -> list[tuple[str, ...]]:
-    """Return the eleven truths with one name each."""
-    return [(name,) for name in NAMES]
+def singles(eye: Eye) -> list[tuple[str, ...]]:
+    """Return the truths with one name each that an eye can tell apart."""
+    return [(name,) for name in eye.names]
 
 
 def confusion(seen: Iterable[Sight]) -> dict[str, Counter[str]]:

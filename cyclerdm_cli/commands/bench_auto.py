@@ -63,7 +63,7 @@ def add_to(bench: typer.Typer) -> None:
         photographs = read_photographs(paths, 1, torch.device("cpu"), (1.0,))
         words().print(f"{len(photographs.files)} photographs, severities {least:g} to 1, seed {seed}")
 
-        _print_confusion("one damage", list(sights(eye, photographs, singles(), least, seed)))
+        _print_confusion("one damage", list(sights(eye, photographs, singles(eye), least, seed)))
         _print_pairs(list(sights(eye, photographs, MIXTURES, least, seed)))
         if folders:
             _print_confusion(

@@ -28,7 +28,7 @@ def add_to(bench: typer.Typer) -> None:
         if name is not None:
             _describe(find_dataset(name).dataset)
             return
-        put_line(f"{'builtin':<16} {'all ten':<11} {'-':>6}  needs nothing")
+        put_line(f"{'builtin':<16} {'all tasks':<11} {'-':>6}  needs nothing")
         for dataset in read_datasets().values():
             count = str(dataset.images) if dataset.images else "-"
             put_line(f"{dataset.name:<16} {dataset.task:<11} {count:>6}  {_way(dataset)}")

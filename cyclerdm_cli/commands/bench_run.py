@@ -143,12 +143,12 @@ class Asked:
     def _sets(self, say: Callable[[str], None]) -> list[TestSet]:
         from dataclasses import replace
 
-        from cyclerdm_cli.benchmark.builtin import NAME, builtin_sets
+        from cyclerdm_cli.benchmark.builtin import NAME
         from cyclerdm_cli.benchmark.sources import folder_set
 
         sets: list[TestSet] = []
         for name in self.datasets:
-            sets += builtin_sets() if name.casefold() == NAME else self._named(name, say)
+            sets += self._builtin(say) if name.casefold() == NAME else self._named(name, say)
         tasks = self.tasks * len(self.lq) if len(self.tasks) == 1 else self.tasks
         for place, (folder, task) in enumerate(zip(self.lq, tasks, strict=False)):
             sets.append(folder_set(folder, self.gt[place] if self.gt else None, task))
@@ -166,6 +166,22 @@ class Asked:
                 for one in sets
             ]  # fmt: skip
         return sets if self.crop is None else [replace(testset, crop=self.crop) for testset in sets]
+
+    def _builtin(self, say: Callable[[str], None]) -> list[TestSet]:
+        """Return the package's sets of those tasks for which all that is to be measured has weights."""
+        from cyclerdm_cli.benchmark.builtin import builtin_sets
+        from cyclerdm_cli.weights.registry import tasks_of
+
+        sets = builtin_sets()
+        if self.no_weights:
+            return sets
+        known = [tasks_of(one) for one in (self.weights or (None,))]
+        kept = [one for one in sets if all(one.task in tasks for tasks in known)]
+        if not kept:
+            return sets
+        if left_out := [one.task for one in sets if one not in kept]:
+            say(f"builtin without {', '.join(left_out)}: no weights")
+        return kept
 
     def _named(self, name: str, say: Callable[[str], None]) -> list[TestSet]:
         from cyclerdm_cli.benchmark.datasets import find_dataset

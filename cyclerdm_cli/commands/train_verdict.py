@@ -44,7 +44,7 @@ def carry_out(request: Request, recipe: dict[str, Any], config: Path | None) -> 
         put_line(json.dumps({**asdict(resolved), "data": f"{len(paths)} pictures"}, indent=2))
         return
     clip = packaged() if request.init in (None, PACKAGED) else Path(str(request.init))
-    load_clip(clip)
+    names = load_clip(clip).names
     photographs = read_photographs(paths, SCENES[0], torch.device("cpu"))
     if (request.out / GATHERED).exists() and not request.resume:
         raise UsageError(f"{request.out}: holds a run already", hint="--resume, or another --out")
@@ -55,7 +55,7 @@ def carry_out(request: Request, recipe: dict[str, Any], config: Path | None) -> 
     console = words()
     evidence = gathered(
         resolved, photographs, request.out,
-        say=lambda line: console.print(line, markup=False), stopped=lambda: bool(asked_to_stop),
+        say=lambda line: console.print(line, markup=False), stopped=lambda: bool(asked_to_stop), names=names,
     )  # fmt: skip
     if asked_to_stop:
         console.print(f"stopped; the same command with --resume goes on in {request.out}", markup=False)

@@ -36,6 +36,9 @@ class OrdinaryReader:
     examples: Tensor
     """(len(NAMES) + 1, EXAMPLES, D) of length 1; the last are sentences that ask for nothing."""
 
+    names = NAMES
+    """Its examples are of all of them."""
+
     @torch.inference_mode()
     def read(self, sentences: Sequence[str]) -> NDArray[np.float64]:
         """Return how likely each of NAMES is meant by sentences: (B, len(NAMES)); see `understanding.Reader`."""

@@ -63,14 +63,14 @@ class Sightings(NamedTuple):
     descriptions: Tensor
     """(B, 3, S, S) float32; see `windows.described`."""
     labels: Tensor
-    """(B, len(NAMES)) float32, 1 for what is true of the scene."""
+    """(B, names) float32, 1 for what is true of the scene."""
     tried: Tensor
     """(B, TRIED) float32, what came of trying tasks on the scene; (B, 0) where none were tried."""
 
 
-def labels_of(names: Sequence[str]) -> Tensor:
-    """Return (len(NAMES),) float32 with 1 at the names."""
-    return torch.tensor([float(name in names) for name in NAMES])
+def labels_of(names: Sequence[str], known: Sequence[str] = NAMES) -> Tensor:
+    """Return (len(known),) float32 with 1 at the names."""
+    return torch.tensor([float(name in names) for name in known])
 
 
 def damage(clean: Tensor, tasks: Sequence[Task], severity: Tensor, generator: torch.Generator) -> Tensor:
@@ -95,6 +95,8 @@ class SightingSource(Dataset[Sightings]):
     kinds: int = 4
     """Damages of each of them: beside one another they show what is damage and what is the photograph."""
     seed: int = 0
+    names: tuple[str, ...] = NAMES
+    """What scenes are taken for: those of NAMES that the model to be taught knows."""
     trial: Trial | None = None
     """Tries tasks on each scene, which takes three times as long as to damage and describe it. Photographs that are
     dark by themselves are then left out: who learns that a rainy night is rain alone takes no night for dark."""
@@ -136,14 +138,14 @@ class SightingSource(Dataset[Sightings]):
                 scene = _softened(clean, random) if names == ("denoise",) else clean
                 pixels = _sent(_damaged(scene, names, generator), random)
                 descriptions.append(described(pixels))
-                labels.append(labels_of(names))
+                labels.append(labels_of(names, self.names))
                 tried.append(torch.empty(0) if self.trial is None else self.trial(pixels))
         return Sightings(torch.stack(descriptions), torch.stack(labels), torch.stack(tried))
 
     def _names_for(self, photograph: int, random: Random) -> tuple[str, ...]:
         """Draw damages that the photograph can teach: a dark one, say, is no example of a bright one darkened."""
         while True:
-            names = drawn_names(random)
+            names = drawn_names(random, self.names)
             if all(bool(self._suitable[name][photograph]) for name in names):
                 return names
 
@@ -158,16 +160,16 @@ def _damaged(clean: Tensor, names: Sequence[str], generator: torch.Generator) ->
     return (degraded.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
 
 
-def drawn_names(random: Random) -> tuple[str, ...]:
-    """Draw what is wrong with a picture: nothing, one damage, or two that can come together."""
-    chance = random.random()
+def drawn_names(random: Random, known: Sequence[str] = NAMES) -> tuple[str, ...]:
+    """Draw what is wrong with a picture, of what is known: nothing, one damage, or two that can come together."""
+    chance, tasks = random.random(), [task for task in TASKS if task.name in known]
     if chance < CLEAN_SHARE:
         return ("clean",)
     if chance < 1 - PAIR_SHARE:
-        return (random.choice([*(task.name for task in TASKS), *TWICE]),)
+        return (random.choice([*(task.name for task in tasks), *TWICE]),)
     if random.random() < KNOWN_PAIRS:
         return random.choice(MIXTURES)
-    one, other = random.sample([task for task in TASKS if not task.masked], 2)
+    one, other = random.sample([task for task in tasks if not task.masked], 2)
     return (one.name, other.name)
 
 

@@ -71,7 +71,7 @@ class Evidence(NamedTuple):
     tried: Tensor
     """(N, TRIED), see `trials.Trial`."""
     labels: Tensor
-    """(N, len(NAMES)), 1 for what is true."""
+    """(N, names), 1 for what is true."""
 
 
 def learned(evidence: Evidence, seed: int) -> Verdict:
@@ -80,7 +80,7 @@ def learned(evidence: Evidence, seed: int) -> Verdict:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         members = [_member(evidence, mean, std + 1e-3) for _ in range(MEMBERS)]
-    verdict = Verdict()
+    verdict = Verdict(names=evidence.labels.shape[1])
     joined = {
         "first.weight": torch.cat([one.first.weight for one in members]),
         "first.bias": torch.cat([one.first.bias for one in members]),
@@ -94,7 +94,7 @@ def learned(evidence: Evidence, seed: int) -> Verdict:
 
 
 def _member(evidence: Evidence, mean: Tensor, std: Tensor) -> Verdict:
-    verdict = Verdict(HIDDEN // MEMBERS)
+    verdict = Verdict(HIDDEN // MEMBERS, evidence.labels.shape[1])
     verdict.load_state_dict({"mean": mean, "std": std}, strict=False)
     normal = verdict.normal(evidence.tried)
     optimizer = torch.optim.AdamW(verdict.parameters(), RATE, weight_decay=DECAY)
@@ -116,10 +116,14 @@ def gathered(
     folder: Path,
     say: Callable[[str], None],
     stopped: Callable[[], bool],
+    names: tuple[str, ...] = NAMES,
 ) -> Evidence:
     """Damage scenes and try tasks on them, until the recipe's end or until it shall stop.
 
     What is gathered stays in the folder; what is there already counts.
+
+    Args:
+        names: of what may be wrong; those of the CLIP that the verdict goes with.
 
     Raises:
         WeightsError: the weights to be tried cannot be read.
@@ -130,7 +134,7 @@ def gathered(
     found: dict[str, Any] = {"handfuls": 0, "minutes": 0.0, "parts": []}
     if file.exists():
         found = torch.load(file, weights_only=True)
-    source = SightingSource(photographs, seed=config.seed, trial=load_trial())
+    source = SightingSource(photographs, seed=config.seed, names=names, trial=load_trial())
     if not source.shows_any():
         raise DataError("no photograph is large and bright enough to learn from")
     begun = last = time.monotonic() - 60 * found["minutes"]
@@ -152,7 +156,7 @@ def gathered(
             if done():
                 break
     if not found["parts"]:  # stopped at once
-        return Evidence(torch.empty(0, TRIED), torch.empty(0, len(NAMES)))
+        return Evidence(torch.empty(0, TRIED), torch.empty(0, len(names)))
     return Evidence(*(torch.cat(part) for part in zip(*found["parts"], strict=True)))
 
 

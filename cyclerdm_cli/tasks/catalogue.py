@@ -1,4 +1,4 @@
-"""The tasks as data. An eleventh task is one entry here and one file with its `degrade` function.
+"""The tasks as data. A further task is one entry here and one file with its `degrade` function.
 
 This module stays free of torch, so that help texts and usage errors come at once.
 """
@@ -44,6 +44,7 @@ class Task:
 
 
 TASKS: tuple[Task, ...] = (
+    Task("dejpeg", "restore", "blocks and ringing of JPEG", "a photograph with compression artifacts"),
     Task("denoise", "restore", "grain and sensor noise", "a photograph with noise"),
     Task("derain", "restore", "rain streaks and their veil", "a photograph taken in the rain"),
     Task("desnow", "restore", "falling snow", "a photograph taken in falling snow"),
@@ -73,7 +74,8 @@ TASKS: tuple[Task, ...] = (
         min_luma=0.32,
     ),
 )
-"""What happens near the sensor first, what happens far from it, and to the light, last."""
+"""In the order in which they are undone: what happened to the file first, then near the sensor, then far from
+it, and to the light, last."""
 
 
 def new_task(name: str) -> Task:

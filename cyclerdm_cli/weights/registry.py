@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cyclerdm_cli.errors import UsageError, WeightsError
+from cyclerdm_cli.tasks.catalogue import TASKS
 from cyclerdm_cli.weights.checking import is_known_right, is_right
 from cyclerdm_cli.weights.entry import Entry, Needs, read_entry
 from cyclerdm_cli.weights.places import (
@@ -176,7 +177,8 @@ def choose(name_or_file: str | None, task: str) -> Choice:
 
     Raises:
         UsageError: what was asked for does not know the task.
-        WeightsError: unknown, to be imported first, or a file without a header that can be read.
+        WeightsError: the default does not know it; unknown, to be imported first, or a file without a header that
+            can be read.
     """
     found: Mapping[str, Entry | Path]
     if path := _file_named(name_or_file):
@@ -186,6 +188,11 @@ def choose(name_or_file: str | None, task: str) -> Choice:
         name = name_or_file or registry.default
         found = registry.family(name)
     if task not in found:
+        if name_or_file is None and task in [one.name for one in TASKS]:
+            raise WeightsError(
+                f"no weights for {task} yet",
+                hint=f"cyclerdm train --task {task} makes them; then --weights FILE",
+            )
         raise UsageError(f"no weights for {task} in {name}", hint=f"it has: {', '.join(found)}")
     return _choice_of(found[task])
 

@@ -49,7 +49,10 @@ class Scale:
 
 @dataclass(frozen=True)
 class Clip:
-    """Two towers, and where each of NAMES lies in their space."""
+    """Two towers, and where each of the names lies in their space."""
+
+    names: tuple[str, ...]
+    """Those of NAMES that it learned; the catalogue may have tasks that are newer than the file."""
 
     numbers: dict[str, Tensor]
     """Of the whole model, by open_clip's names, float32."""
@@ -58,23 +61,29 @@ class Clip:
     scale: Scale
     vocabulary: Vocabulary
     anchors: Tensor
-    """(len(NAMES), D) of length 1: the embeddings of the tasks' own prompts, and of the clean picture's."""
+    """(len(names), D) of length 1: the embeddings of the tasks' own prompts, and of the clean picture's."""
     verdict: Verdict | None = None
     """Weighs what the picture tower sees against what comes of trials."""
 
     @torch.inference_mode()
     def look(self, descriptions: Tensor) -> Tensor:
-        """Return the logarithms of the odds of each of NAMES, (B, len(NAMES)), for descriptions of pictures."""
+        """Return the logarithms of the odds of each of its names, (B, len(names)), for descriptions of pictures."""
         seen = self.scale.normalised(descriptions)
         return self._logits(read_picture(self.numbers, self.vision_config, seen))
 
     @torch.inference_mode()
     def read(self, sentences: Sequence[str]) -> NDArray[np.float64]:
-        """Return how likely each of NAMES is meant: (B, len(NAMES)); 0 where most words are unknown."""
+        """Return how likely each of NAMES is meant, (B, len(NAMES)); 0 where most words or the name are unknown."""
         length = self.text_config["context_length"]
         known = [self.vocabulary.known(self.vocabulary.encode(one, length)) for one in sentences]
         likely = self._logits(self.embed(sentences)).sigmoid().double().numpy()
-        return np.where(np.array(known)[:, None] > LEAST_KNOWN, likely, 0.0)
+        return self.spread(np.where(np.array(known)[:, None] > LEAST_KNOWN, likely, 0.0))
+
+    def spread(self, likely: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what is known of its names, (B, len(names)), of all NAMES, (B, len(NAMES)); 0 for the others."""
+        found = np.zeros((len(likely), len(NAMES)))
+        found[:, [NAMES.index(name) for name in self.names]] = likely
+        return found
 
     def embed(self, sentences: Sequence[str]) -> Tensor:
         """Return the sentences' embeddings, (B, D), of any length."""
@@ -109,15 +118,17 @@ def load_clip(path: Path) -> Clip:
 
 def _clip_of(numbers: dict[str, Tensor], header: Header) -> Clip:
     config = header.config
-    if tuple(config["names"]) != NAMES:
+    names = tuple(config["names"])
+    if not set(names) <= set(NAMES) or len(set(names)) < len(names) or "clean" not in names:
         raise ValueError("it knows other tasks")
-    names = [name for name in numbers if name.startswith(WEIGHING)]
-    weighing = {name.removeprefix(WEIGHING): numbers.pop(name) for name in names}
-    verdict = Verdict() if weighing else None
+    weighed = [name for name in numbers if name.startswith(WEIGHING)]
+    weighing = {name.removeprefix(WEIGHING): numbers.pop(name) for name in weighed}
+    verdict = Verdict(names=len(names)) if weighing else None
     if verdict is not None:
         verdict.load_state_dict(weighing)
         verdict.requires_grad_(False)
     unnamed = Clip(
+        names,
         numbers,
         config["vision_cfg"],
         config["text_cfg"],
@@ -126,5 +137,5 @@ def _clip_of(numbers: dict[str, Tensor], header: Header) -> Clip:
         torch.empty(0),
     )
     with torch.inference_mode():
-        found = F.normalize(unnamed.embed(anchors()), dim=-1)
+        found = F.normalize(unnamed.embed(anchors(names)), dim=-1)
     return replace(unnamed, anchors=found, verdict=verdict)

@@ -25,15 +25,23 @@ class Eye:
     trial: Trial | None = None
     """Without one the tower's word counts alone."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those of NAMES that it can tell apart."""
+        return self.clip.names
+
     @torch.inference_mode()
     def see(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Return how likely each of NAMES is of a picture, (H, W, 3) uint8 sRGB: (len(NAMES),), not of sum 1."""
+        """Return how likely each of NAMES is of a picture, (H, W, 3) uint8 sRGB: (len(NAMES),), not of sum 1.
+
+        It is 0 for a task that the file of the CLIP does not know.
+        """
         # As it is and mirrored: what was a guess is rarely one twice.
         ways = [described(pixels), described(np.ascontiguousarray(pixels[:, ::-1]))]
         seen = self.clip.look(torch.stack(ways)).mean(0, keepdim=True)
         if self.trial is not None and self.clip.verdict is not None:
             seen = self.clip.verdict(self.trial(pixels)[None], seen)
-        return seen[0].sigmoid().double().numpy()
+        return self.clip.spread(seen.sigmoid().double().numpy())[0]
 
 
 def load_eye(path: Path | None = None) -> Eye:

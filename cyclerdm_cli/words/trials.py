@@ -177,9 +177,10 @@ def _luma(pictures: Tensor) -> Tensor:
 class Verdict(nn.Module):
     """What to think of trials, and of what the tower saw: the sum of both, as logarithms of odds."""
 
-    def __init__(self, hidden: int = HIDDEN) -> None:
+    def __init__(self, hidden: int = HIDDEN, names: int = len(NAMES)) -> None:
+        """Take how wide it is, and how many names it says something of: those of the CLIP that it goes with."""
         super().__init__()
-        self.first, self.last = nn.Linear(TRIED, hidden), nn.Linear(hidden, len(NAMES))
+        self.first, self.last = nn.Linear(TRIED, hidden), nn.Linear(hidden, names)
         self.register_buffer("mean", torch.zeros(TRIED))
         self.register_buffer("std", torch.ones(TRIED))
 
@@ -188,7 +189,7 @@ class Verdict(nn.Module):
         return ((tried - self.mean) / self.std).clamp(-FARTHEST, FARTHEST)  # type: ignore[operator]
 
     def opinion(self, normal: Tensor, dropped: float = 0.0) -> Tensor:
-        """Return what trials alone say, (B, len(NAMES)).
+        """Return what trials alone say, (B, names).
 
         Args:
             normal: (B, TRIED), see `normal`.
@@ -198,11 +199,11 @@ class Verdict(nn.Module):
         return said
 
     def forward(self, tried: Tensor, seen: Tensor) -> Tensor:
-        """Return the logarithms of the odds of each of NAMES, (B, len(NAMES)).
+        """Return the logarithms of the odds of each of the names, (B, names).
 
         Args:
             tried: (B, TRIED), see `Trial`.
-            seen: (B, len(NAMES)), the same by the tower, which is never quite believed.
+            seen: (B, names), the same by the tower, which is never quite believed.
         """
         believed = MOST_SURE * torch.tanh(seen / MOST_SURE)
         return SEEN * believed + SAID * self.opinion(self.normal(tried))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.words.judging import in_order
+from cyclerdm_cli.words.phrases import find_named
 from cyclerdm_cli.words.wordings import NAMES
 
 MEANT = 0.4
@@ -39,6 +40,11 @@ class Wish(NamedTuple):
 
 class Reader(Protocol):
     """Whatever makes sense of sentences."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Those of NAMES that it knows; of the others the wordings' own phrases are looked for."""
+        ...
 
     def read(self, sentences: Sequence[str]) -> NDArray[np.float64]:
         """Return how likely each of NAMES is meant by sentences: (B, len(NAMES)); 0 where nothing is known."""
@@ -77,4 +83,7 @@ def _find_mild(sentence: str, names: Sequence[str], reader: Reader) -> set[str]:
 
 
 def _read(sentence: str, reader: Reader) -> dict[str, float]:
-    return dict(zip(NAMES[:-1], map(float, reader.read([sentence])[0]), strict=False))
+    """Return how likely each task is meant."""
+    named, rest = find_named(sentence, [name for name in NAMES if name not in reader.names])
+    likely = dict(zip(NAMES[:-1], map(float, reader.read([rest])[0]), strict=False))
+    return {**likely, **dict.fromkeys(named, 1.0)}

@@ -18,9 +18,12 @@ NAMES: tuple[str, ...] = (*(task.name for task in TASKS), "clean")
 """All that a picture can be said to be, in the order of the probabilities."""
 
 
-def anchors() -> list[str]:
-    """Return the sentence that stands for each of NAMES: the tasks' own prompts, and the clean picture's."""
-    return [*(task.prompt for task in TASKS), CLEAN]
+def anchors(names: Sequence[str] = NAMES) -> list[str]:
+    """Return the sentence that stands for each of some NAMES: the tasks' own prompts, and the clean picture's.
+
+    Raises UsageError for a name that is none of them.
+    """
+    return [CLEAN if name == "clean" else find_task(name).prompt for name in names]
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ See = Callable[..., None]
 class Eye:
     """Sees in every picture what it was told to, or what its mean brightness is told to mean."""
 
+    names = NAMES
+
     def __init__(self, **values: float) -> None:
         self.values = {name.replace("_", "-"): value for name, value in values.items()}
 

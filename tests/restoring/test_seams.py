@@ -14,12 +14,11 @@ from cyclerdm_cli.pictures.reading import read_picture
 from cyclerdm_cli.restoring.device import Engine
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.restorer import Restorer
-from cyclerdm_cli.tasks.catalogue import TASKS
 from cyclerdm_cli.weights.loading import load_network
-from cyclerdm_cli.weights.registry import choose
+from cyclerdm_cli.weights.registry import choose, tasks_of
 
 TILE = 192
-NAMES = [task.name for task in TASKS]
+NAMES = tasks_of("compact")
 
 
 @cache

@@ -10,10 +10,10 @@ from cyclerdm_cli.tasks.catalogue import TASKS, find_task
 from cyclerdm_cli.tasks.degradation import degradation_of
 
 
-def test_the_ten_tasks_stand_under_their_commands() -> None:
+def test_the_eleven_tasks_stand_under_their_commands() -> None:
     restore = {task.name for task in TASKS if task.command == "restore"}
     enhance = {task.name for task in TASKS if task.command == "enhance"}
-    assert restore == {"denoise", "deblur", "dehaze", "derain", "raindrop", "desnow", "inpaint"}
+    assert restore == {"denoise", "deblur", "dehaze", "derain", "raindrop", "desnow", "inpaint", "dejpeg"}
     assert enhance == {"low-light", "underwater", "backlight"}
 
 
@@ -47,8 +47,9 @@ def test_small_pictures_can_be_degraded_too(task) -> None:  # type: ignore[no-un
     ("name", "said"),
     [
         ("denoize", "did you mean 'denoise'"),
+        ("jpeg", "did you mean 'dejpeg'"),
         ("lowlight", "did you mean 'low-light'"),
-        ("zzz", "one of: denoise, derain, desnow"),
+        ("zzz", "one of: dejpeg, denoise, derain, desnow"),
     ],
 )
 def test_a_wrong_name_is_answered_with_help(name: str, said: str) -> None:

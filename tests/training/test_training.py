@@ -330,6 +330,7 @@ def test_the_recipe_of_the_package_suits_every_task(task: str) -> None:
 
 def test_the_kinds_of_tasks() -> None:
     assert {task.name: kind_of(task) for task in TASKS} == {
+        "dejpeg": "detail",
         "denoise": "detail", "derain": "detail", "desnow": "detail", "raindrop": "detail", "deblur": "deblur",
         "inpaint": "inpaint", "dehaze": "light", "low-light": "light", "underwater": "light", "backlight": "light",
     }  # fmt: skip

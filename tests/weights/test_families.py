@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from tiny import TINY, tiny_network
+from typer.testing import CliRunner
 
+from cyclerdm_cli.app import app
 from cyclerdm_cli.errors import CycleRDMError, UsageError, WeightsError
 from cyclerdm_cli.tasks.catalogue import TASKS
 from cyclerdm_cli.weights.file import Header, read_header, write_weights
@@ -47,6 +49,21 @@ def test_what_a_name_has_is_known_without_opening_a_file(families: Path) -> None
     assert tasks_of("small-derain") == ("derain",)
     assert str(choose(None, "derain")).endswith("to be fetched)")
     assert (title_of(None), title_of("other")) == ("small", "other")
+
+
+def test_a_task_whose_weights_are_to_be_made_is_answered_in_one_line(
+    families: Path, photograph_file: Path, tmp_path: Path
+) -> None:
+    registry = tmp_path / "families.toml"
+    registry.write_text(registry.read_text().replace('default = "small"', 'default = "other"'))
+    with pytest.raises(WeightsError, match="no weights for dejpeg yet"):
+        choose(None, "dejpeg")
+    ran = CliRunner().invoke(app, ["restore", str(photograph_file), "--task", "dejpeg"])
+    assert (ran.exit_code, ran.stdout, len(ran.stderr.splitlines())) == (4, "", 1)
+    assert "cyclerdm train --task dejpeg" in ran.stderr
+    assert "--weights FILE" in ran.stderr
+    with pytest.raises(UsageError, match="no weights for dejpeg in other"):
+        choose("other", "dejpeg")
 
 
 def test_a_file_has_the_tasks_that_it_says(families: Path) -> None:

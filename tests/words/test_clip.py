@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from cyclerdm_cli.errors import WeightsError
 from cyclerdm_cli.recognising.openclip import import_open_clip
 from cyclerdm_cli.recognising.recogniser import Recogniser
-from cyclerdm_cli.weights.file import read_all, read_header
+from cyclerdm_cli.weights.file import read_all, read_header, write_weights
 from cyclerdm_cli.words.clip import WEIGHING, load_clip, packaged
 from cyclerdm_cli.words.eye import Eye
 from cyclerdm_cli.words.towers import read_picture
@@ -63,6 +64,39 @@ def test_likelihoods_are_of_every_name_and_unknown_words_mean_nothing(tiny_clip:
     read = clip.read(["remove the rain", "entferne den Regen", ""])
     assert (read[0] > 0).all()
     assert (read[1:] == 0).all()
+
+
+def test_a_file_that_is_older_than_a_task_says_the_same_of_the_others(
+    tiny_clip: Path, tmp_path: Path
+) -> None:
+    header = read_header(tiny_clip)
+    known = tuple(name for name in NAMES if name not in ("dejpeg", "dehaze"))
+    older = tmp_path / "older.safetensors"
+    write_weights(older, read_all(tiny_clip), replace(header, config={**header.config, "names": list(known)}))
+    pixels = np.random.default_rng(0).integers(0, 256, (97, 131, 3), np.uint8)
+    clips = [load_clip(file) for file in (tiny_clip, older)]
+    for now, before in (
+        [Eye(clip).see(pixels) for clip in clips],
+        [clip.read(["remove the rain"])[0] for clip in clips],
+    ):
+        there = np.array([name in known for name in NAMES])
+        np.testing.assert_allclose(before[there], now[there], rtol=1e-5)
+        assert (before[~there] == 0).all()
+        assert (now[~there] > 0).all()
+    assert clips[1].names == known
+
+
+@pytest.mark.parametrize(
+    "names", [["denoise", "unheard-of", "clean"], ["denoise", "denoise", "clean"], ["denoise"]]
+)
+def test_a_file_with_names_that_cannot_be_is_refused(
+    names: list[str], tiny_clip: Path, tmp_path: Path
+) -> None:
+    header = read_header(tiny_clip)
+    odd = tmp_path / "odd.safetensors"
+    write_weights(odd, read_all(tiny_clip), replace(header, config={**header.config, "names": names}))
+    with pytest.raises(WeightsError, match="no CLIP of this program"):
+        load_clip(odd)
 
 
 def test_other_files_are_refused(tiny_weights: Path, tmp_path: Path) -> None:

@@ -48,6 +48,18 @@ def test_nonsense_and_other_languages_are_not_understood(clip: Clip, kind: str) 
     assert not wrong
 
 
+def test_what_is_said_of_compression_changes_nothing_of_what_else_is_said(clip: Clip) -> None:
+    for sentence, tasks in {
+        "remove the JPEG artifacts and brighten it": ("dejpeg", "low-light"),
+        "a blocky, noisy picture": ("dejpeg", "denoise"),
+        "block-noise and fog": ("dejpeg", "dehaze"),
+        "remove the noise": ("denoise",),
+    }.items():
+        assert told(clip, sentence) == tasks, sentence
+    mild = {wish.task: wish.strength for wish in understand("slight ringing, and very noisy", clip)}
+    assert mild == {"dejpeg": 0.6, "denoise": 1.0}
+
+
 def test_what_is_not_understood_is_said_so(clip: Clip) -> None:
     with pytest.raises(UsageError, match="not understood") as raised:
         understand("xyzzy plugh", clip)
