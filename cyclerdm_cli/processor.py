@@ -1,4 +1,4 @@
-"""How threads of the processor wait and how many there are: a machine shared with others costs its share and no more.
+"""How threads of the processor wait and how many there are: on a shared machine the program takes its share only.
 
 OpenMP reads these settings when torch loads it, so they are made before; a user's own settings win.
 """
