@@ -6,7 +6,6 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
@@ -17,6 +16,7 @@ from cyclerdm_cli.errors import PictureError, UsageError
 from cyclerdm_cli.pictures.colour import carried_back, colour_space, from_srgb, luma, to_levels
 from cyclerdm_cli.pictures.exif import HEADER, fitted
 from cyclerdm_cli.pictures.formats import BY_NAME, DEPTH_CHOICES, FORMAT_CHOICES, Format
+from cyclerdm_cli.pictures.jpeg_quality import tables_of
 from cyclerdm_cli.pictures.jpeg_segments import COMMENT, with_segments
 from cyclerdm_cli.pictures.metadata import INCH
 from cyclerdm_cli.pictures.picture import Beside, Picture, Pixels, to_depth
@@ -253,19 +253,11 @@ def _jpg(picture: Picture, options: WriteOptions) -> bytes:
 
 def _at_least(quality: int, tables: dict[int, list[int]]) -> list[list[int]]:
     """Return quantisation tables as fine as a JPEG's own and as those of a quality, whichever are finer."""
-    luma_table, chroma_table = _tables_of(quality)
+    luma_table, chroma_table = tables_of(quality)
     return [
         [min(pair) for pair in zip(table, chroma_table if number else luma_table, strict=True)]
         for number, table in sorted(tables.items())
     ]
-
-
-@lru_cache
-def _tables_of(quality: int) -> tuple[list[int], list[int]]:
-    stream = BytesIO()
-    Image.new("RGB", (8, 8)).save(stream, "JPEG", quality=quality)
-    found: dict[int, list[int]] = Image.open(stream).quantization  # type: ignore[attr-defined]
-    return found[0], found[1]
 
 
 def _jpeg_exif(block: bytes | None) -> tuple[bytes | None, list[int]]:

@@ -1,15 +1,21 @@
-"""Which tasks a picture needs, by looking at it."""
+"""Which tasks a picture needs, by looking at it, and at what its file says of its compression."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from cyclerdm_cli.pictures.jpeg_quality import quality_of
 from cyclerdm_cli.pictures.masks import mask_of
 from cyclerdm_cli.pictures.picture import Picture, to_depth
 from cyclerdm_cli.tasks.catalogue import Task, find_task
 from cyclerdm_cli.words.eye import Eye
-from cyclerdm_cli.words.judging import judge
+from cyclerdm_cli.words.judging import in_order, judge
+
+COMPRESSION = "dejpeg"
+"""The task that undoes compression."""
+COARSE = 40
+"""A JPEG of a quality below this, as its own quantisation tables tell it, shows its compression."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +41,25 @@ def chooser(eye: Eye, known: Collection[str]) -> Callable[[Picture], Choice]:
     """
 
     def choose(picture: Picture) -> Choice:
-        likely = eye.see(to_depth(picture.pixels, 8))
-        found = judge(likely.tolist(), missing=mask_of(picture) is not None)
-        unknown = [name for name in found.tasks if name not in known]
+        saw = eye.see(to_depth(picture.pixels, 8))
+        found = judge(saw.tolist(), missing=mask_of(picture) is not None)
+        names, likely, seen = found.tasks, found.likely, str(found)
+        coarse = _coarse_quality(picture) if COMPRESSION in known else 0
+        if coarse:
+            names = in_order({COMPRESSION, *names})
+            likely, seen = {**likely, COMPRESSION: 1.0}, f"JPEG of quality {coarse}; {seen}"
         doubt = ""
-        if not found.sure:
-            doubt = f"not sure what is wrong ({found}): say so with --task"
-        elif unknown:
-            doubt = f"looks like {' and '.join(unknown)}, which these weights do not know ({found})"
-        chosen = "+".join(found.tasks) or "nothing wrong, left as it is"
-        return Choice([find_task(name) for name in found.tasks], found.likely, f"{chosen} ({found})", doubt)
+        if not found.sure and not coarse:
+            doubt = f"not sure what is wrong ({seen}): say so with --task"
+        elif unknown := [name for name in names if name not in known]:
+            doubt = f"looks like {' and '.join(unknown)}, which these weights do not know ({seen})"
+        chosen = "+".join(names) or "nothing wrong, left as it is"
+        return Choice([find_task(name) for name in names], likely, f"{chosen} ({seen})", doubt)
 
     return choose
+
+
+def _coarse_quality(picture: Picture) -> int:
+    """Return the quality of a JPEG that is below COARSE, 0 for other pictures."""
+    quality = quality_of(picture.quantisation) if picture.quantisation else COARSE
+    return quality if quality < COARSE else 0

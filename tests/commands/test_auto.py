@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import write_tiny
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -105,6 +106,40 @@ def test_a_clean_picture_in_another_format_keeps_its_pixels(
     sees(clean=0.97)
     assert call(*restore, photograph_file, "-o", tmp_path / "photo.tiff")[0] == 0
     np.testing.assert_array_equal(pixels_of(tmp_path / "photo.tiff"), pixels_of(photograph_file))
+
+
+@pytest.mark.parametrize(
+    ("quality", "seen", "task"),
+    [
+        (15, {"clean": 0.97}, "dejpeg"),
+        (15, {"denoise": 0.9}, "dejpeg+denoise"),
+        (15, {"deblur": 0.22}, "dejpeg"),  # alone it would be doubted
+        (80, {"clean": 0.97}, "none"),
+    ],
+)
+def test_a_jpeg_says_itself_that_it_is_coarse(
+    restore: list[str], photograph: np.ndarray, sees: See, tmp_path: Path,
+    quality: int, seen: dict[str, float], task: str,
+) -> None:  # fmt: skip
+    sees(**seen)
+    Image.fromarray(photograph).save(tmp_path / "photo.jpg", quality=quality)
+    status, out, err = call(*restore, tmp_path / "photo.jpg", "--json", "-o", tmp_path / "out.png")
+    record = json.loads(out.splitlines()[0])
+    assert (status, record["task"]) == (0, task)
+    assert ("JPEG of quality 15" in err) == (quality == 15)
+    assert (record["probabilities"]["dejpeg"] == 1) == (quality == 15)
+
+
+def test_compression_that_the_weights_cannot_undo_is_left_alone(
+    photograph: np.ndarray, sees: See, tmp_path: Path
+) -> None:
+    sees(clean=0.97)
+    write_tiny(tmp_path / "older.safetensors", 0, ("denoise", "derain"))
+    Image.fromarray(photograph).save(tmp_path / "photo.jpg", quality=15)
+    words = ["restore", "--weights", tmp_path / "older.safetensors", "--device", "cpu"]
+    status, out, _ = call(*words, tmp_path / "photo.jpg", "--json", "-o", tmp_path / "out.jpg")
+    assert (status, json.loads(out.splitlines()[0])["task"]) == (0, "none")
+    assert (tmp_path / "out.jpg").read_bytes() == (tmp_path / "photo.jpg").read_bytes()
 
 
 def test_a_doubtful_picture_fails_alone_and_asks_for_the_task(
