@@ -46,7 +46,7 @@ def chooser(eye: Eye, known: Collection[str]) -> Callable[[Picture], Choice]:
         names, likely, seen = found.tasks, found.likely, str(found)
         coarse = _coarse_quality(picture) if COMPRESSION in known else 0
         if coarse:
-            names = in_order({COMPRESSION, *names})
+            names = in_order([*{COMPRESSION, *names}])
             likely, seen = {**likely, COMPRESSION: 1.0}, f"JPEG of quality {coarse}; {seen}"
         doubt = ""
         if not found.sure and not coarse:
