@@ -15,7 +15,7 @@ from cyclerdm_cli.processor import share_processor
 
 app = typer.Typer(
     name="cyclerdm",
-    help="Restore and enhance photographs: ten kinds of damage, one small network, no network connection.",
+    help="Restore and enhance photographs: eleven kinds of damage, one small network each, no network connection.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
