@@ -26,8 +26,10 @@ MIDDLE_GREY = 0.18
 """Linear light that is darkened alike by exposure and by contrast."""
 DULL, TOO_BRIGHT = 0.2, 0.1
 """Share of the pictures that are flat and slightly dark, and of those with too much light; the rest is dark."""
-HIGH_CONTRAST = 0.4
-"""Share of the dark pictures whose highlights are as they should be."""
+HIGH_CONTRAST = 0.5
+"""Share of the dark pictures whose shadows sink further than their highlights."""
+WHITE_LOSS = -2.4, 0.1
+"""Logarithm of the factor on the light of what is white in these: from a tenth to as it should be."""
 
 
 class Fault(NamedTuple):
@@ -72,11 +74,11 @@ def drawn_fault(severity: Tensor, generator: torch.Generator) -> Fault:
     slight = uniform(-1.5, 0.2, shape, generator) * (0.2 + 0.8 * much)
     log_exposure = torch.where(dull, slight, log_exposure)
     log_exposure = torch.where(bright, 0.15 + uniform(0.5, 1, shape, generator) * much, log_exposure)
-    # Where the camera exposed for a sky or a lamp, what is white stays so and all else sinks.
+    # Where the camera exposed for a sky or a lamp, what is white stays so, or sinks less than all else does.
     high = chance(HIGH_CONTRAST, batch, generator) & ~(dull | bright)
     steep = 1.2 + 2.3 * much * uniform(0.6, 1.2, shape, generator)
     contrast = torch.where(high, steep, contrast)
-    kept_white = math.log(MIDDLE_GREY) * (steep - 1) + uniform(-0.7, 0.1, shape, generator)
+    kept_white = math.log(MIDDLE_GREY) * (steep - 1) + uniform(*WHITE_LOSS, shape, generator)
     log_exposure = torch.where(high, kept_white, log_exposure)
     flat = torch.where(dull, uniform(0.3, 1, shape, generator) * (0.3 + 0.7 * much), 0.0)
     noisy = chance(0.65, batch, generator) & ~(dull | bright)
