@@ -26,8 +26,7 @@ class ResidualBlock(nn.Module):
         """Map (B, C, H, W) to the same shape."""
         if torch.is_grad_enabled():
             return x + self.second(F.relu(self.first(x)))
-        changed: Tensor = self.second(F.relu_(self.first(x)))  # in place: a copy costs as much as an addition
-        return changed.add_(x)
+        return _add(self.second(F.relu_(self.first(x))), x)
 
 
 class UNet(nn.Module):
@@ -72,7 +71,7 @@ class UNet(nn.Module):
         """
         x = self.head(x.contiguous(memory_format=torch.channels_last))
         if added is not None:
-            x = x + added
+            x = _add(x, added)
         shortcuts = []
         for blocks, down in zip(self.down_blocks, self.down, strict=False):
             x = blocks(x)
@@ -80,8 +79,16 @@ class UNet(nn.Module):
             x = down(x)
         x = self.down_blocks[-1](x)
         for up, blocks in zip(reversed(self.up), reversed(self.up_blocks), strict=True):
-            x = blocks(F.pixel_shuffle(up(x), 2) + shortcuts.pop())
+            x = F.pixel_shuffle(up(x), 2)
+            x = blocks(_add(x, shortcuts.pop()))
         return self.tail(x), x
+
+
+def _add(x: Tensor, other: Tensor) -> Tensor:
+    """Return x + other; in the memory of x where nothing is learned: a copy costs as much as the addition."""
+    if torch.is_grad_enabled():
+        return x + other
+    return x.add_(other)
 
 
 def _chain(blocks: int, width: int) -> nn.Sequential:

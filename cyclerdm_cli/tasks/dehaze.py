@@ -18,10 +18,8 @@ from cyclerdm_cli.tasks.camera import per_picture, stored
 from cyclerdm_cli.tasks.degradation import Degraded
 from cyclerdm_cli.tasks.draw import chance, integer, log_uniform, normal, smooth_field, uniform
 
-LEAST_LEFT = 0.04, 0.16
-"""Transmissions between which that lies where the haze ends: what is behind it could not be told from noise."""
-OUTDOORS = 0.6
-"""Share of the scenes that are streets and landscapes; the others are rooms."""
+LEAST_LEFT = 0.04
+"""Transmission at which the haze ends: what is behind it could not be told from noise."""
 THINNEST, THICKEST = 0.05, 1.8
 """Optical thickness of the haze at the scene's mean distance, at severity 0 and 1: t = 0.95 and 0.17."""
 COARSE = 4
@@ -38,8 +36,7 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
     depth = invented_depth(clean, generator)
     thickness = per_picture(THINNEST + (THICKEST - THINNEST) * severity**1.3)
     thickness = thickness * uniform(0.8, 1.2, (batch, 1, 1, 1), generator)
-    least_left = uniform(*LEAST_LEFT, (batch, 1, 1, 1), generator)
-    transmission = torch.maximum(torch.exp(-thickness * depth), least_left)
+    transmission = torch.exp(-thickness * depth).clamp_min(LEAST_LEFT)
     # Made haze mixes stored values, real haze light: anywhere between, half of the pictures the former.
     curve = uniform(0, 2.2, (batch, 1, 1, 1), generator).clamp_min(1)
     light = torch.lerp(airlight(clean, depth, generator) ** curve, clean**curve, transmission)
@@ -80,8 +77,7 @@ def invented_depth(clean: Tensor, generator: torch.Generator) -> Tensor:
     log_distance = scene(tone, generator).log()
     # Haze drifts and nothing is as plain as a wall; what differs in tone differs in distance too.
     relief = smooth_field(batch, rows, columns, 5, generator) - 0.5
-    drifting = uniform(0, 0.8, (batch, 1, 1, 1), generator) * chance(0.5, batch, generator)
-    log_distance = log_distance + drifting * relief
+    log_distance = log_distance + uniform(0, 1, (batch, 1, 1, 1), generator) * relief
     log_distance = log_distance + uniform(-0.6, 0.6, (batch, 1, 1, 1), generator) * (tone - 0.5)
     log_distance = F.interpolate(log_distance, size=(height, width), mode="bilinear", align_corners=False)
     radius = max(2, min(height, width) // integer(8, 24, generator))
@@ -101,7 +97,7 @@ def scene(tone: Tensor, generator: torch.Generator) -> Tensor:
     below = (down - uniform(-1.1, 0.5, shape, generator)) * opening  # the horizon
     aside = (right - uniform(-0.8, 0.8, shape, generator)) * opening
 
-    outdoors = chance(OUTDOORS, batch, generator)
+    outdoors = chance(0.45, batch, generator)
     end = torch.where(outdoors, log_uniform(8, 120, shape, generator), log_uniform(1.5, 9, shape, generator))
     wide = torch.where(outdoors, log_uniform(2, 20, shape, generator), log_uniform(0.7, 4, shape, generator))
     floor = log_uniform(0.5, 2.5, shape, generator)
