@@ -19,7 +19,7 @@ from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task
 from cyclerdm_cli.tasks.draw import uniform
 from cyclerdm_cli.training.data import Photographs
 from cyclerdm_cli.words.eye import Eye
-from cyclerdm_cli.words.judging import Judgement, judge
+from cyclerdm_cli.words.judging import Judgement, judge, tones_of
 
 Pixels = NDArray[np.uint8]
 Restore = Callable[[Pixels, str], Pixels]
@@ -55,7 +55,8 @@ class Sight:
 
 def judged(eye: Eye, pixels: Pixels) -> Judgement:
     """Judge a picture as `restore --task auto` does."""
-    return judge(eye.see(pixels).tolist(), missing=mask_of(Picture(pixels)) is not None)
+    missing = mask_of(Picture(pixels)) is not None
+    return judge(eye.see(pixels).tolist(), missing=missing, tones=tones_of(pixels))
 
 
 def whole(photographs: Photographs, index: int) -> Pixels:

@@ -10,7 +10,7 @@ from cyclerdm_cli.pictures.masks import mask_of
 from cyclerdm_cli.pictures.picture import Picture, to_depth
 from cyclerdm_cli.tasks.catalogue import Task, find_task
 from cyclerdm_cli.words.eye import Eye
-from cyclerdm_cli.words.judging import in_order, judge
+from cyclerdm_cli.words.judging import in_order, judge, tones_of
 
 COMPRESSION = "dejpeg"
 """The task that undoes compression."""
@@ -41,8 +41,8 @@ def chooser(eye: Eye, known: Collection[str]) -> Callable[[Picture], Choice]:
     """
 
     def choose(picture: Picture) -> Choice:
-        saw = eye.see(to_depth(picture.pixels, 8))
-        found = judge(saw.tolist(), missing=mask_of(picture) is not None)
+        pixels = to_depth(picture.pixels, 8)
+        found = judge(eye.see(pixels).tolist(), missing=mask_of(picture) is not None, tones=tones_of(pixels))
         names, likely, seen = found.tasks, found.likely, str(found)
         coarse = _coarse_quality(picture) if COMPRESSION in known else 0
         if coarse:
@@ -54,6 +54,8 @@ def chooser(eye: Eye, known: Collection[str]) -> Callable[[Picture], Choice]:
         elif unknown := [name for name in names if name not in known]:
             doubt = f"looks like {' and '.join(unknown)}, which these weights do not know ({seen})"
         chosen = "+".join(names) or "nothing wrong, left as it is"
+        if further := [name for name in found.suggested if name in known]:
+            seen += f"; perhaps {' and '.join(further)} too"
         return Choice([find_task(name) for name in names], likely, f"{chosen} ({seen})", doubt)
 
     return choose

@@ -4,20 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cyclerdm_cli.tasks.catalogue import TASKS
 from cyclerdm_cli.words.wordings import NAMES
 
 PRESENT = 0.22
-"""By so much a damage must be likelier than that the picture is clean, to be taken to be there."""
+"""How much likelier than a clean picture a damage must be to be undone."""
+PRESENT_FOR_TASK = {
+    "desnow": 0.6, "deblur": 0.7, "dehaze": 0.7, "low-light": 0.7, "backlight": 0.7, "underwater": 0.5,
+}  # fmt: skip
+"""The same for tasks that harm a picture much if it does not need them."""
+SURE_SECOND = 0.9
+"""Probability from which a second damage of light or colour is undone; below, it is suggested."""
+DARK = 50
+"""Median luma, 0 to 255, below which a picture is dark: then low light needs no more than PRESENT."""
+EVEN_LUMA = 10
+"""Between darkest and brightest luma, 0 to 255, of a frame that shows nothing: black, white, or one colour."""
 DOUBTED = 0.18
-"""A picture whose likeliest damage lies between this and PRESENT is neither clean nor clear."""
+"""A picture of which nothing is undone is clean if no damage is likelier than a clean picture by this."""
 TOGETHER = 2
 """Damages undone in one picture at most: nothing was ever taught with more."""
 EITHER = ("low-light", "backlight")
 """Both brighten: of these the likelier alone is undone."""
 SAID = 0.05
 """Probabilities below this are not worth a word."""
+
+
+class Tones(NamedTuple):
+    """Luma of a picture, 0 to 255."""
+
+    darkest: float
+    median: float
+    brightest: float
 
 
 @dataclass(frozen=True)
@@ -30,6 +52,8 @@ class Judgement:
     """To run one after the other; none where nothing is wrong, or it is not clear."""
     sure: bool
     """Whether it is clear: damage that is there, or a clean picture."""
+    suggested: tuple[str, ...] = ()
+    """Damages of light and colour that are likely too, but not likely enough to be undone unasked."""
 
     def __str__(self) -> str:
         ranked = sorted(self.likely.items(), key=lambda pair: -pair[1])
@@ -37,25 +61,51 @@ class Judgement:
         return ", ".join(worth or [f"{ranked[0][0]} {ranked[0][1]:.2f}"])
 
 
-def judge(likely: Sequence[float], *, missing: bool) -> Judgement:
-    """Decide.
+def judge(likely: Sequence[float], *, missing: bool, tones: Tones) -> Judgement:
+    """Decide what to undo.
 
     Args:
         likely: the probability of each of NAMES.
         missing: whether there are areas of pure white or transparency; without them nothing is to be filled in.
+        tones: of the picture.
     """
     values = {name: round(float(value), 4) for name, value in zip(NAMES, likely, strict=True)}
     if not missing:
         for task in TASKS:
             if task.masked:
                 values[task.name] = 0.0
+    if tones.brightest - tones.darkest < EVEN_LUMA:
+        return Judgement(values, (), True)
     lead = {task.name: values[task.name] - values["clean"] for task in TASKS}
-    damage = sorted(lead, key=lambda name: -lead[name])
-    there = [name for name in damage if lead[name] >= PRESENT]
+    ranked = sorted(lead, key=lambda name: -lead[name])
+    dark = tones.median < DARK
+    there = [name for name in ranked if lead[name] >= _lead_needed(name, dark)]
     both = [name for name in there if name in EITHER]
     there = [name for name in there if name not in both[1:]][:TOGETHER]
-    sure = bool(there) or lead[damage[0]] < DOUBTED
-    return Judgement(values, in_order(there), sure)
+    for name in there[1:]:
+        if _changes_light(name) and values[name] < SURE_SECOND and not (dark and name == "low-light"):
+            there.remove(name)
+    suggested = [
+        name for name in ranked
+        if _changes_light(name) and lead[name] >= PRESENT and name not in (*there, *both[1:])
+    ]  # fmt: skip
+    sure = bool(there) or lead[ranked[0]] < DOUBTED
+    return Judgement(values, in_order(there), sure, tuple(suggested) if there else ())
+
+
+def tones_of(pixels: NDArray[np.uint8]) -> Tones:
+    """Return the luma of a picture, (H, W, 3), by about 100,000 of its pixels, without the extreme hundredths."""
+    step = max(1, int((pixels.shape[0] * pixels.shape[1] / 100_000) ** 0.5))
+    luma = pixels[::step, ::step] @ np.array([0.299, 0.587, 0.114])
+    return Tones(*np.percentile(luma, (1, 50, 99)).tolist())
+
+
+def _lead_needed(name: str, dark: bool) -> float:
+    return PRESENT if dark and name == "low-light" else PRESENT_FOR_TASK.get(name, PRESENT)
+
+
+def _changes_light(name: str) -> bool:
+    return next(task.tone for task in TASKS if task.name == name)
 
 
 def in_order(names: Sequence[str]) -> tuple[str, ...]:

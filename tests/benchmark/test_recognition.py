@@ -16,7 +16,7 @@ from cyclerdm_cli.benchmark.recognition import Sight, confusion, degraded, mixtu
 from cyclerdm_cli.tasks.catalogue import find_task
 from cyclerdm_cli.training.data import pictures_in, read_photographs
 from cyclerdm_cli.words import eye as eye_module
-from cyclerdm_cli.words.judging import DOUBTED, PRESENT, judge
+from cyclerdm_cli.words.judging import DOUBTED, PRESENT, Tones, judge
 from cyclerdm_cli.words.wordings import NAMES
 
 DARK = 2
@@ -44,13 +44,15 @@ def folder(tmp_path: Path) -> Path:
 
 def test_an_answer_is_the_likeliest_damage_clean_or_unsure() -> None:
     def sight(truth: tuple[str, ...], **values: float) -> Sight:
-        return Sight(truth, judge([values.get(name, 0.0) for name in NAMES], missing=False))
+        return Sight(
+            truth, judge([values.get(name, 0.0) for name in NAMES], missing=False, tones=Tones(0, 120, 255))
+        )
 
     seen = [
-        sight(("derain",), derain=0.9, dehaze=0.8),
+        sight(("derain",), derain=0.97, dehaze=0.95),
         sight(("derain",)),
         sight(("derain",), derain=(DOUBTED + PRESENT) / 2),
-        sight(("derain", "dehaze"), derain=0.9, dehaze=0.8),
+        sight(("derain", "dehaze"), derain=0.97, dehaze=0.95),
         sight(("derain", "dehaze"), derain=0.9),
     ]
     assert [one.answer for one in seen] == ["derain", "clean", "unsure", "derain", "derain"]

@@ -63,15 +63,24 @@ def pixels_of(path: Path) -> np.ndarray:
 def test_without_a_task_restore_looks_and_says_what_it_saw(
     restore: list[str], photograph_file: Path, sees: See
 ) -> None:
-    sees(dehaze=0.8, derain=0.9)
+    sees(dehaze=0.92, derain=0.95)
     status, out, err = call(*restore, photograph_file)
     result = photograph_file.with_name("photo_auto.png")
     assert (status, out.splitlines()) == (0, [str(result)])
-    assert "derain+dehaze (derain 0.90, dehaze 0.80)" in err
+    assert "derain+dehaze (derain 0.95, dehaze 0.92)" in err
     assert call(*restore, "--task", "derain+dehaze", photograph_file)[0] == 0
     np.testing.assert_array_equal(
         pixels_of(result), pixels_of(photograph_file.with_name("photo_derain+dehaze.png"))
     )
+
+
+def test_a_second_damage_of_light_is_suggested(
+    restore: list[str], photograph_file: Path, sees: See, tmp_path: Path
+) -> None:
+    sees(derain=0.95, dehaze=0.8)
+    status, out, err = call(*restore, photograph_file, "-o", tmp_path / "out.png", "--json")
+    assert (status, json.loads(out.splitlines()[0])["task"]) == (0, "derain")
+    assert "derain (derain 0.95, dehaze 0.80; perhaps dehaze too)" in err
 
 
 def test_both_commands_call_on_the_other_ones_tasks(
@@ -146,7 +155,7 @@ def test_a_doubtful_picture_fails_alone_and_asks_for_the_task(
     restore: list[str], photograph_file: Path, sees: See, tmp_path: Path
 ) -> None:
     sees(deblur=0.22)
-    Image.new("RGB", (64, 48), (9, 9, 9)).save(tmp_path / "dark.png")
+    Image.linear_gradient("L").resize((64, 48)).point(lambda value: value // 10).save(tmp_path / "dark.png")
     status, out, err = call(
         *restore, photograph_file, tmp_path / "dark.png", "-o", tmp_path / "out", "--json"
     )
@@ -166,7 +175,7 @@ def test_pictures_of_one_size_with_other_damage_are_not_mixed_up(
 ) -> None:
     sees(denoise=0.9)
     Image.fromarray(photograph).save(tmp_path / "a.png")
-    Image.fromarray(photograph // 12).save(tmp_path / "b.png")
+    Image.fromarray(photograph // 6).save(tmp_path / "b.png")
     assert call(*restore, tmp_path / "a.png", tmp_path / "b.png", "-o", tmp_path / "out")[0] == 0
     for name, task in (("a", "denoise"), ("b", "low-light")):
         command = "enhance" if task == "low-light" else "restore"
