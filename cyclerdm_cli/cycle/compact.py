@@ -145,7 +145,7 @@ class CompactFindings(Findings):
 class CompactNetwork(Network):
     """The three stages' networks."""
 
-    tile = 1024
+    tile = 768
     draws_noise = False
 
     def __init__(self, config: CompactConfig) -> None:

@@ -371,5 +371,5 @@ def test_tiles_share_half_of_small_ones_and_no_more_than_what_is_enough_of_large
     size = (2000, 3000)
     shared = [restorer(tile=tile).planner.plan(size).columns.overlap for tile in (96, 128, 256, 1024)]
     assert shared == [48, 64, 128, OVERLAP]
-    assert restorer().planner.plan(size) == restorer(tile=1024).planner.plan(size)
+    assert restorer().planner.plan(size) == restorer(tile=768).planner.plan(size)
     assert restorer(overlap=30).planner.plan(size).columns.overlap == 32  # a multiple of the network's
