@@ -15,7 +15,7 @@ from cyclerdm_cli.words.wordings import NAMES
 PRESENT = 0.22
 """How much likelier than a clean picture a damage must be to be undone."""
 PRESENT_FOR_TASK = {
-    "desnow": 0.6, "deblur": 0.7, "dehaze": 0.7, "low-light": 0.7, "backlight": 0.7, "underwater": 0.5,
+    "desnow": 0.6, "deblur": 0.75, "dehaze": 0.75, "low-light": 0.75, "backlight": 0.75, "underwater": 0.5,
 }  # fmt: skip
 """The same for tasks that harm a picture much if it does not need them."""
 SURE_SECOND = 0.9
