@@ -37,6 +37,8 @@ SIZES = (
     Size(0.00028, (8.0, 25.0), 69, 0.5),
 )
 TRAIL_ROWS, TRAIL_COLUMNS = 121, 13
+IN_FOCUS = 0.5
+"""Share of the pictures whose glass is as sharp as the scene: outlines, rims and glints are hard."""
 COARSE = 4
 """What drops show is so compressed that a picture of a quarter of the size serves."""
 
@@ -49,6 +51,8 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
     # The camera looks at the scene, so that the glass is out of focus: colour and coverage blur together.
     # Where it is not, as on a window close by, outlines and rims are sharp.
     defocus = log_uniform(0.3, 4.5, (batch,), generator) * (0.7 + 0.3 * severity)
+    in_focus = chance(IN_FOCUS, batch, generator).flatten()
+    defocus = torch.where(in_focus, uniform(0.05, 0.6, (batch,), generator), defocus)
     blurred = gaussian_blur(torch.cat([alpha, alpha * seen], 1), defocus)
     alpha, premultiplied = blurred[:, :1], blurred[:, 1:]
     thinnest = uniform(0, 1, (batch, 1, 1, 1), generator) ** 2
@@ -101,8 +105,13 @@ def _drops(
     steep = view * (0.35 + 0.65 * squared.clamp(max=1.2))  # the rim bends light most
     # Upside down: the sky shines through the lower part, the ground darkens the upper, the rim reflects both.
     sky = uniform(-0.2, 1.5, shape, generator) * (down + 0.15).clamp(-0.7, 0.9)
-    rim = uniform(-0.1, 0.55, shape, generator) * squared.square().clamp(max=1.3)
-    light = (uniform(0.75, 1.4, shape, generator) + sky - rim).clamp(0.1, 2)
+    rim = uniform(-0.1, 1, shape, generator) * squared.square().clamp(max=1.3)
+    # A lamp or the sun is mirrored as a small bright spot, most often off the middle.
+    beside = (across - uniform(-0.6, 0.6, shape, generator)).square()
+    above = (down - uniform(-0.7, 0.5, shape, generator)).square()
+    small = log_uniform(0.01, 0.12, shape, generator)
+    glint = uniform(-0.6, 1.6, shape, generator).clamp_min(0) * torch.exp(-(beside + above) / small)
+    light = (uniform(0.6, 1.4, shape, generator) + sky - rim + glint).clamp(0.03, 2)
     values = torch.stack([alpha, -alpha * down * steep, -alpha * across * steep, alpha * light])
     return stamped(height, width, ys, xs, values)
 
