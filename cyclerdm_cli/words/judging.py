@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,8 +21,12 @@ PRESENT_FOR_TASK = {
 """The same for tasks that harm a picture much if it does not need them."""
 SURE_SECOND = 0.9
 """Probability from which a second damage of light or colour is undone; below, it is suggested."""
-DARK = 50
+DARK_LUMA = 50
 """Median luma, 0 to 255, below which a picture is dark: then low light needs no more than PRESENT."""
+HAZY_DARK_CHANNEL = 80
+"""Mean dark channel, 0 to 255, above which a picture may well be hazy: then haze needs no more than PRESENT."""
+DARK_CHANNEL_SIDE, DARK_CHANNEL_WINDOW = 256, 15
+"""Sides in pixels of the small picture and of the window in which its dark channel is taken."""
 EVEN_LUMA = 10
 """Between darkest and brightest luma, 0 to 255, of a frame that shows nothing: black, white, or one colour."""
 DOUBTED = 0.18
@@ -35,11 +40,18 @@ SAID = 0.05
 
 
 class Tones(NamedTuple):
-    """Luma of a picture, 0 to 255."""
+    """What the tones of a picture say, 0 to 255; the first three are luma."""
 
     darkest: float
     median: float
     brightest: float
+    dark_channel: float
+    """Mean of the least colour in each neighbourhood (He et al., CVPR 2009): high where it is hazy."""
+
+    def show(self, name: str) -> bool:
+        """Tell whether they show by themselves that a task is needed."""
+        dark = name == "low-light" and self.median < DARK_LUMA
+        return dark or (name == "dehaze" and self.dark_channel > HAZY_DARK_CHANNEL)
 
 
 @dataclass(frozen=True)
@@ -78,12 +90,11 @@ def judge(likely: Sequence[float], *, missing: bool, tones: Tones) -> Judgement:
         return Judgement(values, (), True)
     lead = {task.name: values[task.name] - values["clean"] for task in TASKS}
     ranked = sorted(lead, key=lambda name: -lead[name])
-    dark = tones.median < DARK
-    there = [name for name in ranked if lead[name] >= _lead_needed(name, dark)]
+    there = [name for name in ranked if lead[name] >= _lead_needed(name, tones)]
     both = [name for name in there if name in EITHER]
     there = [name for name in there if name not in both[1:]][:TOGETHER]
     for name in there[1:]:
-        if _changes_light(name) and values[name] < SURE_SECOND and not (dark and name == "low-light"):
+        if _changes_light(name) and values[name] < SURE_SECOND and not tones.show(name):
             there.remove(name)
     suggested = [
         name for name in ranked
@@ -94,14 +105,17 @@ def judge(likely: Sequence[float], *, missing: bool, tones: Tones) -> Judgement:
 
 
 def tones_of(pixels: NDArray[np.uint8]) -> Tones:
-    """Return the luma of a picture, (H, W, 3), by about 100,000 of its pixels, without the extreme hundredths."""
+    """Return the tones of a picture, (H, W, 3): luma by about 100,000 pixels, without the extreme hundredths."""
     step = max(1, int((pixels.shape[0] * pixels.shape[1] / 100_000) ** 0.5))
     luma = pixels[::step, ::step] @ np.array([0.299, 0.587, 0.114])
-    return Tones(*np.percentile(luma, (1, 50, 99)).tolist())
+    side, window = DARK_CHANNEL_SIDE, DARK_CHANNEL_WINDOW
+    least = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA).min(2)
+    dark_channel = cv2.erode(least, np.ones((window, window), np.uint8)).mean()
+    return Tones(*np.percentile(luma, (1, 50, 99)).tolist(), float(dark_channel))
 
 
-def _lead_needed(name: str, dark: bool) -> float:
-    return PRESENT if dark and name == "low-light" else PRESENT_FOR_TASK.get(name, PRESENT)
+def _lead_needed(name: str, tones: Tones) -> float:
+    return PRESENT if tones.show(name) else PRESENT_FOR_TASK.get(name, PRESENT)
 
 
 def _changes_light(name: str) -> bool:

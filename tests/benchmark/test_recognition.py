@@ -45,7 +45,8 @@ def folder(tmp_path: Path) -> Path:
 def test_an_answer_is_the_likeliest_damage_clean_or_unsure() -> None:
     def sight(truth: tuple[str, ...], **values: float) -> Sight:
         return Sight(
-            truth, judge([values.get(name, 0.0) for name in NAMES], missing=False, tones=Tones(0, 120, 255))
+            truth,
+            judge([values.get(name, 0.0) for name in NAMES], missing=False, tones=Tones(0, 120, 255, 20)),
         )
 
     seen = [

@@ -77,10 +77,10 @@ def test_without_a_task_restore_looks_and_says_what_it_saw(
 def test_a_second_damage_of_light_is_suggested(
     restore: list[str], photograph_file: Path, sees: See, tmp_path: Path
 ) -> None:
-    sees(derain=0.95, dehaze=0.8)
+    sees(derain=0.95, backlight=0.8)
     status, out, err = call(*restore, photograph_file, "-o", tmp_path / "out.png", "--json")
     assert (status, json.loads(out.splitlines()[0])["task"]) == (0, "derain")
-    assert "derain (derain 0.95, dehaze 0.80; perhaps dehaze too)" in err
+    assert "derain (derain 0.95, backlight 0.80; perhaps backlight too)" in err
 
 
 def test_both_commands_call_on_the_other_ones_tasks(

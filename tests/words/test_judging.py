@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from cyclerdm_cli.words.judging import (
-    DARK,
+    DARK_LUMA,
     DOUBTED,
+    HAZY_DARK_CHANNEL,
     PRESENT,
     PRESENT_FOR_TASK,
     SURE_SECOND,
@@ -18,7 +19,8 @@ from cyclerdm_cli.words.judging import (
 )
 from cyclerdm_cli.words.wordings import NAMES
 
-USUAL, NIGHT = Tones(5, DARK + 60, 250), Tones(0, DARK - 10, 200)
+USUAL, NIGHT = Tones(5, DARK_LUMA + 60, 250, 20), Tones(0, DARK_LUMA - 10, 200, 5)
+MIST = Tones(90, 150, 220, HAZY_DARK_CHANNEL + 10)
 
 
 def likely(**values: float) -> list[float]:
@@ -70,6 +72,12 @@ def test_a_dark_picture_is_brightened_on_less() -> None:
     assert judge(likely(low_light=0.4), missing=False, tones=USUAL).tasks == ()
 
 
+def test_a_picture_without_dark_places_is_dehazed_on_less() -> None:
+    assert judge(likely(dehaze=0.4), missing=False, tones=MIST).tasks == ("dehaze",)
+    assert judge(likely(dehaze=0.4), missing=False, tones=USUAL).tasks == ()
+    assert judge(likely(derain=0.9, dehaze=0.6), missing=False, tones=MIST).tasks == ("derain", "dehaze")
+
+
 def test_a_second_damage_of_light_is_suggested_unless_it_is_sure() -> None:
     found = judge(likely(denoise=0.99, backlight=0.8), missing=False, tones=USUAL)
     assert (found.tasks, found.suggested) == (("denoise",), ("backlight",))
@@ -90,4 +98,4 @@ def test_a_frame_that_shows_nothing_is_left_alone(level: int) -> None:
 def test_tones_are_those_of_the_picture() -> None:
     pixels = np.zeros((900, 700, 3), np.uint8)
     pixels[:, :400] = (0, 200, 0)
-    assert tones_of(pixels) == pytest.approx((0, 0.587 * 200, 0.587 * 200))
+    assert tones_of(pixels) == pytest.approx((0, 0.587 * 200, 0.587 * 200, 0))
