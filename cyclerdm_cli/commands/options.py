@@ -1,0 +1,158 @@
+"""The options of a command are the fields of a dataclass, and are described there alone.
+
+A field has its name, kind and default, and its help is the docstring below it. `Annotated` with typer.Option or
+typer.Argument adds the range of its values, and what only a command line needs: panel, short flag, completion.
+Kinds and ranges are checked whoever makes the dataclass: the command, another program, a reader of a file of defaults.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import typer
+from typer.models import OptionInfo, ParameterInfo
+
+from cyclerdm_cli.errors import UsageError
+
+Request = TypeVar("Request")
+Command = Callable[..., None]
+
+
+def takes(request: type[Any]) -> Callable[[Command], Command]:
+    """Return a decorator: a command that takes a dataclass as `request` gets an option for each field instead."""
+    parameters = [option.parameter() for option in _options(request)]
+    return lambda command: replace_parameter(command, "request", parameters, functools.partial(make, request))
+
+
+def make(request: type[Request], given: Mapping[str, Any]) -> Request:
+    """Return a dataclass of options from values by name; None and empty rows leave the default.
+
+    Raises:
+        UsageError: a value of another kind than the field's, or outside its range.
+    """
+    kinds = {option.name: option for option in _options(request)}
+    values = {name: value for name, value in given.items() if value is not None and value != []}
+    return request(**{name: kinds[name].converted(value) for name, value in values.items()})
+
+
+def check_fields(request: Any) -> None:
+    """Check every field of a dataclass of options. Raises UsageError as `make` does."""
+    for option in _options(type(request)):
+        option.check(getattr(request, option.name))
+
+
+def replace_parameter(
+    command: Command,
+    name: str,
+    parameters: Sequence[inspect.Parameter],
+    gather: Callable[[dict[str, Any]], Any],
+) -> Command:
+    """Return a command with several parameters in place of one, which `gather` makes of their values."""
+
+    @functools.wraps(command)
+    def spread(*arguments: Any, **values: Any) -> None:
+        given = {one.name: values.pop(one.name) for one in parameters if one.name in values}
+        command(*arguments, **{name: gather(given)}, **values)
+
+    own = inspect.signature(command, eval_str=True)
+    all_of_them: list[inspect.Parameter] = []
+    for kept in own.parameters.values():
+        all_of_them += parameters if kept.name == name else [kept]
+    spread.__signature__ = own.replace(parameters=all_of_them)  # type: ignore[attr-defined]
+    spread.__annotations__ = {parameter.name: parameter.annotation for parameter in all_of_them}
+    return spread
+
+
+def flag(name: str) -> str:
+    """Return the flag of a field: `--dry-run` of `dry_run`."""
+    return f"--{name}".replace("_", "-")
+
+
+@dataclass(frozen=True)
+class _Option:
+    """One field of a dataclass, as the command line has it."""
+
+    name: str
+    kind: type
+    """Of the value, or of each value of a row."""
+    row: bool
+    """Whether it holds many values, each given by an option of its own."""
+    default: Any
+    """MISSING where a value must be given."""
+    mark: ParameterInfo
+
+    def parameter(self) -> inspect.Parameter:
+        """Return the parameter that a command has for it."""
+        kind: Any = list[self.kind] if self.row else self.kind  # type: ignore[name-defined]
+        default: Any = inspect.Parameter.empty
+        if self.default is not MISSING:
+            default = None if self.row else self.default
+            kind = kind | None if default is None else kind
+        return inspect.Parameter(
+            self.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, self.mark]
+        )
+
+    def converted(self, value: Any) -> Any:
+        """Return a value as the field has it: a list as a tuple, the name of a file as a Path."""
+        if isinstance(value, list):
+            return tuple(self.converted(one) for one in value)
+        return Path(value) if self.kind is Path and isinstance(value, str) else value
+
+    def check(self, value: Any) -> None:
+        """Raise UsageError where a value is of another kind, or outside the range."""
+        if value is None and self.default is None:
+            return
+        kinds = (int, float) if self.kind is float else (self.kind,)
+        least: Any = self.mark.min
+        most: Any = self.mark.max
+        for one in value if self.row and isinstance(value, tuple) else (value,):
+            if not isinstance(one, kinds) or (isinstance(one, bool) and self.kind is not bool):
+                raise UsageError(f"{flag(self.name)} {one!r}", hint=f"allowed: {self.kind.__name__}")
+            if (least is not None and one < least) or (most is not None and one > most):
+                allowed = f"{least:g} or more" if most is None else f"{least:g} to {most:g}"
+                raise UsageError(f"{flag(self.name)} {one}", hint=f"allowed: {allowed}")
+
+
+def _options(request: type) -> tuple[_Option, ...]:
+    """Return the options of a dataclass, in the order of its fields."""
+    hints, explained = get_type_hints(request, include_extras=True), explanations(request)
+    found = []
+    for field in fields(request):
+        hint = hints[field.name]
+        kind, *marks = get_args(hint) if get_origin(hint) is Annotated else [hint]
+        mark = copy(next((one for one in marks if isinstance(one, ParameterInfo)), typer.Option()))
+        mark.help = mark.help or explained.get(field.name)
+        if isinstance(mark, OptionInfo):
+            # What Annotated's typer.Option is given first is held as its default until a command is made.
+            short = () if mark.default is ... else (mark.default,)
+            mark.param_decls = tuple(dict.fromkeys((*short, *(mark.param_decls or ()), flag(field.name))))
+            mark.default = ...
+        single = next((one for one in get_args(kind) if one not in (NoneType, ...)), kind)
+        found.append(_Option(field.name, single, get_origin(kind) is tuple, field.default, mark))
+    return tuple(found)
+
+
+@functools.cache
+def explanations(owner: type) -> dict[str, str]:
+    """Return the docstrings below a dataclass's fields, or else their allowed values, by the fields' names."""
+    body = ast.parse(inspect.getsource(owner)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for place, below in zip(body.body, [*body.body[1:], None], strict=True):
+        if isinstance(place, ast.AnnAssign) and isinstance(place.target, ast.Name):
+            match below:
+                case ast.Expr(value=ast.Constant(value=str(text))):
+                    found[place.target.id] = " ".join(text.split())
+                case _:
+                    kind = get_type_hints(owner)[place.target.id]
+                    if get_origin(kind) is Literal:
+                        found[place.target.id] = " or ".join(get_args(kind)) + "."
+    return found

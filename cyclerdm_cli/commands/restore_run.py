@@ -1,0 +1,245 @@
+"""What `restore` does once its words are understood: it says what it would do, or does it and tells of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from cyclerdm_cli.commands.inputs import identities
+from cyclerdm_cli.commands.reporting import (
+    INTERRUPTED,
+    libraries_silent,
+    put_bytes,
+    put_line,
+    put_record,
+    warnings_to,
+    words,
+)
+from cyclerdm_cli.commands.restore_plan import Plan
+from cyclerdm_cli.commands.restore_request import RestoreRequest
+from cyclerdm_cli.commands.stopping import CLUSTER_GRACE, GRACE, stopping_on_signals
+from cyclerdm_cli.escapes import shown_name, to_json
+from cyclerdm_cli.pictures.listing import said_of
+from cyclerdm_cli.pictures.naming import Job
+
+if TYPE_CHECKING:
+    from cyclerdm_cli.pictures.picture import Picture
+    from cyclerdm_cli.restoring.batch import Watch
+    from cyclerdm_cli.restoring.choosing import Choice
+    from cyclerdm_cli.restoring.device import Engine
+    from cyclerdm_cli.restoring.outcome import Outcome
+    from cyclerdm_cli.restoring.restorers import Kit
+
+MOST_FAILURES = 20
+"""Named once more at the end of a batch."""
+
+
+@dataclass
+class _Account:
+    """What became of the pictures so far."""
+
+    counts: dict[str, int] = field(default_factory=lambda: {"ok": 0, "skipped": 0, "failed": 0})
+    seconds: float = 0.0
+    failures: list[str] = field(default_factory=list)
+    """The first of them, in words."""
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one more."""
+        self.counts[outcome.status] += 1
+        self.seconds += outcome.seconds
+        if outcome.status == "failed" and len(self.failures) < MOST_FAILURES:
+            self.failures.append(outcome.error)
+
+    @property
+    def told(self) -> int:
+        """How many there are."""
+        return sum(self.counts.values())
+
+    @property
+    def tally(self) -> str:
+        """All in one line."""
+        return ", ".join(
+            f"{self.counts[status]} {word}"
+            for status, word in (("ok", "done"), ("skipped", "skipped"), ("failed", "failed"))
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """One call of the command, with the plan that was made of it."""
+
+    request: RestoreRequest
+    plan: Plan
+
+    @libraries_silent()
+    def describe(self) -> None:
+        """Say what would be done; nothing is written."""
+        from cyclerdm_cli.restoring.batch import Work, foresee
+        from cyclerdm_cli.restoring.outcome import Outcome
+        from cyclerdm_cli.restoring.restorers import Restorers
+
+        kit = self._kit()
+        if not self.request.quiet:
+            self._say_what_with(kit)
+        # Without the weights it is not known how a picture is cut; with auto it is not known anyway.
+        here = all(choice.is_here for choice in kit.weights.values())
+        known = here or not (self.plan.tasks or self.plan.options.memory)
+        work = Work(Restorers(kit, self.plan.names), self.plan.tasks, self.plan.files)
+        planned = (Outcome(job, "planned") for job in self.plan.jobs)
+        outcomes = foresee(work, self.plan.jobs) if known else planned
+        for outcome in outcomes:
+            if self.request.json:
+                put_record(outcome.record(self.plan.task, self._title(kit), str(kit.engine.device)))
+                continue
+            target = "-" if outcome.job.output is None else str(outcome.job.output)
+            tiles = f"{outcome.tiles or '?'} tile{'s' if outcome.tiles != 1 else ''}"
+            what = {"planned": tiles, "skipped": "skipped: exists already", "failed": outcome.error}
+            put_line(f"{outcome.job.input.name} -> {target} ({what[outcome.status]})")
+        if not self.request.quiet and (left := said_of(self.plan.passed_over)):
+            words().print(f"passed over: {left}", markup=False)
+
+    def _say_what_with(self, kit: Kit) -> None:
+        """Say task and number of pictures, and for each task its weights with their size, and what they work on."""
+        count = len(self.plan.jobs)
+        pictures = f"{count} picture{'s' if count > 1 else ''}"
+        lines = {task: f"weights {choice}, {kit.engine_for(task)}" for task, choice in kit.weights.items()}
+        if len(set(lines.values())) == 1:
+            words().print(f"task {self.plan.task}, {next(iter(lines.values()))}, {pictures}", markup=False)
+            return
+        words().print(f"task {self.plan.task}, {pictures}", markup=False)
+        for task, line in lines.items():
+            words().print(f"{task}: {line}", markup=False)
+
+    @libraries_silent()
+    def carry_out(self) -> None:
+        """Do the work; ends with the exit status of the contract."""
+        from cyclerdm_cli.commands.progress import Progress
+        from cyclerdm_cli.restoring.batch import Watch
+
+        account = _Account()
+        with (
+            Progress(words(), len(self.plan.jobs), self.request.quiet) as progress,
+            warnings_to(progress.say),
+            self._at_work() as (weights, engine, restore_files),
+        ):
+            if self.request.verbose:
+                progress.say(f"weights {weights}, {engine}")
+
+            def report(outcome: Outcome) -> None:
+                account.add(outcome)
+                self._tell(outcome, weights, str(engine.device), progress)
+
+            grace = GRACE if self.request.cluster is None else CLUSTER_GRACE
+            with stopping_on_signals(
+                lambda: progress.say("ending; once more ends at once"), grace
+            ) as stopped:
+                watch = Watch(report, progress.expect_tiles, progress.tile_done, stopped)
+                restore_files(self.plan.jobs, watch)
+                interrupted = stopped() and account.told < len(self.plan.jobs)
+        self._close(account, interrupted)
+
+    def _close(self, account: _Account, interrupted: bool) -> None:
+        """Sum up, and raise the exit status of the contract where it is not 0."""
+        if self.request.json:
+            put_record({"summary": {**account.counts, "seconds": round(account.seconds, 3)}})
+        counts, console = account.counts, words()
+        if interrupted:
+            left = f"{account.tally}, {len(self.plan.jobs) - account.told} left"
+            console.print(
+                f"interrupted: {left}; the same command with --skip-existing goes on from here", markup=False
+            )
+            raise typer.Exit(INTERRUPTED)
+        passed_over = said_of(self.plan.passed_over)
+        if not self.request.quiet and (len(self.plan.jobs) > 1 or passed_over):
+            console.print(account.tally, markup=False)
+            for line in account.failures if len(self.plan.jobs) > 1 else ():
+                console.print(f"  failed: {shown_name(line)}", markup=False)
+            if (more := counts["failed"] - len(account.failures)) > 0:
+                console.print(f"  failed: {more} more", markup=False)
+            if passed_over:
+                console.print(f"  passed over: {passed_over}", markup=False)
+        if counts["failed"]:
+            raise typer.Exit(3 if counts["ok"] or counts["skipped"] else 1)
+
+    @contextmanager
+    def _at_work(self) -> Iterator[tuple[str, Engine, Callable[[Collection[Job], Watch], None]]]:
+        """Give the weights' name, what they work on, and who does a plan: this process, or a cluster's workers."""
+        from cyclerdm_cli.restoring.batch import Work, restore_files
+        from cyclerdm_cli.restoring.restorers import Restorers
+
+        kit, files = self._kit(), self.plan.files
+        if files.overwrite:
+            own = identities(choice.path for choice in kit.weights.values())
+            files = replace(files, inputs=files.inputs | own)
+        if self.request.cluster is None:
+            restorers = Restorers(kit, self.plan.names)
+            work = Work(restorers, self.plan.tasks, files, self._chooser(kit))
+            yield self._title(kit), restorers.engine, partial(restore_files, work)
+            return
+        from cyclerdm_cli.cluster.restoring import Wanted, crew
+
+        wanted = Wanted(self.request.cluster, self.request.actors, self.plan.tasks, files, self._chooser(kit))
+        with crew(kit.gathered(), wanted) as workers:
+            yield self._title(kit), workers.engine, workers.restore_files
+
+    def _title(self, kit: Kit) -> str:
+        """Return what the weights in use are called; where the tasks are chosen later, what was asked for."""
+        from cyclerdm_cli.weights.registry import title_of
+
+        return kit.names(self.plan.names) or title_of(self.request.weights)
+
+    def _kit(self) -> Kit:
+        """Return each task's own weights, and how to work with them; no file of the registry is opened."""
+        from cyclerdm_cli.commands.downloads import bring
+        from cyclerdm_cli.restoring.restorers import Kit
+        from cyclerdm_cli.weights.registry import Choice as WeightsChoice
+        from cyclerdm_cli.weights.registry import choose, tasks_of
+
+        request, plan = self.request, self.plan
+
+        def find(choice: WeightsChoice) -> None:
+            if choice.entry is not None:
+                bring(
+                    choice.entry, words(), offline=request.offline, quiet=request.quiet, bar=bool(plan.tasks)
+                )
+
+        names = plan.names or tasks_of(request.weights)
+        weights = {name: choose(request.weights, name) for name in names}
+        return Kit(weights, plan.options, plan.strengths, request.device, request.precision, find)
+
+    def _chooser(self, kit: Kit) -> Callable[[Picture], Choice] | None:
+        """Return what chooses the tasks for each picture, None where they are given."""
+        if self.plan.tasks:
+            return None
+        from cyclerdm_cli.restoring.choosing import chooser
+        from cyclerdm_cli.words.eye import load_eye
+
+        return chooser(load_eye(), tuple(kit.weights))
+
+    def _tell(self, outcome: Outcome, weights: str, device: str, progress: Any) -> None:
+        if outcome.status == "failed":
+            progress.say(f"cyclerdm: {outcome.error}", always=True)
+        if outcome.unexpected is not None and os.environ.get("CYCLERDM_DEBUG") == "1":
+            traceback.print_exception(outcome.unexpected)
+        for note in outcome.notes:
+            progress.say(f"{outcome.job.input.name}: {note}")
+        if self.request.verbose:
+            progress.say(
+                f"{outcome.job.input.name}: {outcome.status}, {outcome.seconds:.2f} s, {outcome.tiles} tiles"
+            )
+        progress.file_done()
+        if self.request.json:
+            progress.put(to_json(outcome.record(self.plan.task, weights, device)))
+        elif outcome.status == "ok" and outcome.job.output is not None:
+            if not self.request.quiet or sys.stdout is None or not sys.stdout.isatty():
+                progress.put(str(outcome.job.output))
+        elif outcome.data is not None:
+            put_bytes(outcome.data)
