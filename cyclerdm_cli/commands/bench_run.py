@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from cyclerdm_cli.commands.bench_request import BenchRequest, names_in
 from cyclerdm_cli.commands.inputs import files_in, identities, refuse_inputs
-from cyclerdm_cli.commands.machine_options import check_cluster
+from cyclerdm_cli.commands.machine_options import read_tile
 from cyclerdm_cli.commands.reporting import libraries_silent, put_line, warnings_to, words
 from cyclerdm_cli.errors import DataError, UsageError
-from cyclerdm_cli.tasks.catalogue import find_task
 from cyclerdm_cli.weights.places import cache_folder, is_offline
 
 if TYPE_CHECKING:
@@ -28,292 +27,237 @@ if TYPE_CHECKING:
     from cyclerdm_cli.benchmark.testsets import TestSet
 
 
-def names_in(words_: Sequence[str]) -> list[str]:
-    """Return the names in a list of words with commas between."""
-    return [name for word in words_ for name in (part.strip() for part in word.split(",")) if name]
+@libraries_silent()
+def carry_out(request: BenchRequest) -> None:
+    """Do the work; ends with the exit status of the contract."""
+    from cyclerdm_cli.benchmark.running import Watcher, run
+    from cyclerdm_cli.commands.progress import Progress
 
+    console = words()
 
-@dataclass(frozen=True)
-class Asked:
-    """One call of the command."""
+    def say(line: str) -> None:
+        if not request.quiet:
+            console.print(line, markup=False)
 
-    datasets: list[str]
-    data_root: Path | None
-    lq: list[Path]
-    gt: list[Path]
-    tasks: list[str]
-    limit: int
-    crop: int | None
-    metrics: str
-    weights: list[str]
-    devices: list[str]
-    precisions: list[str]
-    steps: list[int]
-    stages: list[int]
-    outputs: list[str]
-    reference: bool
-    no_weights: bool
-    tile: int | None
-    overlap: int | None
-    batch: int | None
-    seed: int
-    cluster: str | None
-    actors: int | None
-    offline: bool
-    json: Path | None
-    csv: Path | None
-    report: Path | None
-    save: Path | None
-    resume: bool
-    quiet: bool
-
-    def check(self) -> None:
-        """See that the words fit together, before anything heavy is imported."""
-        if not self.datasets and not self.lq:
-            raise UsageError(
-                "cyclerdm bench needs pictures", hint="--dataset NAME, or --lq DIR --gt DIR --task TASK"
-            )
-        if self.lq and not self.tasks:
-            raise UsageError("--lq needs --task", hint="the damage, one for all folders or one for each")
-        if self.gt and len(self.gt) != len(self.lq):
-            raise UsageError(
-                f"{len(self.lq)} --lq folders and {len(self.gt)} --gt", hint="one --gt for each --lq"
-            )
-        if self.tasks and not self.lq:
-            raise UsageError("--task goes with --lq", hint="a --dataset knows its task")
-        if self.lq and len(self.tasks) not in (1, len(self.lq)):
-            raise UsageError(
-                f"{len(self.lq)} --lq folders and {len(self.tasks)} --task",
-                hint="one for all, or one for each",
-            )
-        check_cluster(self.cluster, self.actors)
-        for task in self.tasks:
-            if not self.weights:
-                find_task(task)
-        if self.no_weights and (self.weights or not self.outputs):
-            raise UsageError("--no-weights goes with --outputs, and without --weights")
-        if self.resume and self.json is None:
-            raise UsageError("--resume needs --json", hint="the journal lies beside that file")
-
-    @libraries_silent()
-    def carry_out(self) -> None:
-        """Do the work; ends with the exit status of the contract."""
-        from cyclerdm_cli.benchmark.running import Watcher, run
-        from cyclerdm_cli.commands.progress import Progress
-
-        console = words()
-
-        def say(line: str) -> None:
-            if not self.quiet:
-                console.print(line, markup=False)
-
-        sets = self._sets(say)
-        count = sum(len(testset.cases) for testset in sets)
-        with (
-            self._bench(sets, say) as bench,
-            self._opened(bench) as journal,
-            Progress(console, count, self.quiet) as progress,
-            warnings_to(progress.say),
-        ):
-            watcher = Watcher(lambda line: progress.say(f"cyclerdm: {line}", always=True), progress.file_done)
-            try:
-                results = run(bench, journal, watcher)
-            except KeyboardInterrupt:
-                if self.json is not None:
-                    progress.say("interrupted; the same command with --resume goes on from here")
-                raise
-            self._write(bench, results)
-            journal.done()
-        if any(result.failed for result in results):
-            raise typer.Exit(3 if any(result.pictures for result in results) else 1)
-
-    def _opened(self, bench: Bench) -> Journal:
-        """Return the journal of a run that can be done; a cluster's workers begin with what is not in it."""
-        from cyclerdm_cli.benchmark.journal import Journal, journal_of
-        from cyclerdm_cli.benchmark.running import check, is_known
-
-        check(bench)
-        journal = Journal(journal_of(self.json) if self.json else None, self.resume)
-        if self.cluster is not None:
-            from cyclerdm_cli.cluster.benching import begin
-
-            begin(bench.networks, bench.sets, partial(is_known, bench, journal))
-        return journal
-
-    def _sets(self, say: Callable[[str], None]) -> list[TestSet]:
-        from dataclasses import replace
-
-        from cyclerdm_cli.benchmark.builtin import NAME
-        from cyclerdm_cli.benchmark.sources import folder_set
-
-        sets: list[TestSet] = []
-        for name in self.datasets:
-            sets += self._builtin(say) if name.casefold() == NAME else self._named(name, say)
-        tasks = self.tasks * len(self.lq) if len(self.tasks) == 1 else self.tasks
-        for place, (folder, task) in enumerate(zip(self.lq, tasks, strict=False)):
-            sets.append(folder_set(folder, self.gt[place] if self.gt else None, task))
-        titles = [(testset.name, testset.task) for testset in sets]
-        for title in titles:
-            if titles.count(title) > 1:
-                raise UsageError(f"two sets are called {', '.join(title)}", hint="folders of other names")
-        if self.limit:
-            limited = f"the first {self.limit} pictures"
-            sets = [
-                replace(
-                    one, cases=one.cases[: self.limit], note="; ".join(filter(None, (one.note, limited))),
-                )
-                if len(one.cases) > self.limit else one
-                for one in sets
-            ]  # fmt: skip
-        return sets if self.crop is None else [replace(testset, crop=self.crop) for testset in sets]
-
-    def _builtin(self, say: Callable[[str], None]) -> list[TestSet]:
-        """Return the package's sets of those tasks for which all that is to be measured has weights."""
-        from cyclerdm_cli.benchmark.builtin import builtin_sets
-        from cyclerdm_cli.weights.registry import tasks_of
-
-        sets = builtin_sets()
-        if self.no_weights:
-            return sets
-        known = [tasks_of(one) for one in (self.weights or (None,))]
-        kept = [one for one in sets if all(one.task in tasks for tasks in known)]
-        if not kept:
-            return sets
-        if left_out := [one.task for one in sets if one not in kept]:
-            say(f"builtin without {', '.join(left_out)}: no weights")
-        return kept
-
-    def _named(self, name: str, say: Callable[[str], None]) -> list[TestSet]:
-        from cyclerdm_cli.benchmark.datasets import find_dataset
-        from cyclerdm_cli.benchmark.fetching import fetch
-        from cyclerdm_cli.benchmark.sources import named_sets
-
-        root = self.data_root or cache_folder() / "datasets"
+    sets = _read_sets(request, say)
+    count = sum(len(testset.cases) for testset in sets)
+    with (
+        _set_up(request, sets, say) as bench,
+        _open_journal(request, bench) as journal,
+        Progress(console, count, request.quiet) as progress,
+        warnings_to(progress.say),
+    ):
+        watcher = Watcher(lambda line: progress.say(f"cyclerdm: {line}", always=True), progress.file_done)
         try:
-            return named_sets(name, root)
-        except DataError as absent:
-            dataset = find_dataset(name).dataset
-            if dataset.archive is None or dataset.archive.fault or self.offline or is_offline():
-                raise
-            try:
-                fetch(dataset, root, say)
-            except DataError as fault:
-                raise DataError(f"{fault}; {absent}") from fault
-            return named_sets(name, root)
-
-    @contextmanager
-    def _bench(self, sets: Sequence[TestSet], say: Callable[[str], None]) -> Iterator[Bench]:
-        from cyclerdm_cli.benchmark.candidates import Choice, folders, networks
-        from cyclerdm_cli.benchmark.journal import journal_of
-        from cyclerdm_cli.benchmark.learned import LEARNED, find_judges
-        from cyclerdm_cli.benchmark.running import Bench
-        from cyclerdm_cli.restoring.planning import RestoreOptions
-
-        read = self._read(sets)
-        refuse_inputs((*self._files, journal_of(self.json) if self.json else None), read)
-        inputs = identities(read)
-        wanted = tuple(name for name in names_in([self.metrics]) if name not in ("psnr", "ssim"))
-        judges = find_judges(LEARNED if wanted == ("auto",) else wanted, cache_folder() / "metrics")
-        if wanted != ("auto",):
-            for name, reason in judges.absent.items():
-                say(f"{name} is left out: {reason}")
-        elif all(testset.measured == "none" for testset in sets) and not judges.without_reference:
-            say(f"nothing can be measured without reference pictures: {judges.absent['niqe']}")
-        choice = Choice(
-            [] if self.no_weights else self._located(sets), self.devices, self.precisions, self.steps, self.stages,
-            RestoreOptions(self.tile, self.overlap, self.batch, seed=self.seed), self.outputs,
-        )  # fmt: skip
-        if self.cluster is None:
-            yield Bench(sets, networks(choice), folders(choice), judges, self.save, inputs)
-            return
-        from cyclerdm_cli.cluster.benching import networks_on
-
-        with networks_on(self.cluster, self.actors, choice, sets) as spread:
-            yield Bench(sets, spread, folders(choice), judges, self.save, inputs)
-
-    @property
-    def _files(self) -> tuple[Path | None, ...]:
-        """Where results go."""
-        return self.json, self.csv, self.report
-
-    def _read(self, sets: Sequence[TestSet]) -> list[Path]:
-        """Return the files that the run reads."""
-        from cyclerdm_cli.benchmark.testsets import files_of
-
-        named = [path for one in self.weights if (path := Path(one)).is_file()]
-        theirs = [Path(word.partition("=")[2] or word) for word in self.outputs]
-        cases = [path for testset in sets for case in testset.cases for path in files_of(case)]
-        return [*named, *cases, *(path for folder in theirs for path in files_in(folder))]
-
-    def _located(self, sets: Sequence[TestSet]) -> list[TaskWeights]:
-        """Return what each --weights has for the tasks of the sets, all files here and checked."""
-        from cyclerdm_cli.benchmark.candidates import TaskWeights
-        from cyclerdm_cli.commands.downloads import find_weights
-        from cyclerdm_cli.weights.registry import title_of
-
-        tasks = dict.fromkeys(testset.task for testset in sets)
-        wanted: list[str | None] = [*self.weights] or [None]
-        return [
-            TaskWeights(title_of(one), {
-                task: find_weights(one, task, words(), offline=self.offline, quiet=self.quiet) for task in tasks
-            })
-            for one in wanted
-        ]  # fmt: skip
-
-    def _write(self, bench: Bench, results: Sequence[Result]) -> None:
-        """Print the tables and write the files that were asked for."""
-        from cyclerdm_cli.benchmark.records import to_csv, to_json
-        from cyclerdm_cli.benchmark.report import Section, build
-        from cyclerdm_cli.benchmark.showing import shots
-        from cyclerdm_cli.benchmark.tables import grouped
-        from cyclerdm_cli.pictures.atomic import write_atomically
-
-        machines = {network.device: network.machine() for network in bench.networks}
-        by_name = {(testset.name, testset.task): testset for testset in bench.sets}
-        sections = []
-        for group in grouped(results):
-            testset = by_name[group[0].dataset, group[0].task]
-            table = self._table(group, testset.dataset)
-            print_table(table)
-            chosen = shots(bench, testset, group) if self.report else ()
-            sections.append(Section(tuple(group), table, chosen))
-        texts: tuple[Callable[[], str], ...] = (
-            lambda: to_json(results, {"machines": machines}),
-            lambda: to_csv(results),
-            lambda: build(sections, _facts(results, machines)),
-        )
-        for path, text in zip(self._files, texts, strict=True):
-            if path is not None:
-                # Names that are no UTF-8 stand as escapes in a file that is.
-                write_atomically(path, text().encode("utf-8", "backslashreplace"), inputs=bench.inputs)
-
-    def _table(self, group: Sequence[Result], dataset: Dataset | None) -> Table:
-        from cyclerdm_cli.benchmark.reference import published_for
-        from cyclerdm_cli.benchmark.tables import table_of
-
-        if not self.reference:
-            return table_of(group)
-        published, reason = published_for(group[0], dataset)
-        return table_of(group, published, (reason,))
+            results = run(bench, journal, watcher)
+        except KeyboardInterrupt:
+            if request.json is not None:
+                progress.say("interrupted; the same command with --resume goes on from here")
+            raise
+        _write_results(request, bench, results)
+        journal.done()
+    if any(result.failed for result in results):
+        raise typer.Exit(3 if any(result.pictures for result in results) else 1)
 
 
-def _facts(results: Sequence[Result], machines: dict[str, dict[str, Any]]) -> dict[str, str]:
+def _open_journal(request: BenchRequest, bench: Bench) -> Journal:
+    """Return the journal of a run that can be done; a cluster's workers begin with what is not in it."""
+    from cyclerdm_cli.benchmark.journal import Journal, journal_of
+    from cyclerdm_cli.benchmark.running import check, is_known
+
+    check(bench)
+    journal = Journal(journal_of(request.json) if request.json else None, request.resume)
+    if request.cluster is not None:
+        from cyclerdm_cli.cluster.benching import begin
+
+        begin(bench.networks, bench.sets, partial(is_known, bench, journal))
+    return journal
+
+
+def _read_sets(request: BenchRequest, say: Callable[[str], None]) -> list[TestSet]:
+    """Return the sets that were asked for by name and by folder. Raises UsageError, DataError."""
+    from dataclasses import replace
+
+    from cyclerdm_cli.benchmark.builtin import NAME
+    from cyclerdm_cli.benchmark.sources import folder_set
+
+    sets: list[TestSet] = []
+    for name in names_in(request.dataset):
+        sets += _builtin_sets(request, say) if name.casefold() == NAME else _find_sets(request, name, say)
+    tasks = request.tasks * len(request.lq) if len(request.task) == 1 else request.tasks
+    for place, (folder, task) in enumerate(zip(request.lq, tasks, strict=False)):
+        sets.append(folder_set(folder, request.gt[place] if request.gt else None, task))
+    titles = [(testset.name, testset.task) for testset in sets]
+    for title in titles:
+        if titles.count(title) > 1:
+            raise UsageError(f"two sets are called {', '.join(title)}", hint="folders of other names")
+    for place, one in enumerate(sets):
+        if 0 < request.limit < len(one.cases):
+            note = "; ".join(filter(None, (one.note, f"the first {request.limit} pictures")))
+            sets[place] = replace(one, cases=one.cases[: request.limit], note=note)
+    return sets if request.crop is None else [replace(testset, crop=request.crop) for testset in sets]
+
+
+def _builtin_sets(request: BenchRequest, say: Callable[[str], None]) -> list[TestSet]:
+    """Return the package's sets of those tasks for which all that is to be measured has weights."""
+    from cyclerdm_cli.benchmark.builtin import builtin_sets
+    from cyclerdm_cli.weights.registry import tasks_of
+
+    sets = builtin_sets()
+    if request.no_weights:
+        return sets
+    known = [tasks_of(one) for one in (request.weights or (None,))]
+    kept = [one for one in sets if all(one.task in tasks for tasks in known)]
+    if not kept:
+        return sets
+    if left_out := [one.task for one in sets if one not in kept]:
+        say(f"builtin without {', '.join(left_out)}: no weights")
+    return kept
+
+
+def _find_sets(request: BenchRequest, name: str, say: Callable[[str], None]) -> list[TestSet]:
+    """Return the sets that a name stands for, fetched where that can be done. Raises DataError."""
+    from cyclerdm_cli.benchmark.datasets import find_dataset
+    from cyclerdm_cli.benchmark.fetching import fetch
+    from cyclerdm_cli.benchmark.sources import named_sets
+
+    root = request.data_root or cache_folder() / "datasets"
+    try:
+        return named_sets(name, root)
+    except DataError as absent:
+        dataset = find_dataset(name).dataset
+        if dataset.archive is None or dataset.archive.fault or request.offline or is_offline():
+            raise
+        try:
+            fetch(dataset, root, say)
+        except DataError as fault:
+            raise DataError(f"{fault}; {absent}") from fault
+        return named_sets(name, root)
+
+
+@contextmanager
+def _set_up(request: BenchRequest, sets: Sequence[TestSet], say: Callable[[str], None]) -> Iterator[Bench]:
+    """Give what is measured on what, here or on a cluster. Raises UsageError, DataError, WeightsError."""
+    from cyclerdm_cli.benchmark.candidates import Choice, folders, networks
+    from cyclerdm_cli.benchmark.journal import journal_of
+    from cyclerdm_cli.benchmark.learned import LEARNED, find_judges
+    from cyclerdm_cli.benchmark.running import Bench
+    from cyclerdm_cli.restoring.planning import RestoreOptions
+
+    read = _list_inputs(request, sets)
+    refuse_inputs((*_result_files(request), journal_of(request.json) if request.json else None), read)
+    inputs = identities(read)
+    wanted = tuple(name for name in names_in([request.metrics]) if name not in ("psnr", "ssim"))
+    judges = find_judges(LEARNED if wanted == ("auto",) else wanted, cache_folder() / "metrics")
+    if wanted != ("auto",):
+        for name, reason in judges.absent.items():
+            say(f"{name} is left out: {reason}")
+    elif all(testset.measured == "none" for testset in sets) and not judges.without_reference:
+        say(f"nothing can be measured without reference pictures: {judges.absent['niqe']}")
+    choice = Choice(
+        [] if request.no_weights else _find_weights(request, sets),
+        request.device,
+        request.precision or ("auto",),
+        request.steps,
+        request.stages or (0,),
+        RestoreOptions(read_tile(request.tile), request.overlap, request.batch, seed=request.seed),
+        request.outputs,
+    )
+    if request.cluster is None:
+        yield Bench(sets, networks(choice), folders(choice), judges, request.save, inputs)
+        return
+    from cyclerdm_cli.cluster.benching import networks_on
+
+    with networks_on(request.cluster, request.actors, choice, sets) as spread:
+        yield Bench(sets, spread, folders(choice), judges, request.save, inputs)
+
+
+def _result_files(request: BenchRequest) -> tuple[Path | None, ...]:
+    """Return where results, rows and report go."""
+    return request.json, request.csv, request.report
+
+
+def _list_inputs(request: BenchRequest, sets: Sequence[TestSet]) -> list[Path]:
+    """Return the files that the run reads."""
+    from cyclerdm_cli.benchmark.testsets import files_of
+
+    named = [path for one in request.weights if (path := Path(one)).is_file()]
+    theirs = [Path(word.partition("=")[2] or word) for word in request.outputs]
+    cases = [path for testset in sets for case in testset.cases for path in files_of(case)]
+    return [*named, *cases, *(path for folder in theirs for path in files_in(folder))]
+
+
+def _find_weights(request: BenchRequest, sets: Sequence[TestSet]) -> list[TaskWeights]:
+    """Return what each --weights has for the tasks of the sets, all files here and checked."""
+    from cyclerdm_cli.benchmark.candidates import TaskWeights
+    from cyclerdm_cli.commands.downloads import find_weights
+    from cyclerdm_cli.weights.registry import title_of
+
+    tasks = dict.fromkeys(testset.task for testset in sets)
+    wanted: list[str | None] = [*request.weights] or [None]
+    return [
+        TaskWeights(title_of(one), {
+            task: find_weights(one, task, words(), offline=request.offline, quiet=request.quiet) for task in tasks
+        })
+        for one in wanted
+    ]  # fmt: skip
+
+
+def _write_results(request: BenchRequest, bench: Bench, results: Sequence[Result]) -> None:
+    """Print the tables and write the files that were asked for."""
+    from cyclerdm_cli.benchmark.records import to_csv, to_json
+    from cyclerdm_cli.benchmark.report import Section, build
+    from cyclerdm_cli.benchmark.showing import shots
+    from cyclerdm_cli.benchmark.tables import grouped
+    from cyclerdm_cli.pictures.atomic import write_atomically
+
+    machines = {network.device: network.machine() for network in bench.networks}
+    by_name = {(testset.name, testset.task): testset for testset in bench.sets}
+    sections = []
+    for group in grouped(results):
+        testset = by_name[group[0].dataset, group[0].task]
+        table = _make_table(request, group, testset.dataset)
+        print_table(table)
+        chosen = shots(bench, testset, group) if request.report else ()
+        sections.append(Section(tuple(group), table, chosen))
+    texts: tuple[Callable[[], str], ...] = (
+        lambda: to_json(results, {"machines": machines}),
+        lambda: to_csv(results),
+        lambda: build(sections, _collect_facts(results, machines)),
+    )
+    for path, text in zip(_result_files(request), texts, strict=True):
+        if path is not None:
+            # Names that are no UTF-8 stand as escapes in a file that is.
+            write_atomically(path, text().encode("utf-8", "backslashreplace"), inputs=bench.inputs)
+
+
+def _make_table(request: BenchRequest, group: Sequence[Result], dataset: Dataset | None) -> Table:
+    from cyclerdm_cli.benchmark.reference import published_for
+    from cyclerdm_cli.benchmark.tables import table_of
+
+    if not request.reference:
+        return table_of(group)
+    published, reason = published_for(group[0], dataset)
+    return table_of(group, published, (reason,))
+
+
+def _collect_facts(results: Sequence[Result], machines: dict[str, dict[str, Any]]) -> dict[str, str]:
     from datetime import UTC, datetime
 
     from cyclerdm_cli import __version__
 
     facts = {"cyclerdm": f"{__version__}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"}
     for device, about in machines.items():
-        facts[f"measured on {device}"] = _listed(about)
+        facts[f"measured on {device}"] = _in_words(about)
     for result in results:
         setting = result.setting
         facts[setting.name] = ", ".join(
-            filter(None, (setting.device, setting.precision, _listed(setting.facts)))
+            filter(None, (setting.device, setting.precision, _in_words(setting.facts)))
         )
     return facts
 
 
-def _listed(facts: Mapping[str, object]) -> str:
+def _in_words(facts: Mapping[str, object]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
 
 

@@ -2,72 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from cyclerdm_cli.commands.bench_run import names_in, print_table
+from cyclerdm_cli.commands.bench_request import BenchRequest, names_in
+from cyclerdm_cli.commands.bench_run import print_table
 from cyclerdm_cli.commands.inputs import refuse_inputs
 from cyclerdm_cli.commands.reporting import words
 from cyclerdm_cli.errors import UsageError
 
-SIZES = "0.06,1,4,12"
-THREADS = "1,2"
 LARGEST, MOST_THREADS = 500, 1024
 
 
-@dataclass(frozen=True)
-class SpeedAsked:
-    """One call of the command."""
+def carry_out(request: BenchRequest) -> None:
+    """Measure, print the tables, write the file that was asked for."""
+    sizes = _numbers(request.sizes, "--sizes", LARGEST)
+    threads = [int(one) for one in _numbers(request.threads, "--threads", MOST_THREADS)]
+    if max(len(request.weights), len(request.task), len(request.device)) > 1:
+        raise UsageError("--speed measures one --weights on one --device", hint="run it once for each")
+    refuse_inputs([request.json], [Path(one) for one in request.weights])
 
-    sizes: str
-    threads: str
-    weights: list[str]
-    tasks: list[str]
-    devices: list[str]
-    precisions: list[str]
-    offline: bool
-    json: Path | None
-    quiet: bool
+    from cyclerdm_cli.benchmark.records import to_json
+    from cyclerdm_cli.benchmark.speed import SpeedPlan, measure_speed, tables
+    from cyclerdm_cli.commands.downloads import find_weights
+    from cyclerdm_cli.pictures.atomic import write_atomically
+    from cyclerdm_cli.restoring.device import PRECISIONS, choose_engine
+    from cyclerdm_cli.weights.registry import tasks_of
 
-    def carry_out(self) -> None:
-        """Measure, print the tables, write the file that was asked for."""
-        sizes = _numbers(self.sizes, "--sizes", LARGEST)
-        threads = [int(one) for one in _numbers(self.threads, "--threads", MOST_THREADS)]
-        if max(len(self.weights), len(self.tasks), len(self.devices)) > 1:
-            raise UsageError("--speed measures one --weights on one --device", hint="run it once for each")
+    console = words()
+    asked = next(iter(request.weights), None)
+    task = next(iter(request.task), None) or tasks_of(asked)[0]
+    choice = find_weights(asked, task, console, offline=request.offline, quiet=request.quiet)
+    engine = choose_engine(request.device[0], "auto", choice.precisions)
+    best = next(name for name, dtype in PRECISIONS.items() if dtype == engine.precision)
+    device = str(engine.device)
+    # Half precision on a processor is emulated: a minute for what takes a second.
+    good = [one for one in choice.precisions if one == best or one == "fp32" or engine.device.type != "cpu"]
+    precisions = [best if one == "auto" else one for one in names_in(request.precision)] or good
+    plan = SpeedPlan(choice.path, task, sizes, sorted(set(threads)), precisions, best, device)
 
-        refuse_inputs([self.json], [Path(one) for one in self.weights])
+    def say(line: str) -> None:
+        if not request.quiet:
+            console.print(f"measuring: {line}", markup=False)
 
-        from cyclerdm_cli.benchmark.records import to_json
-        from cyclerdm_cli.benchmark.speed import SpeedPlan, measure_speed, tables
-        from cyclerdm_cli.commands.downloads import find_weights
-        from cyclerdm_cli.pictures.atomic import write_atomically
-        from cyclerdm_cli.restoring.device import PRECISIONS, choose_engine
-        from cyclerdm_cli.weights.registry import tasks_of
-
-        console = words()
-        asked = next(iter(self.weights), None)
-        task = next(iter(self.tasks), None) or tasks_of(asked)[0]
-        choice = find_weights(asked, task, console, offline=self.offline, quiet=self.quiet)
-        engine = choose_engine(self.devices[0], "auto", choice.precisions)
-        best = next(name for name, dtype in PRECISIONS.items() if dtype == engine.precision)
-        device = str(engine.device)
-        # Half precision on a processor is emulated: a minute for what takes a second.
-        good = [
-            one for one in choice.precisions if one == best or one == "fp32" or engine.device.type != "cpu"
-        ]
-        precisions = [best if one == "auto" else one for one in names_in(self.precisions)] or good
-        plan = SpeedPlan(choice.path, task, sizes, sorted(set(threads)), precisions, best, device)
-
-        def say(line: str) -> None:
-            if not self.quiet:
-                console.print(f"measuring: {line}", markup=False)
-
-        measured = measure_speed(plan, say)
-        for table in tables(measured):
-            print_table(table)
-        if self.json is not None:
-            write_atomically(self.json, to_json([], {"speed": [one.record() for one in measured]}).encode())
+    measured = measure_speed(plan, say)
+    for table in tables(measured):
+        print_table(table)
+    if request.json is not None:
+        write_atomically(request.json, to_json([], {"speed": [one.record() for one in measured]}).encode())
 
 
 def _numbers(text: str, option: str, most: float) -> list[float]:

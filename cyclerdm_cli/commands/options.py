@@ -2,7 +2,7 @@
 
 A field has its name, kind and default, and its help is the docstring below it. `Annotated` with typer.Option or
 typer.Argument adds the range of its values, and what only a command line needs: panel, short flag, completion.
-Kinds and ranges are checked whoever makes the dataclass: the command, another program, a reader of a file of defaults.
+Kinds and ranges are checked whoever makes the dataclass: the command, another program, or what reads a file of it.
 """
 
 from __future__ import annotations
