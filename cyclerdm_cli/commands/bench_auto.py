@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cyclerdm_cli.commands.options import check_fields, takes
 from cyclerdm_cli.commands.reporting import faults_in_one_line, put_line, words
 from cyclerdm_cli.commands.task_words import task_name
 from cyclerdm_cli.errors import UsageError
@@ -18,65 +20,73 @@ if TYPE_CHECKING:
     from cyclerdm_cli.words.eye import Eye
 
 
+@dataclass(frozen=True, kw_only=True)
+class AutoRequest:
+    """One call of `bench auto`, as it was typed. The fields' order is that of the options in the help."""
+
+    data: Path
+    """A folder of clean photographs."""
+    real: tuple[str, ...] = ()
+    """TASK=DIR or clean=DIR: real pictures. May be repeated."""
+    mixtures: bool = False
+    """Also restore mixed damage, and measure the gain."""
+    least: Annotated[float, typer.Option(min=0, max=1)] = 0.3
+    """Severities are drawn from here to 1."""
+    limit: Annotated[int, typer.Option(min=0)] = 0
+    """Photographs at most; 0: all."""
+    seed: int = 0
+    """Of the damage."""
+    clip: Path | None = None
+    """Another file than the package's, of train --model prompts."""
+    weights: str | None = None
+    """For --mixtures: a family in the registry, or a file."""
+
+    def __post_init__(self) -> None:
+        """Check kinds and ranges. Raises UsageError."""
+        check_fields(self)
+
+
 def add_to(bench: typer.Typer) -> None:
     """Add `auto` to `bench`."""
-
-    @bench.command(
+    bench.command(
         help="Measure what --task auto sees: on clean photographs that are degraded here, with one damage and with "
         "two, and on real pictures of known damage. Tables in Markdown go to standard output.\n\n"
         "Example: [bold]cyclerdm bench auto --data photos --real derain=rain/ --mixtures[/]"
-    )
-    @faults_in_one_line
-    def auto(
-        data: Annotated[Path, typer.Option("--data", help="A folder of clean photographs.")],
-        real: Annotated[
-            list[str] | None,
-            typer.Option("--real", help="TASK=DIR or clean=DIR: real pictures. May be repeated."),
-        ] = None,
-        mixtures: Annotated[
-            bool, typer.Option("--mixtures", help="Also restore mixed damage, and measure the gain.")
-        ] = False,
-        least: Annotated[
-            float, typer.Option("--least", min=0, max=1, help="Severities are drawn from here to 1.")
-        ] = 0.3,
-        limit: Annotated[int, typer.Option("--limit", min=0, help="Photographs at most; 0: all.")] = 0,
-        seed: Annotated[int, typer.Option("--seed", help="Of the damage.")] = 0,
-        clip: Annotated[
-            Path | None,
-            typer.Option("--clip", help="Another file than the package's, of train --model prompts."),
-        ] = None,
-        weights: Annotated[
-            str | None, typer.Option("--weights", help="For --mixtures: a family in the registry, or a file.")
-        ] = None,
-    ) -> None:
-        folders = [_named(word) for word in real or []]
+    )(auto)
 
-        import torch
 
-        from cyclerdm_cli.benchmark.recognition import mixture_scores, sights, singles
-        from cyclerdm_cli.recognising.sightings import MIXTURES
-        from cyclerdm_cli.training.data import pictures_in, read_photographs
-        from cyclerdm_cli.words.eye import load_eye
+@faults_in_one_line
+@takes(AutoRequest)
+def auto(request: AutoRequest) -> None:
+    """Measure, and print the tables."""
+    folders = [_named(word) for word in request.real]
 
-        eye = load_eye(clip)
-        paths = pictures_in(data)[: limit or None]
-        photographs = read_photographs(paths, 1, torch.device("cpu"), (1.0,))
-        words().print(f"{len(photographs.files)} photographs, severities {least:g} to 1, seed {seed}")
+    import torch
 
-        _print_confusion("one damage", list(sights(eye, photographs, singles(eye), least, seed)))
-        _print_pairs(list(sights(eye, photographs, MIXTURES, least, seed)))
-        if folders:
-            _print_confusion(
-                "real pictures", [sight for name, folder in folders for sight in _real(eye, name, folder)]
+    from cyclerdm_cli.benchmark.recognition import mixture_scores, sights, singles
+    from cyclerdm_cli.recognising.sightings import MIXTURES
+    from cyclerdm_cli.training.data import pictures_in, read_photographs
+    from cyclerdm_cli.words.eye import load_eye
+
+    eye, least, seed = load_eye(request.clip), request.least, request.seed
+    paths = pictures_in(request.data)[: request.limit or None]
+    photographs = read_photographs(paths, 1, torch.device("cpu"), (1.0,))
+    words().print(f"{len(photographs.files)} photographs, severities {least:g} to 1, seed {seed}")
+
+    _print_confusion("one damage", list(sights(eye, photographs, singles(eye), least, seed)))
+    _print_pairs(list(sights(eye, photographs, MIXTURES, least, seed)))
+    if folders:
+        _print_confusion(
+            "real pictures", [sight for name, folder in folders for sight in _real(eye, name, folder)]
+        )
+    if request.mixtures:
+        put_line("\n| mixture | pictures | best known way | dB | auto | share |")
+        put_line(f"|{'---|' * 6}")
+        for score in mixture_scores(eye, photographs, _restorer(request.weights), least, seed):
+            put_line(
+                f"| {' + '.join(score.names)} | {score.pictures} | {score.way} "
+                f"| {score.best:+.2f} | {score.auto:+.2f} | {score.auto / score.best:.0%} |"
             )
-        if mixtures:
-            put_line("\n| mixture | pictures | best known way | dB | auto | share |")
-            put_line(f"|{'---|' * 6}")
-            for score in mixture_scores(eye, photographs, _restorer(weights), least, seed):
-                put_line(
-                    f"| {' + '.join(score.names)} | {score.pictures} | {score.way} "
-                    f"| {score.best:+.2f} | {score.auto:+.2f} | {score.auto / score.best:.0%} |"
-                )
 
 
 def _named(word: str) -> tuple[str, Path]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from cyclerdm_cli.commands.reporting import INTERRUPTED, put_line, words
+from cyclerdm_cli.commands.train_request import TrainRequest
 from cyclerdm_cli.errors import UsageError
 
 RESULT = "clip.safetensors"
@@ -20,21 +21,7 @@ MINUTES = 60.0
 """How long a run lasts where nothing else is said."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """What was asked for beside the recipe."""
-
-    data: list[str]
-    out: Path
-    init: str | None
-    resume: bool
-    device: str
-    licence: str
-    data_note: str
-    dry_run: bool
-
-
-def carry_out(request: Request, recipe: dict[str, Any], config: Path | None) -> None:
+def carry_out(request: TrainRequest, recipe: dict[str, Any]) -> None:
     """Train, and print where the file lies. Raises UsageError and DataError for what cannot be meant."""
     import torch
 
@@ -46,11 +33,11 @@ def carry_out(request: Request, recipe: dict[str, Any], config: Path | None) -> 
 
     known = {field.name for field in fields(RecogniserConfig)}
     for name in sorted(set(recipe) - known):
-        flag = "config" if config else name.replace("_", "-")
+        flag = "config" if request.config else name.replace("_", "-")
         raise UsageError(
             f"--{flag}: not with --model prompts", hint=f"its recipe has {', '.join(sorted(known))}"
         )
-    if config is not None:
+    if request.config is not None:
         raise UsageError("--config: not with --model prompts", hint="its few fields are options")
     if not {"minutes", "iterations"} & set(recipe):
         recipe["minutes"] = MINUTES

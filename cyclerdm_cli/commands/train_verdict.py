@@ -11,11 +11,12 @@ from typing import Any
 import typer
 
 from cyclerdm_cli.commands.reporting import INTERRUPTED, put_line, words
-from cyclerdm_cli.commands.train_prompts import MINUTES, PACKAGED, RESULT, Request
+from cyclerdm_cli.commands.train_prompts import MINUTES, PACKAGED, RESULT
+from cyclerdm_cli.commands.train_request import TrainRequest
 from cyclerdm_cli.errors import DataError, UsageError
 
 
-def carry_out(request: Request, recipe: dict[str, Any], config: Path | None) -> None:
+def carry_out(request: TrainRequest, recipe: dict[str, Any]) -> None:
     """Train, and print where the file lies. Raises UsageError and DataError for what cannot be meant."""
     import torch
 
@@ -30,7 +31,7 @@ def carry_out(request: Request, recipe: dict[str, Any], config: Path | None) -> 
             f"--{name.replace('_', '-')}: not with --model verdict",
             hint=f"its recipe has {', '.join(sorted(known))}",
         )
-    if config is not None:
+    if request.config is not None:
         raise UsageError("--config: not with --model verdict", hint="its few fields are options")
     if request.device not in ("auto", "cpu"):
         raise UsageError(

@@ -20,194 +20,201 @@ Names = Annotated[list[str], typer.Argument(help="Tasks, families, names of entr
 Lineage = Annotated[bool, typer.Option("-v", "--verbose", help="Also say which runs led to them.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only faults.")]
 
+weights = typer.Typer(
+    no_args_is_help=True,
+    help="List, fetch, check, import and remove weights. Those of the package are always there. A family such "
+    "as compact has one file of weights a task, compact-TASK, or one for all the others, compact.\n\n"
+    "Example: [bold]cyclerdm weights list[/]",
+)
+
 
 def add_to(app: typer.Typer) -> None:
     """Add `weights` and its commands to the program."""
-    weights = typer.Typer(
-        no_args_is_help=True,
-        help="List, fetch, check, import and remove weights. Those of the package are always there. A family such "
-        "as compact has one file of weights a task, compact-TASK, or one for all the others, compact.\n\n"
-        "Example: [bold]cyclerdm weights list[/]",
-    )
     app.add_typer(weights, name="weights")
 
-    @weights.command(
-        "list",
-        help="List all weights task by task: which are the default, whether they are here, size, licence.\n\n"
-        "Example: [bold]cyclerdm weights list --json[/]",
+
+@weights.command("list")
+@faults_in_one_line
+def list_weights(
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with all there is.")] = False,
+) -> None:
+    """List all weights task by task: which are the default, whether they are here, size, licence.
+
+    Example: [bold]cyclerdm weights list --json[/]
+    """
+    from cyclerdm_cli.weights.registry import read_registry
+
+    registry = read_registry()
+    if json:
+        for entry in registry.entries.values():
+            put_record(_record(entry, registry))
+        return
+    rows = _rows(registry)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        put_line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    _say_how_by_hand(list(registry.entries.values()))
+
+
+@weights.command("pull")
+@faults_in_one_line
+def pull(
+    names: Names,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never open a connection.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fetch weights: by task, by name, or all. What is here is only checked.
+
+    Example: [bold]cyclerdm weights pull derain --dry-run[/]
+    """
+    from cyclerdm_cli.commands.downloads import bring
+    from cyclerdm_cli.weights.registry import by_hand, place_of, read_registry
+
+    entries = _entries(read_registry(), names)
+    faults = []
+    for entry in entries:
+        if entry.manual:
+            if entry.name in names:
+                faults.append(f"{entry.name}: {by_hand(entry)}")
+            continue
+        if dry_run:
+            source = "-" if _state(entry) != "no" else " ".join(entry.addresses) or "no address"
+            put_line(f"{entry.name}\t{_state(entry)}\t{entry.bytes}\t{source}\t{place_of(entry)}")
+            continue
+        try:
+            bring(entry, words(), offline=offline, quiet=quiet)
+        except WeightsError as fault:  # the others may be had
+            faults.append(str(fault))
+        else:
+            put_line(str(place_of(entry)))
+    if faults:
+        raise WeightsError("; ".join(faults))
+
+
+@weights.command("verify")
+@faults_in_one_line
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(help="Tasks or names; default: all.")] = None,
+    verbose: Lineage = False,
+) -> None:
+    """Read what is here whole, and compare it with the registry.
+
+    Example: [bold]cyclerdm weights verify[/]
+    """
+    from cyclerdm_cli.weights.registry import fault_of, is_here, place_of, read_registry
+
+    damaged = []
+    for entry in _entries(read_registry(), names or ["all"]):
+        if is_here(entry):
+            fault = fault_of(entry, thoroughly=True) or _disagreement(entry)
+            put_line(f"{entry.name}\t{fault or 'right'}\t{place_of(entry)}")
+            if verbose and not fault:
+                _say_lineage(entry)
+            damaged += [entry.name] if fault else []
+        elif names and not entry.manual:
+            put_line(f"{entry.name}\tmissing\t{place_of(entry)}")
+            damaged.append(entry.name)
+    if damaged:
+        raise WeightsError(f"damaged or missing: {', '.join(damaged)}", hint="cyclerdm weights pull NAME")
+
+
+@weights.command("import")
+@faults_in_one_line
+def import_weights(
+    file: Annotated[Path, typer.Argument(help="The checkpoint.")],
+    task: Annotated[str, typer.Option("--task", help="What it was trained for.")],
+    name: Annotated[str | None, typer.Option("--name", help="Default: paper-TASK.")] = None,
+    licence: Annotated[str, typer.Option("--licence", help="Of the checkpoint.")] = "none given",
+    training_data: Annotated[str, typer.Option("--training-data", help="In words.")] = "unknown",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace weights of that name.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Turn a checkpoint of the authors (.pth, .pth.tar) into weights. Pickles that would run code are
+    refused.
+
+    Example: [bold]cyclerdm weights import derain.pth.tar --task derain[/], then [bold]cyclerdm restore
+    rain.jpg --task derain --weights paper-derain[/]
+    """
+    from cyclerdm_cli.tasks.catalogue import find_task
+    from cyclerdm_cli.weights.importing import import_weights
+
+    task = find_task(task_name(task)).name
+    entry, path = import_weights(
+        file, name or f"paper-{task}", task, licence, training_data, overwrite=overwrite
     )
-    @faults_in_one_line
-    def list_weights(
-        json: Annotated[
-            bool, typer.Option("--json", help="One JSON object a line, with all there is.")
-        ] = False,
-    ) -> None:
-        from cyclerdm_cli.weights.registry import read_registry
-
-        registry = read_registry()
-        if json:
-            for entry in registry.entries.values():
-                put_record(_record(entry, registry))
-            return
-        rows = _rows(registry)
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for row in rows:
-            put_line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-        _say_how_by_hand(list(registry.entries.values()))
-
-    @weights.command(
-        "pull",
-        help="Fetch weights: by task, by name, or all. What is here is only checked.\n\n"
-        "Example: [bold]cyclerdm weights pull derain --dry-run[/]",
-    )
-    @faults_in_one_line
-    def pull(
-        names: Names,
-        dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched.")] = False,
-        offline: Annotated[bool, typer.Option("--offline", help="Never open a connection.")] = False,
-        quiet: Quiet = False,
-    ) -> None:
-        from cyclerdm_cli.commands.downloads import bring
-        from cyclerdm_cli.weights.registry import by_hand, place_of, read_registry
-
-        entries = _entries(read_registry(), names)
-        faults = []
-        for entry in entries:
-            if entry.manual:
-                if entry.name in names:
-                    faults.append(f"{entry.name}: {by_hand(entry)}")
-                continue
-            if dry_run:
-                source = "-" if _state(entry) != "no" else " ".join(entry.addresses) or "no address"
-                put_line(f"{entry.name}\t{_state(entry)}\t{entry.bytes}\t{source}\t{place_of(entry)}")
-                continue
-            try:
-                bring(entry, words(), offline=offline, quiet=quiet)
-            except WeightsError as fault:  # the others may be had
-                faults.append(str(fault))
-            else:
-                put_line(str(place_of(entry)))
-        if faults:
-            raise WeightsError("; ".join(faults))
-
-    @weights.command(
-        "verify",
-        help="Read what is here whole, and compare it with the registry.\n\n"
-        "Example: [bold]cyclerdm weights verify[/]",
-    )
-    @faults_in_one_line
-    def verify(
-        names: Annotated[list[str] | None, typer.Argument(help="Tasks or names; default: all.")] = None,
-        verbose: Lineage = False,
-    ) -> None:
-        from cyclerdm_cli.weights.registry import fault_of, is_here, place_of, read_registry
-
-        damaged = []
-        for entry in _entries(read_registry(), names or ["all"]):
-            if is_here(entry):
-                fault = fault_of(entry, thoroughly=True) or _disagreement(entry)
-                put_line(f"{entry.name}\t{fault or 'right'}\t{place_of(entry)}")
-                if verbose and not fault:
-                    _say_lineage(entry)
-                damaged += [entry.name] if fault else []
-            elif names and not entry.manual:
-                put_line(f"{entry.name}\tmissing\t{place_of(entry)}")
-                damaged.append(entry.name)
-        if damaged:
-            raise WeightsError(f"damaged or missing: {', '.join(damaged)}", hint="cyclerdm weights pull NAME")
-
-    @weights.command(
-        "import",
-        help="Turn a checkpoint of the authors (.pth, .pth.tar) into weights. Pickles that would run code are "
-        "refused.\n\nExample: [bold]cyclerdm weights import derain.pth.tar --task derain[/], then "
-        "[bold]cyclerdm restore rain.jpg --task derain --weights paper-derain[/]",
-    )
-    @faults_in_one_line
-    def import_weights(
-        file: Annotated[Path, typer.Argument(help="The checkpoint.")],
-        task: Annotated[str, typer.Option("--task", help="What it was trained for.")],
-        name: Annotated[str | None, typer.Option("--name", help="Default: paper-TASK.")] = None,
-        licence: Annotated[str, typer.Option("--licence", help="Of the checkpoint.")] = "none given",
-        training_data: Annotated[str, typer.Option("--training-data", help="In words.")] = "unknown",
-        overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace weights of that name.")] = False,
-        quiet: Quiet = False,
-    ) -> None:
-        from cyclerdm_cli.tasks.catalogue import find_task
-        from cyclerdm_cli.weights.importing import import_weights
-
-        task = find_task(task_name(task)).name
-        entry, path = import_weights(
-            file, name or f"paper-{task}", task, licence, training_data, overwrite=overwrite
+    if not quiet:
+        words().print(
+            f"imported as {entry.name}, {entry.bytes / 2**20:.1f} MiB, licence: {entry.licence}; "
+            f"use it with --weights {entry.name}",
+            markup=False,
         )
-        if not quiet:
-            words().print(
-                f"imported as {entry.name}, {entry.bytes / 2**20:.1f} MiB, licence: {entry.licence}; "
-                f"use it with --weights {entry.name}",
-                markup=False,
-            )
-        put_line(str(path))
+    put_line(str(path))
 
-    @weights.command(
-        "path",
-        help="Print the folder of weights, or where the named ones lie or would lie.\n\n"
-        "Example: [bold]cyclerdm weights path compact[/]",
-    )
-    @faults_in_one_line
-    def path(
-        names: Annotated[list[str] | None, typer.Argument(help="Names, or tasks.")] = None,
-        verbose: Lineage = False,
-    ) -> None:
-        from cyclerdm_cli.weights.places import weights_folder
-        from cyclerdm_cli.weights.registry import place_of, read_registry
 
-        if not names:
-            put_line(str(weights_folder()))
-            return
-        for entry in _entries(read_registry(), names):
-            if not entry.manual:
-                put_line(str(place_of(entry)))
-                if verbose:
-                    _say_lineage(entry)
+@weights.command("path")
+@faults_in_one_line
+def path(
+    names: Annotated[list[str] | None, typer.Argument(help="Names, or tasks.")] = None,
+    verbose: Lineage = False,
+) -> None:
+    """Print the folder of weights, or where the named ones lie or would lie.
 
-    @weights.command(
-        "rm",
-        help="Remove fetched and imported weights: by task, by name, or all.\n\n"
-        "Example: [bold]cyclerdm weights rm paper-derain[/]",
-    )
-    @faults_in_one_line
-    def remove(names: Names, quiet: Quiet = False) -> None:
-        from cyclerdm_cli.weights.keeping import remove as remove_weights
-        from cyclerdm_cli.weights.registry import read_registry
+    Example: [bold]cyclerdm weights path compact[/]
+    """
+    from cyclerdm_cli.weights.places import weights_folder
+    from cyclerdm_cli.weights.registry import place_of, read_registry
 
-        registry = read_registry()
-        for name in names:
-            if name in registry.names() and all(one.in_package for one in _entries(registry, [name])):
-                raise UsageError(f"{name} comes with the package and stays")
-        gone = [str(path) for entry in _entries(registry, names) for path in remove_weights(entry)]
-        for line in gone:
-            put_line(line)
-        if not gone and not quiet:
-            words().print("nothing of that is here to remove", markup=False)
+    if not names:
+        put_line(str(weights_folder()))
+        return
+    for entry in _entries(read_registry(), names):
+        if not entry.manual:
+            put_line(str(place_of(entry)))
+            if verbose:
+                _say_lineage(entry)
 
-    @weights.command(
-        "entry",
-        help="Print the registry entry of a file of weights, for publishing it.\n\n"
-        "Example: [bold]cyclerdm weights entry runs/first/weights.safetensors --name mine[/]",
-    )
-    @faults_in_one_line
-    def entry(
-        file: Annotated[Path, typer.Argument(help="Weights, such as train writes.")],
-        address: Annotated[
-            list[str] | None,
-            typer.Option("--address", help="Where the file will be; {mirror} is replaced. May be repeated."),
-        ] = None,
-        name: Annotated[str | None, typer.Option("--name", help="Default: the file's name.")] = None,
-        source: Annotated[str, typer.Option("--source", help="Who made them, or a page about them.")] = "",
-    ) -> None:
-        from cyclerdm_cli.weights.publishing import as_toml, describe
 
-        made = describe(file, name or file.stem, source=source, addresses=tuple(address or ()))
-        put_line(as_toml(made).rstrip())
+@weights.command("rm")
+@faults_in_one_line
+def remove(names: Names, quiet: Quiet = False) -> None:
+    """Remove fetched and imported weights: by task, by name, or all.
+
+    Example: [bold]cyclerdm weights rm paper-derain[/]
+    """
+    from cyclerdm_cli.weights.keeping import remove as remove_weights
+    from cyclerdm_cli.weights.registry import read_registry
+
+    registry = read_registry()
+    for name in names:
+        if name in registry.names() and all(one.in_package for one in _entries(registry, [name])):
+            raise UsageError(f"{name} comes with the package and stays")
+    gone = [str(path) for entry in _entries(registry, names) for path in remove_weights(entry)]
+    for line in gone:
+        put_line(line)
+    if not gone and not quiet:
+        words().print("nothing of that is here to remove", markup=False)
+
+
+@weights.command("entry")
+@faults_in_one_line
+def entry(
+    file: Annotated[Path, typer.Argument(help="Weights, such as train writes.")],
+    address: Annotated[
+        list[str] | None,
+        typer.Option("--address", help="Where the file will be; {mirror} is replaced. May be repeated."),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Default: the file's name.")] = None,
+    source: Annotated[str, typer.Option("--source", help="Who made them, or a page about them.")] = "",
+) -> None:
+    """Print the registry entry of a file of weights, for publishing it.
+
+    Example: [bold]cyclerdm weights entry runs/first/weights.safetensors --name mine[/]
+    """
+    from cyclerdm_cli.weights.publishing import as_toml, describe
+
+    made = describe(file, name or file.stem, source=source, addresses=tuple(address or ()))
+    put_line(as_toml(made).rstrip())
 
 
 def _state(entry: Entry) -> str:
