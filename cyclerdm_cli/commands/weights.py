@@ -130,12 +130,10 @@ def import_weights(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace weights of that name.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Turn a checkpoint of the authors (.pth, .pth.tar) into weights. Pickles that would run code are
-    refused.
+    """Turn a checkpoint of the authors (.pth, .pth.tar) into weights. Pickles that would run code are refused.
 
-    Example: [bold]cyclerdm weights import derain.pth.tar --task derain[/], then [bold]cyclerdm restore
-    rain.jpg --task derain --weights paper-derain[/]
-    """
+    Example: [bold]cyclerdm weights import derain.pth.tar --task derain[/], then [bold]cyclerdm restore rain.jpg --task derain --weights paper-derain[/]
+    """  # noqa: E501  (the help shows its lines as they are)
     from cyclerdm_cli.tasks.catalogue import find_task
     from cyclerdm_cli.weights.importing import import_weights
 
