@@ -36,11 +36,14 @@ def make(request: type[Request], given: Mapping[str, Any]) -> Request:
     """Return a dataclass of options from values by name; None and empty rows leave the default.
 
     Raises:
-        UsageError: a value of another kind than the field's, or outside its range.
+        UsageError: no option of that name, a value of another kind than the field's, or outside its range.
     """
-    kinds = {option.name: option for option in _options(request)}
+    options = {option.name: option for option in _options(request)}
+    for name in given:
+        if name not in options:
+            raise UsageError(f"{flag(name)}: no such option")
     values = {name: value for name, value in given.items() if value is not None and value != []}
-    return request(**{name: kinds[name].converted(value) for name, value in values.items()})
+    return request(**{name: options[name].convert(value) for name, value in values.items()})
 
 
 def check_fields(request: Any) -> None:
@@ -100,10 +103,10 @@ class _Option:
             self.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, self.mark]
         )
 
-    def converted(self, value: Any) -> Any:
+    def convert(self, value: Any) -> Any:
         """Return a value as the field has it: a list as a tuple, the name of a file as a Path."""
         if isinstance(value, list):
-            return tuple(self.converted(one) for one in value)
+            return tuple(self.convert(one) for one in value)
         return Path(value) if self.kind is Path and isinstance(value, str) else value
 
     def check(self, value: Any) -> None:
@@ -113,7 +116,9 @@ class _Option:
         kinds = (int, float) if self.kind is float else (self.kind,)
         least: Any = self.mark.min
         most: Any = self.mark.max
-        for one in value if self.row and isinstance(value, tuple) else (value,):
+        if self.row and not isinstance(value, tuple):
+            raise UsageError(f"{flag(self.name)} {value!r}", hint=f"allowed: a row of {self.kind.__name__}")
+        for one in value if self.row else (value,):
             if not isinstance(one, kinds) or (isinstance(one, bool) and self.kind is not bool):
                 raise UsageError(f"{flag(self.name)} {one!r}", hint=f"allowed: {self.kind.__name__}")
             if (least is not None and one < least) or (most is not None and one > most):
