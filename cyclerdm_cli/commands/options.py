@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import MISSING, dataclass, fields
@@ -91,6 +92,7 @@ class _Option:
     default: Any
     """MISSING where a value must be given."""
     mark: ParameterInfo
+    """What only a command line needs, with the range and the help."""
 
     def parameter(self) -> inspect.Parameter:
         """Return the parameter that a command has for it."""
@@ -122,7 +124,13 @@ class _Option:
             if not isinstance(one, kinds) or (isinstance(one, bool) and self.kind is not bool):
                 raise UsageError(f"{flag(self.name)} {one!r}", hint=f"allowed: {self.kind.__name__}")
             if (least is not None and one < least) or (most is not None and one > most):
-                allowed = f"{least:g} or more" if most is None else f"{least:g} to {most:g}"
+                allowed = (
+                    f"{least} or more"
+                    if most is None
+                    else f"up to {most}"
+                    if least is None
+                    else f"{least} to {most}"
+                )
                 raise UsageError(f"{flag(self.name)} {one}", hint=f"allowed: {allowed}")
 
 
@@ -148,10 +156,11 @@ def _options(request: type) -> tuple[_Option, ...]:
 @functools.cache
 def explanations(owner: type) -> dict[str, str]:
     """Return the docstrings below a dataclass's fields, or else their allowed values, by the fields' names."""
-    body = ast.parse(inspect.getsource(owner)).body[0]
-    assert isinstance(body, ast.ClassDef)
+    # The module's text is at hand at once; to cut the class out of it, inspect would read it token by token.
+    module = ast.parse(inspect.getsource(sys.modules[owner.__module__])).body
+    body = next(one for one in module if isinstance(one, ast.ClassDef) and one.name == owner.__name__).body
     found = {}
-    for place, below in zip(body.body, [*body.body[1:], None], strict=True):
+    for place, below in zip(body, [*body[1:], None], strict=True):
         if isinstance(place, ast.AnnAssign) and isinstance(place.target, ast.Name):
             match below:
                 case ast.Expr(value=ast.Constant(value=str(text))):

@@ -52,7 +52,7 @@ class Plan:
     @property
     def task(self) -> str:
         """The tasks in one word."""
-        return _joined(self.tasks)
+        return _join_names(self.tasks)
 
 
 def make_plan(request: RestoreRequest, command: str) -> Plan:
@@ -61,13 +61,13 @@ def make_plan(request: RestoreRequest, command: str) -> Plan:
     Raises:
         UsageError: what was asked for cannot be done, or not with these inputs and outputs.
     """
-    tasks, meant = _asked_tasks(request)
+    tasks, meant = _find_tasks(request)
     _check_picture_options(request, tasks)
     passed_over: Counter[str] = Counter()
     entries = list_inputs(request.inputs, request.recursive, passed_over)
     others = _files_beside(request, entries)
     jobs: Collection[Job] = plan_outputs(
-        entries, request.output, _joined(tasks),
+        entries, request.output, _join_names(tasks),
         format=format_named(request.format), compare=request.compare, others=others,
     )  # fmt: skip
     _check_streams(request, jobs, command)
@@ -89,7 +89,7 @@ def make_plan(request: RestoreRequest, command: str) -> Plan:
     return Plan(tasks, jobs, passed_over, files, options, {**meant, **strengths})
 
 
-def _joined(tasks: list[Task]) -> str:
+def _join_names(tasks: list[Task]) -> str:
     return "+".join(task.name for task in tasks) or AUTO
 
 
@@ -124,17 +124,17 @@ def _files_beside(request: RestoreRequest, entries: list[Input]) -> list[Path]:
     return [*lists_in(request.inputs), *files_in(request.mask), *named, *piped]
 
 
-def _asked_tasks(request: RestoreRequest) -> tuple[list[Task], dict[str, float]]:
+def _find_tasks(request: RestoreRequest) -> tuple[list[Task], dict[str, float]]:
     """Return the tasks that were asked for, and how strongly single ones; no tasks: look at each picture."""
     if request.prompt is not None:
-        return _understood(request.prompt, request.clip, request.quiet)
+        return _read_prompt(request.prompt, request.clip, request.quiet)
     names = [AUTO] if request.task is None else task_names(request.task)
     if [name.casefold() for name in names] == [AUTO]:
         return [], {}
-    return [_task(name, request.weights) for name in names], {}
+    return [_find_task(name, request.weights) for name in names], {}
 
 
-def _understood(prompt: str, clip: str | None, quiet: bool) -> tuple[list[Task], dict[str, float]]:
+def _read_prompt(prompt: str, clip: str | None, quiet: bool) -> tuple[list[Task], dict[str, float]]:
     """Return the tasks that a sentence asks for, of either command, and how strongly.
 
     Raises UsageError where it asks for none.
@@ -160,7 +160,7 @@ def _understood(prompt: str, clip: str | None, quiet: bool) -> tuple[list[Task],
     return [find_task(wish.task) for wish in wishes], {wish.task: wish.strength for wish in wishes}
 
 
-def _task(name: str, weights: str | None) -> Task:
+def _find_task(name: str, weights: str | None) -> Task:
     """Return a task of the catalogue, or one that the weights asked for learned from pairs."""
     try:
         return find_task(name)
