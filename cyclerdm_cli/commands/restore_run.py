@@ -92,9 +92,11 @@ class Run:
         # Without the weights it is not known how a picture is cut; with auto it is not known anyway.
         here = all(choice.is_here for choice in kit.weights.values())
         known = here or not (self.plan.tasks or self.plan.options.memory)
-        work = Work(Restorers(kit, self.plan.names), self.plan.tasks, self.plan.files)
-        planned = (Outcome(job, "planned") for job in self.plan.jobs)
-        outcomes = foresee(work, self.plan.jobs) if known else planned
+        outcomes = (
+            foresee(Work(Restorers(kit, self.plan.names), self.plan.tasks, self.plan.files), self.plan.jobs)
+            if known
+            else (Outcome(job, "planned") for job in self.plan.jobs)
+        )
         for outcome in outcomes:
             if self.request.json:
                 put_record(outcome.record(self.plan.task, self._title(kit), str(kit.engine.device)))
