@@ -39,6 +39,8 @@ class Task:
     """Whether there is a module with its degradation; otherwise it is learned from pairs alone."""
     min_luma: float = 0.0
     """Training leaves out photographs darker than this on average: they are no example of a bright one."""
+    max_luma: float = 1.0
+    """The same for brighter ones: how bright the damaged picture was cannot be told if anything may be."""
     max_dark_channel: float = 1.0
     """Training leaves out photographs with a higher mean dark channel: they may be misty themselves."""
 
@@ -53,7 +55,16 @@ TASKS: tuple[Task, ...] = (
     Task(
         "inpaint", "restore", "missing parts, scratches, text", "a photograph with missing parts", masked=True
     ),
-    Task("dehaze", "restore", "haze, mist, fog", "a hazy photograph", tone=True, max_dark_channel=0.35),
+    Task(
+        "dehaze",
+        "restore",
+        "haze, mist, fog",
+        "a hazy photograph",
+        tone=True,
+        min_luma=0.2,
+        max_luma=0.62,
+        max_dark_channel=0.35,
+    ),
     Task(
         "low-light",
         "enhance",
@@ -61,9 +72,18 @@ TASKS: tuple[Task, ...] = (
         "a photograph taken in the dark",
         tone=True,
         dark=True,
-        min_luma=0.25,
+        min_luma=0.32,
+        max_luma=0.66,
     ),
-    Task("underwater", "enhance", "colours lost under water", "a photograph taken under water", tone=True),
+    Task(
+        "underwater",
+        "enhance",
+        "colours lost under water",
+        "a photograph taken under water",
+        tone=True,
+        min_luma=0.25,
+        max_luma=0.6,
+    ),
     Task(
         "backlight",
         "enhance",

@@ -57,12 +57,13 @@ class Photographs:
 
     def suitable(self, task: Task) -> Tensor:
         """Return the indices of the photographs that can teach a task: (K,) int64, on the CPU."""
-        fit = (self.luma >= task.min_luma) & (self.dark_channel <= task.max_dark_channel)
+        bright = (self.luma >= task.min_luma) & (self.luma <= task.max_luma)
+        fit = bright & (self.dark_channel <= task.max_dark_channel)
         indices = fit.nonzero().flatten()
         if len(indices) == 0:
             raise DataError(
                 f"no photograph is suitable for {task.name}",
-                hint=f"mean luma at least {task.min_luma}, mean dark channel at most {task.max_dark_channel}",
+                hint=f"mean luma {task.min_luma} to {task.max_luma}, mean dark channel at most {task.max_dark_channel}",
             )
         return indices
 
