@@ -111,7 +111,8 @@ def tones_of(pixels: NDArray[np.uint8]) -> Tones:
     side, window = DARK_CHANNEL_SIDE, DARK_CHANNEL_WINDOW
     least = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA).min(2)
     dark_channel = cv2.erode(least, np.ones((window, window), np.uint8)).mean()
-    return Tones(*np.percentile(luma, (1, 50, 99)).tolist(), float(dark_channel))
+    darkest, median, brightest = np.percentile(luma, (1, 50, 99)).tolist()
+    return Tones(darkest, median, brightest, float(dark_channel))
 
 
 def _lead_needed(name: str, tones: Tones) -> float:
