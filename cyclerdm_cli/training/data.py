@@ -63,7 +63,8 @@ class Photographs:
         if len(indices) == 0:
             raise DataError(
                 f"no photograph is suitable for {task.name}",
-                hint=f"mean luma {task.min_luma} to {task.max_luma}, mean dark channel at most {task.max_dark_channel}",
+                hint=f"mean luma {task.min_luma} to {task.max_luma}, "
+                f"mean dark channel at most {task.max_dark_channel}",
             )
         return indices
 
