@@ -273,7 +273,14 @@ def test_words_are_completed() -> None:
     assert offered("cyclerdm restore --task deh") == ["dehaze"]
     assert offered("cyclerdm restore --task derain+deh") == ["derain+dehaze"]
     assert offered("cyclerdm enhance --task ")[:3] == ["low-light", "underwater", "backlight"]
-    assert offered("cyclerdm enhance --task d") == ["dejpeg", "denoise", "derain", "desnow", "deblur", "dehaze"]
+    assert offered("cyclerdm enhance --task d") == [
+        "dejpeg",
+        "denoise",
+        "derain",
+        "desnow",
+        "deblur",
+        "dehaze",
+    ]
     assert offered("cyclerdm restore --format a") == ["avif"]
 
 
