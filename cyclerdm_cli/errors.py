@@ -6,6 +6,8 @@ failed; 4 weights missing, unreachable or damaged; 130 interrupted.
 
 from __future__ import annotations
 
+import warnings
+
 
 class CycleRDMError(Exception):
     """A fault with a plain reason; `hint` says what to do about it."""
@@ -53,3 +55,11 @@ class ClusterError(CycleRDMError):
     """A cluster was asked for that cannot be joined, or that lost all its workers."""
 
     exit_status = 2
+
+
+class RestoringWarning(UserWarning):
+    """Work goes on otherwise than planned: with smaller tiles, in another precision, on another device."""
+
+
+# Programs that restore by the Python interface see it if they ask for it; the command always does.
+warnings.filterwarnings("ignore", category=RestoringWarning, append=True)

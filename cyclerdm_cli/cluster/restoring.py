@@ -210,9 +210,9 @@ class RestoringStation:
             asker.put(end)
 
     def _report(self, outcome: Outcome) -> None:
-        if outcome.unexpected is not None:  # not every exception can travel
-            told = "".join(traceback.format_exception(outcome.unexpected))
-            outcome = replace(outcome, unexpected=RuntimeError(f"in a worker: {told}"))
+        told = outcome.unexpected and "".join(traceback.format_exception(outcome.unexpected))
+        # Not every exception can travel.
+        outcome = replace(outcome, fault=RuntimeError(f"in a worker: {told}") if told else None)
         self._askers.popleft().put(outcome)
 
     def _pass_on(self, message: Warning | str, *_: Any, **__: Any) -> None:

@@ -11,9 +11,9 @@ import typer
 
 from cyclerdm_cli.commands.options import check_fields, takes
 from cyclerdm_cli.commands.reporting import faults_in_one_line, put_line, words
-from cyclerdm_cli.commands.task_words import task_name
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.tasks.catalogue import find_task
+from cyclerdm_cli.tasks.spelling import task_name
 
 if TYPE_CHECKING:
     from cyclerdm_cli.benchmark.recognition import Pixels, Restore, Sight

@@ -21,9 +21,9 @@ from cyclerdm_cli.commands.machine_options import (
     read_tile,
 )
 from cyclerdm_cli.commands.options import check_fields
-from cyclerdm_cli.commands.task_words import task_name
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.tasks.catalogue import find_task
+from cyclerdm_cli.tasks.spelling import task_name
 
 PICTURES, COMPARED, OUTPUT = "Which pictures", "What to compare", "What to write"
 SPEED = "Time and memory"

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cyclerdm_cli.commands.bench_request import BenchRequest, names_in
-from cyclerdm_cli.commands.inputs import files_in, identities, refuse_inputs
+from cyclerdm_cli.commands.inputs import refuse_inputs
 from cyclerdm_cli.commands.machine_options import read_tile
 from cyclerdm_cli.commands.reporting import libraries_silent, put_line, warnings_to, words
 from cyclerdm_cli.errors import DataError, UsageError
+from cyclerdm_cli.pictures.atomic import identities
+from cyclerdm_cli.pictures.listing import files_in
 from cyclerdm_cli.weights.places import cache_folder, is_offline
 
 if TYPE_CHECKING:

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from cyclerdm_cli.errors import PictureError, UsageError
-from cyclerdm_cli.pictures.atomic import Identity, identity
+from cyclerdm_cli.pictures.atomic import identity
 from cyclerdm_cli.pictures.naming import Job
 from cyclerdm_cli.pictures.streams import is_pipe, most_bytes, read_pipe, read_stream
 
 STANDARD_INPUT = Path("/dev/stdin")
-
-
-def files_in(place: Path | None) -> list[Path]:
-    """Return a file, or those of a folder such as that of masks."""
-    if place is None or not place.is_dir():
-        return [] if place is None else [place]
-    return [Path(folder, name) for folder, _, names in os.walk(place) for name in names]
-
-
-def identities(paths: Iterable[Path]) -> frozenset[Identity]:
-    """Return what tells these files from all others, those that exist."""
-    return frozenset(found for path in paths if (found := identity(path)) is not None)
 
 
 def refuse_inputs(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> None:

@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TextIO, cast
 import typer
 from rich.console import Console
 
-from cyclerdm_cli.errors import CycleRDMError
+from cyclerdm_cli.errors import CycleRDMError, RestoringWarning
 from cyclerdm_cli.escapes import shown, to_json
 
 P = ParamSpec("P")
@@ -180,4 +180,5 @@ def _is_ours(line: str, category: type[Warning], filename: str) -> bool:
     if os.environ.get("CYCLERDM_DEBUG") == "1":
         return True
     # Libraries in C++ warn in the name of whoever called them; torch then says where it was.
-    return category is UserWarning and filename.startswith(PACKAGE) and "Triggered internally" not in line
+    ours = category in (UserWarning, RestoringWarning)
+    return ours and filename.startswith(PACKAGE) and "Triggered internally" not in line

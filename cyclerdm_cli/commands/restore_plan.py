@@ -10,24 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyclerdm_cli.commands.completion import COLOUR_SPACES, MASKS_FROM
-from cyclerdm_cli.commands.inputs import STANDARD_INPUT, files_in, identities, read_pipes
+from cyclerdm_cli.commands.inputs import STANDARD_INPUT, read_pipes
 from cyclerdm_cli.commands.machine_options import read_memory, read_strength, read_tile
 from cyclerdm_cli.commands.reporting import words
 from cyclerdm_cli.commands.restore_request import RestoreRequest
-from cyclerdm_cli.commands.task_words import task_names
 from cyclerdm_cli.errors import UsageError
+from cyclerdm_cli.pictures.atomic import identities
 from cyclerdm_cli.pictures.formats import format_named
-from cyclerdm_cli.pictures.listing import Input, list_inputs, lists_in
+from cyclerdm_cli.pictures.listing import Input, files_in, list_inputs, lists_in
 from cyclerdm_cli.pictures.naming import Job, plan_outputs
 from cyclerdm_cli.pictures.spooling import Spool
-from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task, new_task
+from cyclerdm_cli.restoring.asked import AUTO, names_of, tasks_asked
+from cyclerdm_cli.tasks.catalogue import Task, find_task
 
 if TYPE_CHECKING:
     from cyclerdm_cli.restoring.batch import FileOptions
     from cyclerdm_cli.restoring.planning import RestoreOptions
-
-AUTO = "auto"
-"""The task that stands for looking at each picture; also the word for `{task}` then."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Plan:
     @property
     def task(self) -> str:
         """The tasks in one word."""
-        return _join_names(self.tasks)
+        return names_of(self.tasks)
 
 
 def make_plan(request: RestoreRequest, command: str) -> Plan:
@@ -67,7 +65,7 @@ def make_plan(request: RestoreRequest, command: str) -> Plan:
     entries = list_inputs(request.inputs, request.recursive, passed_over)
     others = _files_beside(request, entries)
     jobs: Collection[Job] = plan_outputs(
-        entries, request.output, _join_names(tasks),
+        entries, request.output, names_of(tasks),
         format=format_named(request.format), compare=request.compare, others=others,
     )  # fmt: skip
     _check_streams(request, jobs, command)
@@ -87,10 +85,6 @@ def make_plan(request: RestoreRequest, command: str) -> Plan:
         request.stages,
     )  # fmt: skip
     return Plan(tasks, jobs, passed_over, files, options, {**meant, **strengths})
-
-
-def _join_names(tasks: list[Task]) -> str:
-    return "+".join(task.name for task in tasks) or AUTO
 
 
 def _check_picture_options(request: RestoreRequest, tasks: list[Task]) -> None:
@@ -128,10 +122,7 @@ def _find_tasks(request: RestoreRequest) -> tuple[list[Task], dict[str, float]]:
     """Return the tasks that were asked for, and how strongly single ones; no tasks: look at each picture."""
     if request.prompt is not None:
         return _read_prompt(request.prompt, request.clip, request.quiet)
-    names = [AUTO] if request.task is None else task_names(request.task)
-    if [name.casefold() for name in names] == [AUTO]:
-        return [], {}
-    return [_find_task(name, request.weights) for name in names], {}
+    return tasks_asked(AUTO if request.task is None else request.task, request.weights), {}
 
 
 def _read_prompt(prompt: str, clip: str | None, quiet: bool) -> tuple[list[Task], dict[str, float]]:
@@ -158,17 +149,3 @@ def _read_prompt(prompt: str, clip: str | None, quiet: bool) -> tuple[list[Task]
         ]
         words().print(f"understood: {', '.join(said)}", markup=False)
     return [find_task(wish.task) for wish in wishes], {wish.task: wish.strength for wish in wishes}
-
-
-def _find_task(name: str, weights: str | None) -> Task:
-    """Return a task of the catalogue, or one that the weights asked for learned from pairs."""
-    try:
-        return find_task(name)
-    except UsageError:
-        if weights is None or name in [task.name for task in TASKS]:
-            raise
-        from cyclerdm_cli.weights.registry import tasks_of
-
-        if name in tasks_of(weights):
-            return new_task(name)
-        raise

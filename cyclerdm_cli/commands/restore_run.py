@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cyclerdm_cli.commands.inputs import identities
 from cyclerdm_cli.commands.reporting import (
     INTERRUPTED,
     libraries_silent,
@@ -27,6 +26,7 @@ from cyclerdm_cli.commands.restore_plan import Plan
 from cyclerdm_cli.commands.restore_request import RestoreRequest
 from cyclerdm_cli.commands.stopping import CLUSTER_GRACE, GRACE, stopping_on_signals
 from cyclerdm_cli.escapes import shown_name, to_json
+from cyclerdm_cli.pictures.atomic import identities
 from cyclerdm_cli.pictures.listing import said_of
 from cyclerdm_cli.pictures.naming import Job
 
@@ -203,7 +203,7 @@ class Run:
         from cyclerdm_cli.commands.downloads import bring
         from cyclerdm_cli.restoring.restorers import Kit
         from cyclerdm_cli.weights.registry import Choice as WeightsChoice
-        from cyclerdm_cli.weights.registry import choose, tasks_of
+        from cyclerdm_cli.weights.registry import choose_each
 
         request, plan = self.request, self.plan
 
@@ -213,8 +213,7 @@ class Run:
                     choice.entry, words(), offline=request.offline, quiet=request.quiet, bar=bool(plan.tasks)
                 )
 
-        names = plan.names or tasks_of(request.weights)
-        weights = {name: choose(request.weights, name) for name in names}
+        weights = choose_each(request.weights, plan.names)
         return Kit(weights, plan.options, plan.strengths, request.device, request.precision, find)
 
     def _chooser(self, kit: Kit) -> Callable[[Picture], Choice] | None:

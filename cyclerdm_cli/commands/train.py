@@ -16,10 +16,10 @@ from cyclerdm_cli.commands.inputs import refuse_inputs
 from cyclerdm_cli.commands.options import takes
 from cyclerdm_cli.commands.recipe_options import recipe_options
 from cyclerdm_cli.commands.reporting import INTERRUPTED, faults_in_one_line, put_line, words
-from cyclerdm_cli.commands.task_words import task_names
 from cyclerdm_cli.commands.train_request import TrainRequest
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task, new_task
+from cyclerdm_cli.tasks.spelling import task_names
 
 if TYPE_CHECKING:
     from cyclerdm_cli.training.run import Run

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cyclerdm_cli.commands.reporting import faults_in_one_line, put_line, put_record, words
-from cyclerdm_cli.commands.task_words import task_name
 from cyclerdm_cli.errors import UsageError, WeightsError
+from cyclerdm_cli.tasks.spelling import task_name
 
 if TYPE_CHECKING:
     from cyclerdm_cli.weights.entry import Entry

@@ -98,6 +98,11 @@ def identity(path: str | os.PathLike[str]) -> Identity | None:
     return found.st_dev, found.st_ino
 
 
+def identities(paths: Iterable[str | os.PathLike[str]]) -> frozenset[Identity]:
+    """Return what tells these files from all others, those that exist."""
+    return frozenset(found for path in paths if (found := identity(path)) is not None)
+
+
 def _taken(path: Path) -> TakenError:
     return TakenError(f"{path}: exists already", hint="--overwrite or --skip-existing")
 

@@ -44,10 +44,11 @@ def samples_of(
         notes.append("more than 8 bits a channel in AVIF are read as 8")
     if kind.name == "heic" and image.info.get("bit_depth", 8) > 8:
         notes.append("more than 8 bits a channel in HEIC are read as 8")
-    return _eight_bits(image, notes)
+    return eight_bits_of(image, notes)
 
 
-def _eight_bits(image: Image.Image, notes: list[str]) -> tuple[Pixels, Pixels | None, Mode]:
+def eight_bits_of(image: Image.Image, notes: list[str]) -> tuple[Pixels, Pixels | None, Mode]:
+    """Return what `samples_of` does, 8 bits a channel. Raises PictureError where the image holds something else."""
     transparent = image.has_transparency_data
     mode = image.mode
     if mode == "CMYK":

@@ -111,6 +111,13 @@ def lists_in(arguments: Sequence[str]) -> list[Path]:
     return [Path("/dev/stdin" if name == "-" else name) for name in names]
 
 
+def files_in(place: Path | None) -> list[Path]:
+    """Return a file, or those of a folder such as that of masks."""
+    if place is None or not place.is_dir():
+        return [] if place is None else [place]
+    return [Path(folder, name) for folder, _, names in os.walk(place) for name in names]
+
+
 def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
     """Return a key that sorts `2.png` before `10.png`, and capitals among small letters."""
     texts = DIGITS.split(name.casefold())

@@ -35,15 +35,11 @@ def read_mask(
         PictureError: the file cannot be read, or has another size.
     """
     mask = read_picture(source, name=name)
-    if mask.size != size:
-        raise PictureError(
-            f"{name or source!s}: the mask is {mask.size[1]} x {mask.size[0]} pixels,"
-            f" the picture {size[1]} x {size[0]}"
-        )
-    return _painted(mask, said_by)
+    check_size(mask.size, size, name or str(source))
+    return painted(mask, said_by)
 
 
-def _painted(mask: Picture, said_by: str) -> NDArray[np.bool_]:
+def painted(mask: Picture, said_by: str = "auto") -> NDArray[np.bool_]:
     """Return where a mask is painted, (H, W) bool: white, or opaque."""
     luma = to_depth(mask.pixels, 8).max(axis=2) >= THRESHOLD
     if mask.alpha is None or said_by == "luma":
@@ -52,6 +48,14 @@ def _painted(mask: Picture, said_by: str) -> NDArray[np.bool_]:
     one_colour = bool((mask.pixels == mask.pixels[:1, :1]).all())
     by_alpha = said_by == "alpha" or (one_colour and not opaque.all())
     return opaque if by_alpha else np.asarray(luma)
+
+
+def check_size(mask: tuple[int, ...], picture: tuple[int, int], name: str) -> None:
+    """Raise PictureError where a mask of (height, width) is not as large as its picture."""
+    if mask != picture:
+        raise PictureError(
+            f"{name}: the mask is {mask[1]} x {mask[0]} pixels, the picture {picture[1]} x {picture[0]}"
+        )
 
 
 def check_mask(mask: NDArray[np.bool_], name: str) -> NDArray[np.bool_]:
@@ -131,3 +135,9 @@ def mask_of(picture: Picture) -> NDArray[np.bool_] | None:
     red, green, blue = (picture.pixels[:, :, c] == np.iinfo(picture.pixels.dtype).max for c in range(3))
     white = np.asarray(red & green & blue)  # the least of three values takes six times as long
     return white if white.any() else None
+
+
+def own_mask(picture: Picture) -> NDArray[np.bool_] | None:
+    """Return the same, checked: raises PictureError where everything is missing."""
+    mask = mask_of(picture)
+    return None if mask is None else check_mask(mask, "what is transparent or white")

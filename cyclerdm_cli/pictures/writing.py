@@ -221,10 +221,18 @@ def _laid_on(pixels: Pixels, picture: Picture, background: str) -> Pixels:
     return result
 
 
+def to_image(picture: Picture) -> Image.Image:
+    """Return what a file without loss would hold of a picture, as an image: L, LA, RGB, RGBA, or I;16 of grey."""
+    return _image(_samples(picture, WriteOptions("tiff")))
+
+
+def _image(samples: Pixels) -> Image.Image:
+    return Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
+
+
 def _save(samples: Pixels, pillow_format: str, **parameters: Any) -> bytes:
-    image = Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
     stream = BytesIO()
-    image.save(stream, format=pillow_format, **parameters)
+    _image(samples).save(stream, format=pillow_format, **parameters)
     return stream.getvalue()
 
 

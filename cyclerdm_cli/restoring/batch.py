@@ -18,7 +18,7 @@ from cyclerdm_cli.errors import CycleRDMError, PictureError
 from cyclerdm_cli.pictures.addresses import exists, is_taken
 from cyclerdm_cli.pictures.atomic import Identity, TakenError, clear_leftovers, write_atomically
 from cyclerdm_cli.pictures.footprint import Extent
-from cyclerdm_cli.pictures.masks import check_mask, find_mask, mask_of, read_mask
+from cyclerdm_cli.pictures.masks import check_mask, find_mask, own_mask, read_mask
 from cyclerdm_cli.pictures.naming import Job
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.raw import kind_of
@@ -281,22 +281,16 @@ class _Queue:
             self.written.append(self.writers.submit(_write, done, self.work, before))
 
     def _restored(self, group: list[_Read]) -> list[NDArray[np.generic]]:
-        restorers, tasks = self.work.restorers, group[0].tasks
-        pictures: list[NDArray[np.generic]] = [one.picture.pixels for one in group]
-        self.watch.expect_tiles(_tiles(self.work, group[0].picture.size, tasks) * len(group))
-        for task in tasks:
-            masks = [one.mask for one in group if one.mask is not None] if task.masked else None
-            if masks is not None and len(masks) < len(group):
-                raise PictureError("nothing to fill in", hint="--mask, transparency or pure white")
-            lost = len(group) == 1 and self._may_be_lost(group[0], pictures[0])
-            restorer = restorers.for_task(task.name)
-            pictures = restorer.restore_together(pictures, masks, self._tile_done, lost)
-        return pictures
-
-    def _may_be_lost(self, one: _Read, pixels: NDArray[np.generic]) -> bool:
-        """Tell whether a result may overwrite its picture, to save memory."""
-        scarce = self.work.restorers.memory is not None or pixels.shape[0] * pixels.shape[1] >= LARGE
-        return scarce and one.job.compare is None and pixels.flags.writeable
+        """Restore pictures of one kind; one that is alone may be overwritten where memory is scarce."""
+        restorers, first = self.work.restorers, group[0]
+        self.watch.expect_tiles(_tiles(self.work, first.picture.size, first.tasks) * len(group))
+        height, width = first.picture.size
+        scarce = restorers.memory is not None or height * width >= LARGE
+        pictures = [one.picture.pixels for one in group]
+        masks = [one.mask for one in group]
+        return restorers.restore(
+            pictures, first.tasks, masks, self._tile_done, in_place=scarce and first.job.compare is None
+        )
 
     def _tile_done(self) -> None:
         self.watch.tile_done()
@@ -386,8 +380,8 @@ def _read(job: Job, work: Work, settled: Outcome | None = None) -> _Read | Outco
                 place = find_mask(files.mask, job.input)
                 mask = read_mask(files.source(place), picture.size, said_by=files.mask_from, name=str(place))
                 check_mask(mask, f"the mask {place}")
-            elif (mask := mask_of(picture)) is not None:
-                check_mask(mask, "what is transparent or white")
+            else:
+                mask = own_mask(picture)
     except Exception as fault:
         return _failed(job, fault, time.perf_counter() - began)
     return _Read(job, picture, mask, time.perf_counter() - began, tasks, choice)
@@ -448,8 +442,7 @@ def _copied(job: Job, picture: Picture, options: WriteOptions, files: FileOption
 def _failed(
     job: Job, fault: Exception, seconds: float, size: tuple[int, int] | None = None, tiles: int = 0
 ) -> Outcome:
-    unexpected = None if isinstance(fault, (CycleRDMError, MemoryError)) else fault
-    return Outcome(job, "failed", seconds, size, tiles, error=_named(job, fault), unexpected=unexpected)
+    return Outcome(job, "failed", seconds, size, tiles, error=_named(job, fault), fault=fault)
 
 
 def _named(job: Job, fault: Exception) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor
 from cyclerdm_cli.cycle.cycle import Findings, Network, Place, cycle
 from cyclerdm_cli.cycle.shorter import keep_first
 from cyclerdm_cli.cycle.view import to_tensor, view_of
-from cyclerdm_cli.errors import PictureError
+from cyclerdm_cli.errors import PictureError, RestoringWarning
 from cyclerdm_cli.restoring.device import Engine
 from cyclerdm_cli.restoring.planning import RestoreOptions
 
@@ -90,13 +90,18 @@ class Computer:
                 if (device.type, precision) == ("cpu", torch.float32):
                     raise
                 reason = str(fault).partition("\n")[0]
-                warnings.warn(f"a tile cannot be computed on {device} in {precision}: {reason}", stacklevel=2)
+                warnings.warn(
+                    RestoringWarning(f"a tile cannot be computed on {device} in {precision}: {reason}"),
+                    stacklevel=2,
+                )
                 continue
             restored = restored[:count].float()
             if bool(torch.isfinite(restored).all()):
                 return restored.permute(0, 2, 3, 1).contiguous().cpu().numpy()
             if precision != torch.float32:
-                warnings.warn(f"a tile broke down in {precision}: repeated in float32", stacklevel=2)
+                warnings.warn(
+                    RestoringWarning(f"a tile broke down in {precision}: repeated in float32"), stacklevel=2
+                )
         raise PictureError("the result is not finite, even in float32: the weights do not suit this picture")
 
     def _attempts(self) -> dict[tuple[torch.device, torch.dtype], None]:

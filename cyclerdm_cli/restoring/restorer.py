@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from cyclerdm_cli.cycle.cycle import Network, Place
 from cyclerdm_cli.cycle.filling import fill
 from cyclerdm_cli.cycle.view import to_tensor
-from cyclerdm_cli.errors import DeviceError, UsageError
+from cyclerdm_cli.errors import DeviceError, RestoringWarning, UsageError
 from cyclerdm_cli.restoring.computing import Computer, Pixels
 from cyclerdm_cli.restoring.device import Engine
 from cyclerdm_cli.restoring.planning import Planner, RestoreOptions
@@ -40,6 +42,14 @@ class Restorer:
         self.computer = Computer(network, engine, options)
         self.network = self.computer.network
         self.planner = Planner(self.network, engine, options)
+
+    def with_strength(self, strength: float) -> Restorer:
+        """Return a restorer with the same network and plans that keeps another share of its results, 0 to 1."""
+        if strength == self.options.strength:
+            return self
+        other = copy(self)
+        other.options = replace(self.options, strength=strength)
+        return other
 
     def restore_together(
         self,
@@ -107,7 +117,9 @@ class Restorer:
                 torch.cuda.empty_cache()
             if grid is not None:
                 tile = max(grid.rows.tile, grid.columns.tile)
-                warnings.warn(f"out of memory: going on with tiles of {tile} pixels", stacklevel=2)
+                warnings.warn(
+                    RestoringWarning(f"out of memory: going on with tiles of {tile} pixels"), stacklevel=2
+                )
         raise DeviceError(f"out of memory on {self.engine.device}, even for the smallest tiles")
 
     def _strips(

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from cyclerdm_cli.cycle.cycle import Network
-from cyclerdm_cli.errors import CycleRDMError
+from cyclerdm_cli.errors import CycleRDMError, PictureError
+from cyclerdm_cli.restoring.computing import Pixels
 from cyclerdm_cli.restoring.device import PRECISIONS, Engine, choose_engine
 from cyclerdm_cli.restoring.memory import Room
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.resting import TakesTurns, Turn
 from cyclerdm_cli.restoring.restorer import Restorer
+from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.weights.loading import load_network
 from cyclerdm_cli.weights.registry import Choice
 
@@ -80,17 +84,35 @@ class Kit:
         return replace(self, networks=networks, bring=_nothing_to_bring)
 
 
+class Loaded:
+    """The networks that are in memory, each loaded once, whoever restores with them."""
+
+    def __init__(self, networks: Mapping[Path, Network] | None = None) -> None:
+        """Begin with networks that are loaded already, by their files."""
+        self.lock = RLock()
+        """Held while a network is looked for or loaded."""
+        self.computing = Lock()
+        """Held while networks compute: one picture, or one batch of pictures, at a time."""
+        self.turn = Turn()
+        self.networks = dict(networks or {})
+        self.restorers: dict[tuple[Path, RestoreOptions, torch.dtype], Restorer] = {}
+        """By file, options without a strength, and precision."""
+
+
 class Restorers:
     """The restorer of each task, made once, when it is first asked for, whichever thread asks."""
 
-    def __init__(self, kit: Kit, tasks: Sequence[str] = ()) -> None:
-        """`tasks` are those in use, and made at once; none: it depends on the pictures."""
+    def __init__(self, kit: Kit, tasks: Sequence[str] = (), loaded: Loaded | None = None) -> None:
+        """Make the restorers of the tasks in use.
+
+        Args:
+            kit: what they are made from.
+            tasks: those in use; none: it depends on the pictures.
+            loaded: networks to share with other restorers of the same device.
+        """
         self.kit = kit
         self.engine = kit.engine
-        self._lock = RLock()
-        self._networks = dict(kit.networks)
-        self._turn = Turn()
-        self._made: dict[tuple[Path, RestoreOptions, torch.dtype], Restorer] = {}
+        self._loaded = loaded or Loaded(kit.networks)
         self._by_task: dict[str, Restorer | CycleRDMError] = {}
         largest = max(kit.weights, key=lambda task: kit.weights[task].bytes)
         self._reckoned = tasks or [largest]
@@ -109,7 +131,7 @@ class Restorers:
             WeightsError: its file is missing, cannot be had, or is damaged.
             UsageError, DeviceError: precision, device or memory do not suit it.
         """
-        with self._lock:
+        with self._loaded.lock:
             if name not in self._by_task:
                 try:
                     self._by_task[name] = self._make(name)
@@ -126,20 +148,54 @@ class Restorers:
             self.kit.options_for(name),
             self.kit.engine_for(name),
         )
-        key = choice.path, options, engine.precision
-        if key not in self._made:
-            self._made[key] = Restorer(self._network(choice, engine), engine, options)
-        return self._made[key]
+        key = choice.path, replace(options, strength=1.0), engine.precision
+        made = self._loaded.restorers
+        if key not in made:
+            made[key] = Restorer(self._network(choice, engine), engine, key[1])
+        return made[key].with_strength(options.strength)
 
     def _network(self, choice: Choice, engine: Engine) -> Network:
-        path = choice.path
-        if path not in self._networks:
+        path, networks, turn = choice.path, self._loaded.networks, self._loaded.turn
+        if path not in networks:
             self.kit.bring(choice)
             if self.memory is not None and len({one.path for one in self.kit.weights.values()}) > 1:
-                self._networks[path] = TakesTurns(lambda place: load_network(path, place)[0], self._turn)
+                networks[path] = TakesTurns(lambda place: load_network(path, place)[0], turn)
             else:
-                self._networks[path] = load_network(path, engine.device)[0]
-        return self._networks[path]
+                networks[path] = load_network(path, engine.device)[0]
+        return networks[path]
+
+    def restore(
+        self,
+        pictures: Sequence[Pixels],
+        tasks: Sequence[Task],
+        masks: Sequence[NDArray[np.bool_] | None],
+        tile_done: Callable[[], None] = lambda: None,
+        *,
+        in_place: bool = False,
+    ) -> list[Pixels]:
+        """Undo tasks one after the other; while one thread does, others wait.
+
+        Args:
+            pictures: (H, W, 3) uint8 or uint16, sRGB, of one size and type; no more than `pictures_together` says.
+            tasks: whose weights the kit has.
+            masks: (H, W) of each picture, True where it is missing; only masked tasks look at them.
+            tile_done: called after each tile of each task.
+            in_place: whether the result may take the place of a single picture, to save memory.
+
+        Raises:
+            PictureError: nothing is missing though a task fills in what is, or the result is not finite.
+            WeightsError, UsageError, DeviceError: as `for_task`, or memory ran out.
+        """
+        results = list(pictures)
+        with self._loaded.computing:
+            for task in tasks:
+                missing = [mask for mask in masks if mask is not None] if task.masked else None
+                if missing is not None and len(missing) < len(results):
+                    raise PictureError("nothing to fill in", hint="--mask, transparency or pure white")
+                lost = in_place and len(results) == 1 and results[0].flags.writeable
+                restorer = self.for_task(task.name)
+                results = restorer.restore_together(results, missing, tile_done, lost)
+        return results
 
     def tiles(self, size: tuple[int, int], tasks: Iterable[str]) -> int:
         """Return how many tiles tasks one after the other cut a picture of (height, width) into."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,6 +195,11 @@ def choose(name_or_file: str | None, task: str) -> Choice:
             )
         raise UsageError(f"no weights for {task} in {name}", hint=f"it has: {', '.join(found)}")
     return _choice_of(found[task])
+
+
+def choose_each(name_or_file: str | None, tasks: Sequence[str] = ()) -> dict[str, Choice]:
+    """Return the weights of each of some tasks, or of all that there are weights for; see `choose`."""
+    return {task: choose(name_or_file, task) for task in tasks or tasks_of(name_or_file)}
 
 
 def tasks_of(name_or_file: str | None) -> tuple[str, ...]:

@@ -1,0 +1,43 @@
+"""The tasks that a person or a program asks for by their names. Free of torch."""
+
+from __future__ import annotations
+
+from cyclerdm_cli.errors import UsageError
+from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task, new_task
+from cyclerdm_cli.tasks.spelling import task_names
+from cyclerdm_cli.weights.registry import tasks_of
+
+AUTO = "auto"
+"""The task that stands for looking at each picture."""
+
+
+def tasks_asked(names: str, weights: str | None) -> list[Task]:
+    """Return the tasks that "derain+dehaze" or "auto" asks for; none stand for looking at each picture.
+
+    Args:
+        names: in any case of letters, with "+" or "," between.
+        weights: a family, an entry or a file, which may know tasks that the catalogue does not.
+
+    Raises:
+        UsageError: there is no such task.
+        WeightsError: there are no such weights.
+    """
+    wanted = task_names(names)
+    if [name.casefold() for name in wanted] == [AUTO]:
+        return []
+    return [_find(name, weights) for name in wanted]
+
+
+def names_of(tasks: list[Task]) -> str:
+    """Return the names of tasks with "+" between, "auto" for none."""
+    return "+".join(task.name for task in tasks) or AUTO
+
+
+def _find(name: str, weights: str | None) -> Task:
+    """Return a task of the catalogue, or one that the weights learned from pairs."""
+    try:
+        return find_task(name)
+    except UsageError:
+        if weights is None or name in [task.name for task in TASKS] or name not in tasks_of(weights):
+            raise
+        return new_task(name)
