@@ -13,10 +13,10 @@ from typing import Protocol
 from cyclerdm_cli.benchmark.cost import PeakMemory, gmac, machine, parameters
 from cyclerdm_cli.benchmark.testsets import Case, Loaded, Pixels, TestSet, read_pixels
 from cyclerdm_cli.cycle.cycle import STAGES
+from cyclerdm_cli.device import PRECISIONS, Engine, choose_engine
 from cyclerdm_cli.errors import DataError, PictureError, UsageError
 from cyclerdm_cli.pictures.formats import BY_EXTENSION
 from cyclerdm_cli.pictures.reading import read_bytes
-from cyclerdm_cli.restoring.device import PRECISIONS, Engine, choose_engine
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.weights.loading import load_network

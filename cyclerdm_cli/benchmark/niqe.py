@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cyclerdm_cli.benchmark.metrics import luma
 from cyclerdm_cli.errors import PictureError
+from cyclerdm_cli.metrics import luma
 
 Floats = NDArray[np.float64]
 BLOCK = 96

@@ -18,13 +18,13 @@ import numpy as np
 from cyclerdm_cli.benchmark.cost import PeakMemory, machine
 from cyclerdm_cli.benchmark.stopwatch import Stopwatch, wait_for
 from cyclerdm_cli.cycle.paper import PaperNetwork
+from cyclerdm_cli.device import PRECISIONS, choose_engine
 from cyclerdm_cli.pictures.atomic import write_atomically
 from cyclerdm_cli.pictures.listing import list_inputs
 from cyclerdm_cli.pictures.naming import plan_outputs
 from cyclerdm_cli.pictures.reading import read_picture
 from cyclerdm_cli.pictures.writing import WriteOptions, encode
 from cyclerdm_cli.restoring.batch import LARGE, FileOptions, Watch, Work, restore_files
-from cyclerdm_cli.restoring.device import PRECISIONS, choose_engine
 from cyclerdm_cli.restoring.outcome import Outcome
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.restorer import Restorer

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cyclerdm_cli.benchmark.metrics import psnr
+from cyclerdm_cli.metrics import psnr
 from cyclerdm_cli.pictures.masks import mask_of
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.recognising.sightings import MIXTURES, damage

@@ -6,9 +6,9 @@ from contextlib import suppress
 
 from cyclerdm_cli.benchmark.datasets import Measured
 from cyclerdm_cli.benchmark.learned import Judges
-from cyclerdm_cli.benchmark.metrics import WINDOW, Channels, measured_on, psnr, ssim
 from cyclerdm_cli.benchmark.testsets import Pixels
 from cyclerdm_cli.errors import PictureError
+from cyclerdm_cli.metrics import WINDOW, Channels, measured_on, psnr, ssim
 
 SUFFIXES: dict[Channels, str] = {"rgb": "", "y": "_y", "y8": "_y8"}
 """What a metric's name ends in for each of the things that it is measured on."""

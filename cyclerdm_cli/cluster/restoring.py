@@ -21,6 +21,7 @@ import torch
 from cyclerdm_cli.cluster.connection import joined
 from cyclerdm_cli.cluster.pool import About, Pool, Said, machines
 from cyclerdm_cli.cluster.share import divide
+from cyclerdm_cli.device import Engine
 from cyclerdm_cli.errors import ClusterError, CycleRDMError
 from cyclerdm_cli.pictures.addresses import Address
 from cyclerdm_cli.pictures.atomic import clear_leftovers
@@ -29,7 +30,6 @@ from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.reading import read_bytes, read_extent
 from cyclerdm_cli.restoring.batch import FileOptions, Watch, Work, restore_in_order, settled_by_results
 from cyclerdm_cli.restoring.choosing import Choice
-from cyclerdm_cli.restoring.device import Engine
 from cyclerdm_cli.restoring.outcome import Outcome
 from cyclerdm_cli.restoring.restorers import Kit, Restorers
 from cyclerdm_cli.tasks.catalogue import Task

@@ -24,8 +24,8 @@ def carry_out(request: BenchRequest) -> None:
     from cyclerdm_cli.benchmark.records import to_json
     from cyclerdm_cli.benchmark.speed import SpeedPlan, measure_speed, tables
     from cyclerdm_cli.commands.downloads import find_weights
+    from cyclerdm_cli.device import PRECISIONS, choose_engine
     from cyclerdm_cli.pictures.atomic import write_atomically
-    from cyclerdm_cli.restoring.device import PRECISIONS, choose_engine
     from cyclerdm_cli.weights.registry import tasks_of
 
     console = words()

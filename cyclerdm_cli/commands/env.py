@@ -34,7 +34,7 @@ def add_to(app: typer.Typer) -> None:
     )
     @faults_in_one_line
     def env() -> None:
-        from cyclerdm_cli.restoring.device import choose_engine
+        from cyclerdm_cli.device import choose_engine
         from cyclerdm_cli.weights.places import cache_folder, is_offline, own_registry
         from cyclerdm_cli.weights.registry import choose, tasks_of
 

@@ -31,10 +31,10 @@ from cyclerdm_cli.pictures.listing import said_of
 from cyclerdm_cli.pictures.naming import Job
 
 if TYPE_CHECKING:
+    from cyclerdm_cli.device import Engine
     from cyclerdm_cli.pictures.picture import Picture
     from cyclerdm_cli.restoring.batch import Watch
     from cyclerdm_cli.restoring.choosing import Choice
-    from cyclerdm_cli.restoring.device import Engine
     from cyclerdm_cli.restoring.outcome import Outcome
     from cyclerdm_cli.restoring.restorers import Kit
 

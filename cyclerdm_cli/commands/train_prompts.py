@@ -25,9 +25,9 @@ def carry_out(request: TrainRequest, recipe: dict[str, Any]) -> None:
     """Train, and print where the file lies. Raises UsageError and DataError for what cannot be meant."""
     import torch
 
+    from cyclerdm_cli.device import choose_engine
     from cyclerdm_cli.recognising.recogniser import CHECKPOINT, Recogniser, RecogniserConfig, learn
     from cyclerdm_cli.recognising.sightings import SCENES
-    from cyclerdm_cli.restoring.device import choose_engine
     from cyclerdm_cli.training.data import pictures_in, read_photographs
     from cyclerdm_cli.words.clip import packaged
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from cyclerdm_cli.cycle.cycle import Findings, Network, Place, cycle
 from cyclerdm_cli.cycle.shorter import keep_first
 from cyclerdm_cli.cycle.view import to_tensor, view_of
+from cyclerdm_cli.device import Engine
 from cyclerdm_cli.errors import PictureError, RestoringWarning
-from cyclerdm_cli.restoring.device import Engine
 from cyclerdm_cli.restoring.planning import RestoreOptions
 
 Pixels = NDArray[Any]

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 from cyclerdm_cli.cycle.cycle import STAGES, Network
+from cyclerdm_cli.device import Engine
 from cyclerdm_cli.errors import PictureError, UsageError
-from cyclerdm_cli.restoring.device import Engine
 from cyclerdm_cli.restoring.memory import MemoryModel, Room, in_words, model_of
 from cyclerdm_cli.restoring.tiling import Grid, plan_grid
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from cyclerdm_cli.cycle.cycle import Network, Place
 from cyclerdm_cli.cycle.filling import fill
 from cyclerdm_cli.cycle.view import to_tensor
+from cyclerdm_cli.device import Engine
 from cyclerdm_cli.errors import DeviceError, RestoringWarning, UsageError
 from cyclerdm_cli.restoring.computing import Computer, Pixels
-from cyclerdm_cli.restoring.device import Engine
 from cyclerdm_cli.restoring.planning import Planner, RestoreOptions
 from cyclerdm_cli.restoring.tiling import Blender, Grid, cut, places
 

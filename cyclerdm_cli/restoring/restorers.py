@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from cyclerdm_cli.cycle.cycle import Network
+from cyclerdm_cli.device import PRECISIONS, Engine, choose_engine
 from cyclerdm_cli.errors import CycleRDMError, PictureError
 from cyclerdm_cli.restoring.computing import Pixels
-from cyclerdm_cli.restoring.device import PRECISIONS, Engine, choose_engine
 from cyclerdm_cli.restoring.memory import Room
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.resting import TakesTurns, Turn

@@ -9,8 +9,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from cyclerdm_cli.device import choose_engine
 from cyclerdm_cli.errors import UsageError
-from cyclerdm_cli.restoring.device import choose_engine
 from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.training.configuration import Phase, TrainingConfig
 

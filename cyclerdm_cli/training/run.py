@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from cyclerdm_cli.cycle.compact import CompactConfig, CompactNetwork
+from cyclerdm_cli.device import choose_engine
 from cyclerdm_cli.errors import DataError, UsageError, WeightsError
-from cyclerdm_cli.restoring.device import choose_engine
 from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.training.configuration import TrainingConfig
 from cyclerdm_cli.training.data import (

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from cyclerdm_cli.benchmark.metrics import psnr as picture_psnr
 from cyclerdm_cli.cycle.cycle import Network, Place, View, cycle
 from cyclerdm_cli.cycle.filling import fill
 from cyclerdm_cli.cycle.shorter import keep_first
 from cyclerdm_cli.cycle.view import shrink_to_view, windows_of
+from cyclerdm_cli.metrics import psnr as picture_psnr
 from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.tasks.degradation import degradation_of
 from cyclerdm_cli.training.data import Pairs, Photographs

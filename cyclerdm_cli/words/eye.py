@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cyclerdm_cli.restoring.device import choose_engine
+from cyclerdm_cli.device import choose_engine
 from cyclerdm_cli.weights.loading import load_network
 from cyclerdm_cli.weights.registry import locate
 from cyclerdm_cli.words.clip import Clip, load_clip, packaged

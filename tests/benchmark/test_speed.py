@@ -18,7 +18,7 @@ from cyclerdm_cli.app import app
 from cyclerdm_cli.benchmark.probe import PAPER, Errand, measure
 from cyclerdm_cli.benchmark.speed import Measured, tables
 from cyclerdm_cli.benchmark.stopwatch import STAGES, Stopwatch
-from cyclerdm_cli.restoring.device import Engine
+from cyclerdm_cli.device import Engine
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.restorer import Restorer
 

@@ -12,10 +12,10 @@ from PIL import Image
 from cyclerdm_cli.benchmark.builtin import CLEAN, builtin_sets
 from cyclerdm_cli.benchmark.candidates import Setting
 from cyclerdm_cli.benchmark.datasets import find_dataset
-from cyclerdm_cli.benchmark.metrics import psnr
 from cyclerdm_cli.benchmark.reference import published_for
 from cyclerdm_cli.benchmark.results import PictureScore, Result
 from cyclerdm_cli.benchmark.sources import folder_set, named_sets
+from cyclerdm_cli.metrics import psnr
 from cyclerdm_cli.tasks.catalogue import TASKS
 
 BENCH = Path(__file__).parents[3] / "shared" / "data" / "bench"

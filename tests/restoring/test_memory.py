@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 from cyclerdm_cli.app import app
 from cyclerdm_cli.commands.machine_options import read_memory
+from cyclerdm_cli.device import Engine
 from cyclerdm_cli.errors import PictureError, UsageError
 from cyclerdm_cli.pictures.footprint import Extent
-from cyclerdm_cli.restoring.device import Engine
 from cyclerdm_cli.restoring.memory import MemoryModel, Room, in_words, model_of
 from cyclerdm_cli.restoring.planning import Planner, RestoreOptions
 from cyclerdm_cli.restoring.tiling import plan_grid

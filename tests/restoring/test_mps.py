@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from cyclerdm_cli.cycle.paper import PaperConfig, PaperNetwork
+from cyclerdm_cli.device import Engine
 from cyclerdm_cli.restoring import restorer as restoring
-from cyclerdm_cli.restoring.device import Engine
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.restorer import Restorer
 

@@ -13,8 +13,8 @@ from cyclerdm_cli.cycle.compact import CompactConfig, CompactNetwork, CompactSta
 from cyclerdm_cli.cycle.cycle import Findings, Place
 from cyclerdm_cli.cycle.filling import fill
 from cyclerdm_cli.cycle.view import view_of
+from cyclerdm_cli.device import Engine
 from cyclerdm_cli.errors import DeviceError, PictureError, UsageError
-from cyclerdm_cli.restoring.device import Engine
 from cyclerdm_cli.restoring.planning import OVERLAP, Planner, RestoreOptions
 from cyclerdm_cli.restoring.restorer import Restorer
 

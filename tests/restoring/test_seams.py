@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from cyclerdm_cli.benchmark.builtin import CLEAN
+from cyclerdm_cli.device import Engine
 from cyclerdm_cli.pictures.reading import read_picture
-from cyclerdm_cli.restoring.device import Engine
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.weights.loading import load_network

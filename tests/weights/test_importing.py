@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 from cyclerdm_cli.app import app
 from cyclerdm_cli.cycle.cycle import cycle
 from cyclerdm_cli.cycle.paper import PaperNetwork, PaperStages
+from cyclerdm_cli.device import choose_engine
 from cyclerdm_cli.errors import UsageError, WeightsError
-from cyclerdm_cli.restoring.device import choose_engine
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.weights import importing, registry

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from cyclerdm_cli.benchmark.metrics import luma, measured_on, psnr, ssim
+from cyclerdm_cli.metrics import luma, measured_on, psnr, ssim
 
 
 def pairs(count: int = 50) -> list[tuple[np.ndarray, np.ndarray]]:

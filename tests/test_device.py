@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from cyclerdm_cli import device
+from cyclerdm_cli.device import choose_engine
 from cyclerdm_cli.errors import UsageError
-from cyclerdm_cli.restoring import device
-from cyclerdm_cli.restoring.device import choose_engine
 
 
 def test_a_precision_that_the_weights_are_not_for_is_refused() -> None:
