@@ -101,7 +101,7 @@ def picture_of(thing: Any) -> Picture:
     if isinstance(thing, np.ndarray):
         return in_memory.from_array(thing)
     if isinstance(thing, Image.Image):
-        return in_memory.from_image(in_memory.upright_image(thing))
+        return in_memory.from_image(in_memory.upright_image(thing), thing)
     raise UsageError(
         f"{type(thing).__name__} is no picture", hint="a path, an image of Pillow, or an array (H, W, 3)"
     )

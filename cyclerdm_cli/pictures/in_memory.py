@@ -71,8 +71,12 @@ def upright_image(image: Image.Image) -> Image.Image:
         return copied
 
 
-def from_image(image: Image.Image) -> Picture:
+def from_image(image: Image.Image, opened: Image.Image | None = None) -> Picture:
     """Return the picture in an image that lies upright, in sRGB, with its transparency and colour profile.
+
+    Args:
+        image: as `upright_image` returns it.
+        opened: what it was made from; one that was opened from a JPEG knows how hard that is compressed.
 
     Raises:
         PictureError: it holds other samples than 8 bits, or 16 bits of grey.
@@ -80,9 +84,14 @@ def from_image(image: Image.Image) -> Picture:
     pixels, alpha, mode = _samples_of(image)
     profile = _profile_for(image, mode)
     space = SRGB if profile is None else colour_space(profile)
-    own = pixels if space.changes_pixels else None
     return Picture(
-        to_srgb(pixels, space), own=own, mode=mode, alpha=alpha, icc_profile=profile, format="tiff"
+        to_srgb(pixels, space),
+        own=pixels if space.changes_pixels else None,
+        mode=mode,
+        alpha=alpha,
+        icc_profile=profile,
+        format="tiff",
+        quantisation=getattr(opened, "quantization", None) if mode != "cmyk" else None,
     )
 
 

@@ -197,10 +197,10 @@ def test_a_fault_of_the_program_over_one_picture_is_that_ones(
 ) -> None:
     from cyclerdm_cli.restoring import batch
 
-    def mask_of(picture: object) -> None:
+    def own_mask(picture: object) -> None:
         raise RuntimeError("for the test")
 
-    monkeypatch.setattr(batch, "mask_of", mask_of)
+    monkeypatch.setattr(batch, "own_mask", own_mask)
     (tmp_path / "a.png").write_bytes(saved(scene(20, 20), "PNG"))
     words = [*denoise, tmp_path / "a.png", "-o", tmp_path / "out"]
     words[2] = "inpaint"

@@ -452,6 +452,15 @@ def test_findings_say_what_auto_does(
     assert outcome.notes[0] == restorer.look(photograph).note
 
 
+def test_an_image_from_a_coarse_jpeg_is_seen_to_be_one(
+    restorer: cyclerdm.Restorer, photograph: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workshop, "load_eye", lambda: Eye(clean=0.9))
+    path = saved(Image.fromarray(photograph), tmp_path / "coarse.jpg", quality=15)
+    assert restorer.look(Image.open(path)) == restorer.look(path)
+    assert restorer.look(path).tasks == ("dejpeg",)
+
+
 def test_auto_leaves_clean_pictures_alone_and_refuses_unclear_ones(
     tiny_weights: Path, photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
