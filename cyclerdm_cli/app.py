@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cyclerdm_cli import __version__
-from cyclerdm_cli.commands import bench, env, restore, train, weights
+from cyclerdm_cli.commands import bench, env, restore, train, try_picture, weights
 from cyclerdm_cli.processor import share_processor
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ def _options(
 
 restore.add_to(app, "restore")
 restore.add_to(app, "enhance")
+try_picture.add_to(app)
 train.add_to(app)
 bench.add_to(app)
 weights.add_to(app)

@@ -1,0 +1,1 @@
+"""Tasks tried on one picture, and the page that shows them."""
