@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cyclerdm_cli import __version__
-from cyclerdm_cli.commands import bench, env, restore, train, try_picture, weights
+from cyclerdm_cli.commands import bench, env, export, restore, train, try_picture, weights
 from cyclerdm_cli.processor import share_processor
 
 app = typer.Typer(
@@ -47,6 +47,7 @@ try_picture.add_to(app)
 train.add_to(app)
 bench.add_to(app)
 weights.add_to(app)
+export.add_to(app)
 env.add_to(app)
 
 
