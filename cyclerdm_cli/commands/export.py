@@ -36,7 +36,10 @@ def add_to(app: typer.Typer) -> None:
         stages: Annotated[
             int,
             typer.Option(
-                "--stages", min=0, max=3, help="Stop after stage 1, 2 or 3; 0: all that the weights profit from."
+                "--stages",
+                min=0,
+                max=3,
+                help="Stop after stage 1, 2 or 3; 0: all that the weights profit from.",
             ),
         ] = 0,
         each_stage: Annotated[

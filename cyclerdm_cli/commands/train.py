@@ -139,7 +139,10 @@ def _tasks(wanted: str, data: Sequence[str]) -> tuple[Task, ...]:
 def _line(record: dict[str, Any]) -> str:
     if "validation" in record:
         gains = ", ".join(f"{task} {gain:+.2f}" for task, gain in record["validation"].items())
-        return f"{record['iteration']} iterations, dB gained: {gains}"
+        learned = "".join(
+            f" ({gain:+.2f} on pairs learned from)" for gain in record.get("learned", {}).values()
+        )
+        return f"{record['iteration']} iterations, dB gained: {gains}{learned}"
     share = record["share"]
     left = f", {record['minutes'] * (1 / share - 1):.0f} min left" if share > 0.01 else ""
     return (

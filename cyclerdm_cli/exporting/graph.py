@@ -79,7 +79,9 @@ class ExportedCycle(nn.Module):
         result = cycle(keep_first(bound, self.stages), picture)
         left = [result.rough, result.normal][: self.stages - 1] if self.each else []
         found = [one.clamp(0, 1) for one in (*left, result.restored)]
-        return tuple(torch.where(mask > 0, one, picture) for one in found) if "mask" in given else tuple(found)
+        return (
+            tuple(torch.where(mask > 0, one, picture) for one in found) if "mask" in given else tuple(found)
+        )
 
 
 class _ExportedStages(CompactStages):

@@ -27,18 +27,16 @@ from cyclerdm_cli.training.data import (
     read_pairs,
     read_photographs,
 )
+from cyclerdm_cli.training.examining import examiner
 from cyclerdm_cli.training.objective import Objective
 from cyclerdm_cli.training.processes import Processes
-from cyclerdm_cli.training.records import LOG, RunLog, Sheet, draw_curves
+from cyclerdm_cli.training.records import LOG, RunLog, draw_curves
 from cyclerdm_cli.training.trainer import CHECKPOINT, train
-from cyclerdm_cli.training.validation import Held, validate
 from cyclerdm_cli.weights.checking import sha256_of
 from cyclerdm_cli.weights.file import Header, read_all, read_header, write_weights
 from cyclerdm_cli.weights.registry import locate
 
 RECIPE, WEIGHTS = "recipe.json", "weights.safetensors"
-SMALLEST_VALIDATION = 128
-"""Pictures smaller than this, or than a scene, are not measured on."""
 Say = Callable[[str], None]
 
 
@@ -170,7 +168,7 @@ def _perform(
 
     values = train(
         network, source, run.recipe, run.out, processes=processes, resume=resume, stopped=stopped,
-        report=write_down, examine=_examiner(run, found, engine.device, log),
+        report=write_down, examine=examiner(run, found, engine.device, log, say),
     )  # fmt: skip
     path = run.out / WEIGHTS
     if processes.leads:
@@ -203,27 +201,6 @@ def _begin(run: Run, found: str, source: BatchSource, again: bool, resume: bool,
         say("started again: " + ("going on from the last checkpoint" if resume else "no checkpoint yet"))
     else:
         (run.out / RECIPE).write_text(json.dumps(asdict(run.recipe), indent=2) + "\n", encoding="utf-8")
-
-
-def _examiner(
-    run: Run, found: DataFound, device: torch.device, log: RunLog | None
-) -> Callable[[torch.nn.Module], dict[str, Any]]:
-    """Return what measures a network on what was kept apart, and leaves curves and samples."""
-    held = read_held(run, found, device)
-
-    def examine(averaged: torch.nn.Module) -> dict[str, Any]:
-        sheet = Sheet()
-        precision = torch.bfloat16 if run.recipe.precision == "bf16" else torch.float32
-        assert isinstance(averaged, CompactNetwork)
-        count = run.recipe.validation_pictures
-        score = validate(averaged, held, run.task, count=count, precision=precision, show=sheet.add)
-        if sheet.rows:
-            sheet.image().save(run.out / "samples.png")
-        if log is not None:
-            draw_curves(log.read()).save(run.out / "curves.png")
-        return {"validation": {run.task.name: round(score.gained, 3)} if score else {}}
-
-    return examine
 
 
 def _header(run: Run, config: CompactConfig, found: DataFound) -> Header:
@@ -303,15 +280,6 @@ def read_source(run: Run, found: DataFound, device: torch.device, processes: Pro
         device,
         processes.rank,
         processes.world,
-    )
-
-
-def read_held(run: Run, found: DataFound, device: torch.device) -> Held:
-    """Decode what is measured on."""
-    side = min(SMALLEST_VALIDATION, run.recipe.largest_scene)
-    return Held(
-        read_photographs(found.held_photographs, side, device, (1.0,)) if found.held_photographs else None,
-        {run.task.name: read_pairs(found.held_pairs, side, device)} if found.held_pairs else {},
     )
 
 
