@@ -17,11 +17,14 @@ from PIL import Image
 
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.restoring.choosing import Choice
-from cyclerdm_cli.tasks.catalogue import TASKS, find_task
+from cyclerdm_cli.tasks.catalogue import find_task
 from cyclerdm_cli.trying.command import command_for, shell_word
 from cyclerdm_cli.trying.page import LARGEST_PAGE, Tried, auto_says, build
 from cyclerdm_cli.trying.trying import DETAIL, Subject, Trial
 
+NAMES = (
+    "denoise", "derain", "desnow", "raindrop", "deblur", "inpaint", "dehaze", "low-light", "underwater", "backlight",
+)  # fmt: skip
 VOID = {"meta", "img", "input", "br"}
 EVIL = "a <script>alert(1)</script> & \"b\" 'c' $(touch x) `d`.jpg"
 
@@ -58,7 +61,7 @@ def tried(name: str = "photo.jpg", pixels: np.ndarray | None = None, count: int 
         pixels = np.stack([rows, columns, rows + columns], 2).astype(np.uint8)
     subject = Subject.of(Picture(pixels=pixels))
     window = slice(0, min(DETAIL, pixels.shape[0])), slice(0, min(DETAIL, pixels.shape[1]))
-    rows = [[find_task("derain"), find_task("dehaze")], *([task] for task in TASKS)][:count]
+    rows = [[find_task("derain"), find_task("dehaze")], *([find_task(name)] for name in NAMES)][:count]
     trials = [
         Trial(
             row,
