@@ -23,7 +23,8 @@ from cyclerdm_cli.trying.page import LARGEST_PAGE, Tried, auto_says, build
 from cyclerdm_cli.trying.trying import DETAIL, Subject, Trial
 
 NAMES = (
-    "denoise", "derain", "desnow", "raindrop", "deblur", "inpaint", "dehaze", "low-light", "underwater", "backlight",
+    "denoise", "derain", "desnow", "raindrop", "deblur",
+    "inpaint", "dehaze", "low-light", "underwater", "backlight",
 )  # fmt: skip
 VOID = {"meta", "img", "input", "br"}
 EVIL = "a <script>alert(1)</script> & \"b\" 'c' $(touch x) `d`.jpg"
