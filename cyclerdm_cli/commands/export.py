@@ -9,13 +9,13 @@ import typer
 
 from cyclerdm_cli import __version__
 from cyclerdm_cli.commands.completion import complete_task
-from cyclerdm_cli.commands.inputs import identities, refuse_inputs
+from cyclerdm_cli.commands.inputs import refuse_inputs
 from cyclerdm_cli.commands.machine_options import Offline
 from cyclerdm_cli.commands.reporting import faults_in_one_line, put_line, words
-from cyclerdm_cli.commands.task_words import task_name
 from cyclerdm_cli.errors import UsageError
-from cyclerdm_cli.pictures.atomic import write_atomically
+from cyclerdm_cli.pictures.atomic import identities, write_atomically
 from cyclerdm_cli.tasks.catalogue import find_task
+from cyclerdm_cli.tasks.spelling import task_name
 
 
 def add_to(app: typer.Typer) -> None:

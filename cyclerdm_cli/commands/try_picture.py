@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cyclerdm_cli.commands.completion import DEVICES, PRECISIONS, complete_task, one_of
-from cyclerdm_cli.commands.inputs import identities, refuse_inputs
+from cyclerdm_cli.commands.inputs import refuse_inputs
 from cyclerdm_cli.commands.machine_options import MACHINE, Offline
 from cyclerdm_cli.commands.reporting import (
     faults_in_one_line,
@@ -19,10 +19,10 @@ from cyclerdm_cli.commands.reporting import (
     warnings_to,
     words,
 )
-from cyclerdm_cli.commands.task_words import task_names
 from cyclerdm_cli.errors import PictureError, UsageError
-from cyclerdm_cli.pictures.atomic import write_atomically
+from cyclerdm_cli.pictures.atomic import identities, write_atomically
 from cyclerdm_cli.tasks.catalogue import Task, find_task, new_task
+from cyclerdm_cli.tasks.spelling import task_names
 
 if TYPE_CHECKING:
     from cyclerdm_cli.restoring.restorers import Restorers

@@ -23,10 +23,10 @@ from cyclerdm_cli.cycle.compact import CompactConfig
 from cyclerdm_cli.cycle.cycle import Place
 from cyclerdm_cli.cycle.light import apply_light
 from cyclerdm_cli.cycle.view import view_of
+from cyclerdm_cli.device import choose_engine
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.exporting.graph import ExportedCycle, transformed
 from cyclerdm_cli.exporting.onnx_file import OPSET, to_onnx
-from cyclerdm_cli.restoring.device import choose_engine
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.weights.file import Header, write_weights

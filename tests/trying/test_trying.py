@@ -7,10 +7,10 @@ import pytest
 from tiny import TINY, tiny_network
 
 from cyclerdm_cli.cycle.compact import CompactConfig
+from cyclerdm_cli.device import choose_engine
 from cyclerdm_cli.errors import PictureError
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.restoring.choosing import Choice
-from cyclerdm_cli.restoring.device import choose_engine
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.tasks.catalogue import TASKS, find_task
