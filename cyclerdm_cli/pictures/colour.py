@@ -1,14 +1,12 @@
 """From the profile in the file to sRGB, which the network knows, and back.
 
 - A profile that changes no colour by more than one level of 8 bits *is* sRGB, whatever it is called.
-- 8-bit RGB: Little CMS (Pillow), relative colorimetric with black point compensation.
-- 16-bit RGB with curves and a matrix: float32, a strip of rows at a time.
-- 16-bit RGB with tables: Little CMS at 52 x 52 x 52 nodes, trilinear between them. It gives 8 bits a node,
-  so values are within a level of 8 bits, and within a dozen where colours begin to be clipped.
-- Grey: one table of 256 or 65536 values.
+- RGB with curves and a matrix, and grey: by tables of 65536 values, in float32.
+- RGB with tables of colours: Little CMS (Pillow), relative colorimetric with black point compensation; it knows
+  8 bits only, so 16 bits go through 52 x 52 x 52 nodes of it, trilinear between them: within a level of 8 bits, and
+  within a dozen where colours begin to be clipped.
 
-Colours outside sRGB are clipped on the way in; the network knows no others. On the way back only what it changed
-is added to the file's own colours, so what it left alone, and what it could not see, stays.
+Colours outside sRGB are clipped on the way in; the network knows no others. `carrying` brings back what it changed.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,11 +28,11 @@ from cyclerdm_cli.pictures.icc import (
     ShapedProfile,
     linear_to_srgb,
     shaped_profile,
-    srgb_to_linear,
 )
-from cyclerdm_cli.pictures.picture import Pixels, to_depth
+from cyclerdm_cli.pictures.picture import Pixels
 
-STRIP_PIXELS = 1 << 18
+STRIP_PIXELS = 1 << 15
+"""So many that the floats of a strip stay in the processor's cache."""
 NODES = 52  # 255 = 51 * 5: the nodes fall on whole levels
 
 
@@ -77,82 +76,42 @@ def colour_space(profile: bytes) -> ColourSpace:
 
 def to_srgb(pixels: Pixels, space: ColourSpace) -> Pixels:
     """Return (H, W, 3) uint8 or uint16 pixels of that colour space, converted to sRGB; the same type."""
-    if space.kind == "grey":
-        return _grey_table(space, pixels.dtype, inward=True)[pixels]
-    if space.kind == "rgb":
-        return _convert(pixels, space, inward=True)
-    return pixels
+    return _converted(pixels, space, inward=True)
 
 
 def from_srgb(pixels: Pixels, space: ColourSpace) -> Pixels:
     """Return (H, W, 3) uint8 or uint16 sRGB pixels, converted to that colour space; same shape and type."""
-    if space.kind == "grey":
-        return _grey_table(space, pixels.dtype, inward=False)[pixels]
-    if space.kind == "rgb":
-        return _convert(pixels, space, inward=False)
-    return pixels
+    return _converted(pixels, space, inward=False)
 
 
-def carried_back(
-    own: Pixels,
-    restored: Pixels,
-    space: ColourSpace,
-    *,
-    filled: NDArray[np.bool_] | None = None,
-    grey: bool = False,
-) -> Pixels:
-    """Return a picture's own colours with what restoring changed in them; where nothing changed, to the bit.
+def conversion(
+    space: ColourSpace, dtype: np.dtype[Any], *, inward: bool, whole: bool = False
+) -> Callable[[Pixels], NDArray[Any]]:
+    """Return what converts strips of a picture, (H, W, 3) uint8 or uint16, to sRGB or back.
 
-    The change is added in the picture's colour space: what was neutral there stays so.
-
-    Args:
-        own: (H, W, 3) uint8, uint16 or floating point, in that colour space.
-        restored: what became of `to_srgb(to_levels(own), space)`; the same shape, whole numbers.
-        filled: (H, W), where nothing of the picture's own shall shine through.
-        grey: whether only the lightness of what was restored counts.
+    What comes of it are levels of the same type, as float32 where they are not `whole` and where the profile allows
+    it. What a colour becomes does not depend on where it stands.
     """
-    result = np.empty_like(own)
-    for rows in _strips(own):
-        levels = to_levels(own[rows])
-        seen, wanted = to_srgb(levels, space), restored[rows]
-        changed = (seen != wanted).any(axis=2, keepdims=True)
-        if not changed.any():
-            result[rows] = own[rows]
-            continue
-        if grey:
-            seen, wanted = luma(seen), luma(wanted)
-        moved = _moved(own[rows], from_srgb(seen, space), from_srgb(wanted, space))
-        if filled is not None:
-            invented = from_srgb(wanted, space)
-            invented = invented / np.float32(65535) if own.dtype.kind == "f" else invented
-            moved = np.where(filled[rows, :, None], invented, moved)
-        result[rows] = np.where(changed, moved.astype(own.dtype), own[rows])
-    return result
+    if not space.changes_pixels:
+        return lambda pixels: pixels
+    if space.shaped is not None:
+        convert = space.shaped.inward if inward else space.shaped.outward
+        return convert.in_levels(dtype, whole=whole)
+    if space.profile is None:
+        raise ValueError("an RGB colour space has a profile")
+    transform = _transform(space.profile, SRGB) if inward else _transform(SRGB, space.profile)
+    if dtype == np.uint8:
+        return lambda pixels: _by_little_cms(pixels, transform)
+    nodes = _by_little_cms(_grid(255 // (NODES - 1)), transform).reshape(-1, 3)
+    return _between_nodes(nodes.T.astype(np.float32) * np.float32(257), whole)
 
 
-def _moved(own: Pixels, before: Pixels, after: Pixels) -> Pixels:
-    """Return colours moved by the difference of two others, uint8 or uint16, within what their type can hold."""
-    wide = np.int16 if before.dtype == np.uint8 else np.int32
-    change = np.subtract(after, before, dtype=wide, casting="unsafe")
-    if own.dtype.kind == "f":
-        return np.asarray(own + change / np.float32(65535))
-    return np.asarray(np.clip(own + change, 0, np.iinfo(own.dtype).max))
-
-
-def to_levels(samples: Pixels) -> Pixels:
-    """Return floating-point samples as uint16, clipped to what 0 to 1 can say; whole numbers as they are."""
-    if samples.dtype.kind != "f":
-        return samples
-    result = np.empty(samples.shape, np.uint16)
-    for rows in _strips(samples):
-        within = np.clip(np.nan_to_num(samples[rows].astype(np.float32)), 0, 1)
-        result[rows] = np.rint(within * 65535).astype(np.uint16)
-    return result
-
-
-def luma(pixels: Pixels) -> Pixels:
-    """Return the luma of (H, W, 3) pixels three times; rounded, and exact where the channels are equal."""
-    return np.asarray(cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
+def strips(pixels: Pixels) -> Iterator[slice]:
+    """Yield the rows of a picture in strips of about `STRIP_PIXELS`, so that floats never hold all of it."""
+    height, width = pixels.shape[:2]
+    rows = max(1, STRIP_PIXELS // max(1, width))
+    for top in range(0, height, rows):
+        yield slice(top, top + rows)
 
 
 def cmyk_to_rgb(image: Image.Image, space: ColourSpace | None) -> Image.Image:
@@ -193,97 +152,35 @@ def _is_srgb_curve(shaped: ShapedProfile) -> bool:
     return bool(np.abs(linear_to_srgb(shaped.curves[0]) - LEVELS).max() <= 1 / 255)
 
 
-def _grey_table(space: ColourSpace, dtype: np.dtype[np.generic], *, inward: bool) -> Pixels:
-    if space.shaped is None:
-        raise ValueError("a grey colour space has a curve")
-    curve = space.shaped.curves[0]
-    table = linear_to_srgb(curve) if inward else np.interp(srgb_to_linear(LEVELS), curve, LEVELS)
-    sixteen = np.rint(table * 65535).astype(np.uint16)
-    return sixteen if dtype == np.uint16 else to_depth(sixteen[::257], 8)
-
-
-def _convert(pixels: Pixels, space: ColourSpace, *, inward: bool) -> Pixels:
-    if space.profile is None:
-        raise ValueError("an RGB colour space has a profile")
-    transform = _transform(space.profile, SRGB) if inward else _transform(SRGB, space.profile)
-    if pixels.dtype == np.uint8:
-        converted = np.empty_like(pixels)
-        for rows in _strips(pixels):
-            converted[rows] = _by_little_cms(pixels[rows], transform)
-        return converted
-    convert: Callable[[Pixels], Floats]
-    if space.shaped is None:
-        nodes = _by_little_cms(_grid(255 // (NODES - 1)), transform).reshape(NODES, NODES, NODES, 3)
-        convert = _between_nodes(nodes.astype(np.float32) / 255)
-    else:
-        convert = _shaped_inward(space.shaped) if inward else _shaped_outward(space.shaped)
+def _converted(pixels: Pixels, space: ColourSpace, *, inward: bool) -> Pixels:
+    if not space.changes_pixels:
+        return pixels
+    convert = conversion(space, pixels.dtype, inward=inward, whole=True)
     result = np.empty_like(pixels)
-    for rows in _strips(pixels):
-        result[rows] = np.rint(np.clip(convert(pixels[rows]), 0, 1) * 65535).astype(np.uint16)
+    for rows in strips(pixels):
+        result[rows] = convert(pixels[rows])
     return result
 
 
-def _strips(pixels: Pixels) -> Iterator[slice]:
-    """Yield the rows in strips of about `STRIP_PIXELS`, so that floats never hold a whole picture."""
-    height, width = pixels.shape[:2]
-    rows = max(1, STRIP_PIXELS // max(1, width))
-    for top in range(0, height, rows):
-        yield slice(top, top + rows)
+def _between_nodes(nodes: Floats, whole: bool) -> Callable[[Pixels], NDArray[Any]]:
+    """Return trilinear interpolation in tables, (3, N * N * N) float32 of 0 to 65535, red changing slowest."""
 
-
-def _shaped_inward(shaped: ShapedProfile) -> Callable[[Pixels], Floats]:
-    to_linear_srgb = np.asarray(shaped.to_linear_srgb).T
-
-    def convert(pixels: Pixels) -> Floats:
-        linear = np.stack(
-            [curve[pixels[..., channel]] for channel, curve in enumerate(shaped.curves)], axis=-1
-        )
-        return linear_to_srgb(linear @ to_linear_srgb)
-
-    return convert
-
-
-def _shaped_outward(shaped: ShapedProfile) -> Callable[[Pixels], Floats]:
-    from_linear_srgb = np.linalg.inv(np.asarray(shaped.to_linear_srgb)).T
-    linear_levels = srgb_to_linear(LEVELS.astype(np.float32)).astype(np.float32)
-    inverses = [_inverse(curve) for curve in shaped.curves]
-
-    def convert(pixels: Pixels) -> Floats:
-        linear = linear_levels[pixels] @ from_linear_srgb.astype(np.float32)
-        place = np.sqrt(np.clip(linear, 0, 1)) * np.float32(len(LEVELS) - 1)
-        low = place.astype(np.int32)
-        part = place - low
-        channels = []
-        for index, inverse in enumerate(inverses):
-            start = inverse[low[..., index]]
-            channels.append(start + part[..., index] * (inverse[low[..., index] + 1] - start))
-        return np.stack(channels, axis=-1)
-
-    return convert
-
-
-def _inverse(curve: Floats) -> Floats:
-    """Return a curve turned around: levels at the squares of even steps, which lie close where it is steep.
-
-    Looking up there takes a tenth of the time of searching the curve.
-    """
-    roots = np.linspace(0, 1, len(LEVELS))
-    levels = np.interp(roots**2, curve, LEVELS).astype(np.float32)
-    return np.append(levels, levels[-1])
-
-
-def _between_nodes(nodes: Floats) -> Callable[[Pixels], Floats]:
-    """Return trilinear interpolation in a table (N, N, N, 3), float32 [0, 1]."""
-
-    def convert(pixels: Pixels) -> Floats:
-        position = pixels.astype(np.float32) * (NODES - 1) / 65535
-        low = np.minimum(position.astype(np.intp), NODES - 2)
-        part = position - low
-        result = np.zeros(position.shape, np.float32)
-        for corner in np.ndindex(2, 2, 2):
-            weight = np.prod(np.where(corner, part, 1 - part), axis=-1, keepdims=True)
-            red, green, blue = np.moveaxis(low + corner, -1, 0)
-            result += weight * nodes[red, green, blue]
-        return result
+    def convert(pixels: Pixels) -> NDArray[Any]:
+        lows, parts = [], []
+        for plane in cv2.split(pixels):
+            place = plane * np.float32((NODES - 1) / 65535)
+            low = np.minimum(place.astype(np.int32), NODES - 2)
+            lows.append(low)
+            part = place - low.astype(np.float32)
+            parts.append((1 - part, part))
+        corner = (lows[0] * NODES + lows[1]) * NODES + lows[2]
+        results = [np.zeros(corner.shape, np.float32) for _ in range(3)]
+        for red, green, blue in np.ndindex(2, 2, 2):
+            weight = parts[0][red] * parts[1][green] * parts[2][blue]
+            there = corner + np.int32((red * NODES + green) * NODES + blue)
+            for result, table in zip(results, nodes, strict=True):
+                result += weight * table.take(there)
+        levels = np.asarray(cv2.merge(results))
+        return np.rint(levels).astype(np.uint16) if whole else levels
 
     return convert

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +24,8 @@ SRGB_TO_XYZ = np.array(
 """Linear sRGB -> XYZ; its rows add up to the white of ICC profiles, (0.9642, 1, 0.8249)."""
 
 LEVELS = np.linspace(0.0, 1.0, 65536)
+STEPS_OF_8_BITS = 4096
+"""Of light, in tables for results of 8 bits: so few that they stay in the processor's innermost cache."""
 
 
 def srgb_to_linear(encoded: Floats) -> Floats:
@@ -43,6 +47,78 @@ class ShapedProfile:
     """Each (65536,) float32, rising: linear light at the channel values 0/65535 ... 65535/65535."""
     to_linear_srgb: Floats | None = None
     """(3, 3) float32; None for grey."""
+
+    @cached_property
+    def inward(self) -> Conversion:
+        """To sRGB."""
+        if self.to_linear_srgb is None:
+            return Conversion((linear_to_srgb(self.curves[0]).astype(np.float32),))
+        return Conversion(
+            self.curves, self.to_linear_srgb, (linear_to_srgb(LEVELS**2).astype(np.float32),) * 3
+        )
+
+    @cached_property
+    def outward(self) -> Conversion:
+        """From sRGB."""
+        light = srgb_to_linear(LEVELS)
+        if self.to_linear_srgb is None:
+            return Conversion((np.interp(light, self.curves[0], LEVELS).astype(np.float32),))
+        turned_around = tuple(np.interp(LEVELS**2, curve, LEVELS).astype(np.float32) for curve in self.curves)
+        matrix = np.linalg.inv(self.to_linear_srgb)
+        return Conversion((light.astype(np.float32),) * 3, matrix, turned_around)
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """From one colour space to another by tables; the same colour gives the same bits wherever it stands."""
+
+    curves: tuple[NDArray[Any], ...]
+    """Each (65536,), or (256,) for 8 bits: of every value the linear light, float32; for grey, the result."""
+    matrix: Floats | None = None
+    """(3, 3) float32, from linear light to linear light; None for grey."""
+    encoded: tuple[NDArray[Any], ...] = ()
+    """Each (N,): the result at the squares of even steps of light, which lie close where it is dark."""
+
+    def in_levels(self, dtype: np.dtype[Any], *, whole: bool) -> Conversion:
+        """Return the same for pixels of that type, uint8 or uint16, with results up to its maximum instead of 1.
+
+        Args:
+            whole: whether these are rounded to numbers of that type; else they are float32.
+        """
+        most = np.float32(np.iinfo(dtype).max)
+        curves, encoded = self.curves, self.encoded
+        if dtype == np.uint8:
+            few = np.rint(np.linspace(0, len(LEVELS) - 1, STEPS_OF_8_BITS)).astype(np.intp)
+            curves = tuple(np.ascontiguousarray(curve[::257]) for curve in curves)
+            encoded = tuple(table[few] for table in encoded)
+        results = [table * most for table in encoded or curves]
+        tables = tuple(np.rint(table).astype(dtype) if whole else table for table in results)
+        return Conversion(curves, self.matrix, tables) if encoded else Conversion(tables)
+
+    def __call__(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Return (H, W, 3) uint8 or uint16 pixels, or (H, W, any) of grey, converted."""
+        if self.matrix is None:
+            return _looked_up(self.curves[0], pixels)
+        red, green, blue = map(_looked_up, self.curves, cv2.split(pixels))
+        most = np.float32((len(self.encoded[0]) - 1) ** 2)
+        results = []
+        # Products and sums one after the other: fused ones round otherwise at the end of an array than within it.
+        for weights, table in zip(self.matrix * most, self.encoded, strict=True):
+            light = red * weights[0]
+            light += green * weights[1]
+            light += blue * weights[2]
+            np.clip(light, 0, most, out=light)
+            np.sqrt(light, out=light)
+            light += np.float32(0.5)
+            results.append(table.take(light.astype(np.uint16)))
+        return np.asarray(cv2.merge(results))
+
+
+def _looked_up(table: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+    """Return what a table says of uint8 or uint16 values."""
+    if values.dtype == np.uint8:
+        return np.asarray(cv2.LUT(values, table)).reshape(values.shape)
+    return table.take(values)
 
 
 def shaped_profile(profile: bytes) -> ShapedProfile | None:

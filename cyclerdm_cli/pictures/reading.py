@@ -20,7 +20,8 @@ from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 from cyclerdm_cli.errors import PictureError
 from cyclerdm_cli.pictures import raw, said_colours, tiff_other, tiff_reading
 from cyclerdm_cli.pictures.addresses import Address, fetch_bytes
-from cyclerdm_cli.pictures.colour import ColourSpace, colour_space, to_levels, to_srgb
+from cyclerdm_cli.pictures.carrying import to_levels
+from cyclerdm_cli.pictures.colour import ColourSpace, colour_space, to_srgb
 from cyclerdm_cli.pictures.completeness import refuse_incomplete
 from cyclerdm_cli.pictures.decoding import has_sixteen_bits, samples_of, split, turns_by_itself, upright
 from cyclerdm_cli.pictures.footprint import Extent

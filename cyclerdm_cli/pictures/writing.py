@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from cyclerdm_cli.errors import PictureError, UsageError
-from cyclerdm_cli.pictures.colour import carried_back, colour_space, from_srgb, luma, to_levels
+from cyclerdm_cli.pictures.carrying import carried_back, luma, to_levels
+from cyclerdm_cli.pictures.colour import colour_space, from_srgb
 from cyclerdm_cli.pictures.exif import HEADER, fitted
 from cyclerdm_cli.pictures.formats import BY_NAME, DEPTH_CHOICES, FORMAT_CHOICES, Format
 from cyclerdm_cli.pictures.jpeg_quality import tables_of

@@ -25,7 +25,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cyclerdm_cli.app import app
-from cyclerdm_cli.pictures.colour import carried_back, colour_space, to_srgb
+from cyclerdm_cli.pictures.carrying import carried_back
+from cyclerdm_cli.pictures.colour import ColourSpace, colour_space, to_srgb
+from cyclerdm_cli.pictures.icc import SRGB_TO_XYZ, linear_to_srgb, srgb_to_linear
 from cyclerdm_cli.pictures.reading import read_extent, read_picture
 from cyclerdm_cli.pictures.writing import WriteOptions, encode
 
@@ -44,6 +46,7 @@ PROFILES = {
     "grey": grey_profile(1.8),
     "none": None,
 }
+SRGB_SPACE = ColourSpace("srgb")
 WIDE = ("p3", "adobe", "prophoto", "rec2020")
 
 
@@ -117,6 +120,48 @@ def test_colours_outside_srgb_are_not_clipped(name, dtype):
     nudged = to_srgb(own, space).astype(int) - 6 * (most // 255)
     moved = carried_back(own, np.clip(nudged, 0, most).astype(dtype), space)
     assert np.abs(moved.astype(int) - own).max() <= 16 * (most // 255)
+
+
+def exactly_outward(seen: np.ndarray, name: str, most: int) -> np.ndarray:
+    """(..., 3) sRGB levels in the colours of a profile, 0 to `most`, in double precision."""
+    columns, gamma = {
+        "p3": (P3, None),
+        "adobe": (ADOBE_RGB_COLUMNS, 563 / 256),
+        "prophoto": (PROPHOTO, 461 / 256),
+    }[name]
+    to_profile = np.linalg.inv(np.array(columns).T) @ SRGB_TO_XYZ
+    light = np.clip(srgb_to_linear(seen / most) @ to_profile.T, 0, 1)
+    return (linear_to_srgb(light) if gamma is None else light ** (1 / gamma)) * most
+
+
+@pytest.mark.parametrize("name", ["p3", "adobe", "prophoto"])
+@pytest.mark.parametrize(("dtype", "most_apart"), [(np.uint8, 1), (np.uint16, 64)])
+def test_a_change_is_what_the_formulas_make_of_it(name, dtype, most_apart):
+    own, most = colours(5, 3, dtype).repeat(5, axis=0), np.iinfo(dtype).max
+    space = colour_space(PROFILES[name])
+    seen = to_srgb(own, space)
+    step = np.random.default_rng(1).integers(-most // 8, most // 8, seen.shape)
+    wanted = np.clip(seen + step, 0, most).astype(dtype)
+    change = exactly_outward(wanted, name, most) - exactly_outward(seen, name, most)
+    apart = np.abs(carried_back(own, wanted, space) - np.clip(own + change, 0, most))
+    assert apart.max() <= most_apart
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 999), st.sampled_from(sorted(PROFILES)), st.sampled_from([np.uint8, np.uint16]))
+def test_a_colour_becomes_the_same_wherever_it_stands(seed, name, dtype):
+    channels = 1 if name == "grey" else 3
+    samples = np.broadcast_to(colours(seed, channels, dtype), (11, 13, 3)).copy()
+    space = colour_space(PROFILES[name]) if PROFILES[name] else SRGB_SPACE
+    whole = to_srgb(samples, space)
+    for turned in (
+        lambda one: one[::-1],
+        lambda one: one.swapaxes(0, 1),
+        lambda one: one[3:, 5:],
+        lambda one: one[7:8, :1],
+    ):
+        piece = np.ascontiguousarray(turned(samples))
+        np.testing.assert_array_equal(to_srgb(piece, space), turned(whole))
 
 
 def test_what_was_invented_owes_nothing_to_what_was_there():

@@ -12,7 +12,8 @@ from picture_files import pattern, rgb_profile, tiff
 from test_carrying_back import PROFILES
 
 from cyclerdm_cli.errors import PictureError
-from cyclerdm_cli.pictures.colour import carried_back, colour_space, to_srgb
+from cyclerdm_cli.pictures.carrying import carried_back
+from cyclerdm_cli.pictures.colour import colour_space, to_srgb
 from cyclerdm_cli.pictures.icc import linear_to_srgb
 from cyclerdm_cli.pictures.reading import read_extent, read_picture
 from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
