@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cyclerdm_cli.pictures.colour import ColourSpace, conversion, strips
+from cyclerdm_cli.pictures.colour import ColourSpace, colour_space, conversion, strips
 from cyclerdm_cli.pictures.icc import Floats
-from cyclerdm_cli.pictures.picture import Pixels
+from cyclerdm_cli.pictures.picture import Picture, Pixels
 
 CV_DEPTHS = {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U}
 
@@ -51,6 +51,13 @@ def carried_back(
             )
         result[rows] = moved
     return result
+
+
+def own_colours(picture: Picture, profile: bytes) -> Pixels:
+    """Return what a picture that has colours of its own, of that profile, has become in them: as `Picture.own`."""
+    assert picture.own is not None
+    space = colour_space(profile)
+    return carried_back(picture.own, picture.pixels, space, filled=picture.filled, grey=picture.grey)
 
 
 def _moved(own: Pixels, change: Floats) -> Pixels:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from cyclerdm_cli.errors import PictureError
-from cyclerdm_cli.pictures import tiff_reading
+from cyclerdm_cli.pictures import many_bits, tiff_reading
 from cyclerdm_cli.pictures.bmp_runs import with_own_decoder
 from cyclerdm_cli.pictures.colour import cmyk_to_rgb, colour_space
 from cyclerdm_cli.pictures.formats import Format
@@ -29,6 +29,10 @@ def samples_of(
 
     Raises whatever Pillow raises over damaged files, and `ValueError` and `PictureError` of its own.
     """
+    if (bits := many_bits.bits_of(image, data, kind.name)) > 8:
+        if many_bits.can_read(kind.name):
+            return split(many_bits.samples_of(image, data, kind.name, frame))
+        notes.append(f"{bits} bits a channel in {kind.title} are read as 8 (all of them with imagecodecs)")
     with_own_decoder(image)
     image.load()  # decodes all of it, and so finds out whether the file is whole
     tags = getattr(image, "tag_v2", None)
@@ -40,10 +44,6 @@ def samples_of(
         if frame == 0:
             return split(_png_sixteen_bits(data, image))
         notes.append("further frames are read with 8 bits a channel")
-    if kind.name == "avif" and _avif_is_deep(data):
-        notes.append("more than 8 bits a channel in AVIF are read as 8")
-    if kind.name == "heic" and image.info.get("bit_depth", 8) > 8:
-        notes.append("more than 8 bits a channel in HEIC are read as 8")
     return eight_bits_of(image, notes)
 
 
@@ -85,6 +85,8 @@ def has_sixteen_bits(image: Image.Image, data: bytes, kind: Format) -> bool:
     tags = getattr(image, "tag_v2", None)
     if kind.name == "tiff" and tags is not None:
         return tiff_reading.has_sixteen_bits(tags)
+    if kind.name in many_bits.READERS:
+        return many_bits.bits_of(image, data, kind.name) > 8 and many_bits.can_read(kind.name)
     return kind.name == "png" and data[24] == 16
 
 
@@ -114,12 +116,6 @@ def split(samples: Pixels) -> tuple[Pixels, Pixels | None, Mode]:
     if grey:
         return pixels, alpha, "grey" if alpha is None else "grey+alpha"
     return pixels, alpha, "rgb" if alpha is None else "rgba"
-
-
-def _avif_is_deep(data: bytes) -> bool:
-    """Read the high-bit-depth flag of the first `av1C` box (AV1 in ISOBMFF, section 2.3)."""
-    box = data.find(b"av1C")
-    return 0 <= box < len(data) - 6 and bool(data[box + 6] & 0x40)
 
 
 def turns_by_itself(image: Image.Image, kind: Format) -> bool:

@@ -44,4 +44,6 @@ class Extent:
             compared: whether before and after are written beside each other, too.
         """
         copies = HUNGRY.get(self.format if target == "keep" else target, COPIES)
-        return self._pixels * (copies + (2 + 2 * copies if compared else 0)) + self._own
+        return self._pixels * (copies + (2 + 2 * copies if compared else 0)) + self._own * (
+            4 if compared else 1
+        )

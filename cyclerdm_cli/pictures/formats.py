@@ -30,7 +30,8 @@ class Format:
     """Lower case, with the dot; the first is the one given to new files."""
     pillow: tuple[str, ...]
     """The names under which Pillow reports it."""
-    sixteen_bits: bool = False
+    bits: int = 8
+    """The most a channel that are written in it."""
     alpha: bool = True
     grey: bool = True
     """Whether a picture of one channel stays one in this format."""
@@ -44,12 +45,12 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "jpg", "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), ("JPEG", "MPO"), alpha=False, longest_side=65535
     ),
-    Format("png", "PNG", (".png", ".apng"), ("PNG",), sixteen_bits=True),
+    Format("png", "PNG", (".png", ".apng"), ("PNG",), bits=16),
     Format("webp", "WebP", (".webp",), ("WEBP",), grey=False, longest_side=16383),
     Format("avif", "AVIF", (".avif",), ("AVIF",), grey=False, longest_side=65535),
-    Format("tiff", "TIFF", (".tif", ".tiff"), ("TIFF",), sixteen_bits=True),
+    Format("tiff", "TIFF", (".tif", ".tiff"), ("TIFF",), bits=16),
     Format("bmp", "BMP", (".bmp", ".dib"), ("BMP", "DIB"), alpha=False, metadata=False),
-    Format("heic", "HEIC", (".heic", ".heif"), ("HEIF",), grey=False),
+    Format("heic", "HEIC", (".heic", ".heif"), ("HEIF",), bits=10, grey=False),
 )
 
 SYNONYMS = {

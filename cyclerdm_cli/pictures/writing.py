@@ -13,12 +13,13 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from cyclerdm_cli.errors import PictureError, UsageError
-from cyclerdm_cli.pictures.carrying import carried_back, luma, to_levels
+from cyclerdm_cli.pictures.carrying import luma, own_colours, to_levels
 from cyclerdm_cli.pictures.colour import colour_space, from_srgb
 from cyclerdm_cli.pictures.exif import HEADER, fitted
 from cyclerdm_cli.pictures.formats import BY_NAME, DEPTH_CHOICES, FORMAT_CHOICES, Format
 from cyclerdm_cli.pictures.jpeg_quality import tables_of
 from cyclerdm_cli.pictures.jpeg_segments import COMMENT, with_segments
+from cyclerdm_cli.pictures.many_bits import encode_heic
 from cyclerdm_cli.pictures.metadata import INCH
 from cyclerdm_cli.pictures.picture import Beside, Picture, Pixels, to_depth
 from cyclerdm_cli.pictures.png_chunks import raw_profile_chunk, with_chunks, xmp_chunk
@@ -97,8 +98,8 @@ def notes_on_writing(picture: Picture, options: WriteOptions) -> tuple[str, ...]
     if picture.floating and not _keeps_floats(picture, options):
         notes.append("floating point is written as whole numbers; what is beyond white is cut off")
     wants_sixteen = options.depth == 16 or (options.depth == "keep" and picture.depth == 16)
-    if wants_sixteen and not target.sixteen_bits:
-        notes.append(f"{target.title} holds 8 bits a channel; written so")
+    if wants_sixteen and target.bits < 16:
+        notes.append(f"{target.title} is written with {target.bits} bits a channel")
     if options.strip_metadata:
         return tuple(notes)
     lost = _lost_beside(picture, target)
@@ -178,8 +179,7 @@ def _samples(picture: Picture, options: WriteOptions) -> Pixels:
     pixels, alpha = picture.pixels, picture.alpha if target.alpha else None
     profile = _profile(picture, options)
     if profile and picture.own is not None:
-        space = colour_space(profile)
-        pixels = carried_back(picture.own, pixels, space, filled=picture.filled, grey=picture.grey)
+        pixels = own_colours(picture, profile)
     elif profile:
         pixels = from_srgb(luma(pixels) if picture.grey else pixels, colour_space(profile))
     if _keeps_floats(picture, options):
@@ -190,7 +190,7 @@ def _samples(picture: Picture, options: WriteOptions) -> Pixels:
     if picture.alpha is not None and alpha is None:
         pixels = _laid_on(pixels, picture, options.background)
     wanted = picture.depth if options.depth == "keep" else int(options.depth)
-    depth = wanted if target.sixteen_bits else 8
+    depth = wanted if target.bits > 8 else 8
     pixels = to_depth(pixels, depth)
     return pixels if alpha is None else np.dstack((pixels, to_depth(alpha, depth)))
 
@@ -336,8 +336,14 @@ def _heic(picture: Picture, options: WriteOptions) -> bytes:
     except ImportError as error:
         raise PictureError("HEIC needs pillow-heif", hint="pip install pillow-heif") from error
     pillow_heif.register_heif_opener()
-    blocks = _blocks(picture, options).as_given()
-    return _save(_samples(picture, options), "HEIF", quality=_quality("heic", options), **blocks)
+    samples, quality, blocks = (
+        _samples(picture, options),
+        _quality("heic", options),
+        _blocks(picture, options).as_given(),
+    )
+    if samples.dtype == np.uint16:
+        return encode_heic(samples, quality, blocks)
+    return _save(samples, "HEIF", quality=quality, **blocks)
 
 
 _ENCODERS: dict[str, Callable[[Picture, WriteOptions], bytes]] = {

@@ -23,7 +23,7 @@ from cyclerdm_cli.pictures.naming import Job
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.raw import kind_of
 from cyclerdm_cli.pictures.reading import read_bytes, read_extent, read_picture
-from cyclerdm_cli.pictures.sidebyside import side_by_side
+from cyclerdm_cli.pictures.sidebyside import compared
 from cyclerdm_cli.pictures.streams import check_file, is_pipe
 from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
 from cyclerdm_cli.restoring.outcome import Outcome
@@ -397,8 +397,7 @@ def _write(one: _Read, work: Work, before: NDArray[np.generic] | None) -> Outcom
         data = encode(after, options) if changed else _copied(job, after, options, work.files)
         # The result last: --skip-existing takes it for a sign that all is there.
         if job.compare is not None and before is not None:
-            beside = after.with_pixels(side_by_side(before, after.pixels))
-            _put(job.compare, encode(beside, options), work.files)
+            _put(job.compare, encode(compared(before, after), options), work.files)
         if job.output is not None and not _put(job.output, data, work.files):
             return Outcome(job, "skipped")
     except Exception as fault:

@@ -2,10 +2,11 @@
 
     python tests/benchmarks/metadata_sweep.py FOLDER... [--exiftool PROGRAM] [-v]
 
-Samples are in the source packages of exiftool (`t/images`) and Pillow (`Tests/images`), and in scikit-image
-(`data`). Every picture is read, made a little darker and written in its own format, as restoring does. Differences
-that have to be, because they would be false of the result or belong to the file and not to the picture, are counted;
-all others are shown, and end the run with 1. What is no whole picture of a format read here is counted, too.
+Samples are in the source packages of exiftool (`t/images`) and Pillow (`Tests/images`), and in
+scikit-image (`data`). Every picture is read, made a little darker and written in its own format, as restoring does.
+Differences that have to be, because they would be false of the result or belong to the file and not to the picture,
+are counted; all others are shown, and end the run with 1. What is no whole picture of a format read here is
+counted, too.
 """
 
 from __future__ import annotations

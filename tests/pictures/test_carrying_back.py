@@ -204,6 +204,27 @@ def test_inpainting_a_wide_picture_leaves_the_rest_alone(tiny_weights: Path, tmp
         assert (before != after).any()
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_comparison_shows_the_files_own_colours(dtype, tiny_weights: Path, tmp_path: Path):
+    samples = colours(4, 3, np.uint16).repeat(3, axis=0)
+    samples = (
+        samples / np.float32(40_000)
+        if dtype == np.float32
+        else (samples >> (16 - 8 * np.dtype(dtype).itemsize))
+    )
+    samples = np.ascontiguousarray(samples.astype(dtype))
+    tifffile.imwrite(tmp_path / "a.tif", samples, photometric="rgb", iccprofile=PROFILES["p3"])
+    words = ["--task", "denoise", "--weights", tiny_weights]
+    run("restore", tmp_path / "a.tif", "-o", tmp_path / "out.tif", "--compare", *words)
+    result = tifffile.imread(tmp_path / "out.tif")
+    (place,) = [path for path in tmp_path.iterdir() if path.name not in ("a.tif", "out.tif")]
+    both = tifffile.imread(place)
+    assert both.dtype == dtype
+    np.testing.assert_array_equal(both[:, :13], samples)
+    np.testing.assert_array_equal(both[:, -13:], result)
+    assert (result != samples).any()
+
+
 def test_strength_0_gives_the_input_back(tiny_weights: Path, tmp_path: Path):
     stream = BytesIO()
     Image.fromarray(colours(1, 3, np.uint8)).save(stream, "JPEG", quality=60, icc_profile=PROFILES["p3"])

@@ -246,7 +246,7 @@ def test_what_is_lost_is_said():
     assert notes_on_writing(picture, WriteOptions()) == ()
     assert notes_on_writing(picture, WriteOptions(format="jpg")) == (
         "JPEG holds no transparency; laid on white",
-        "JPEG holds 8 bits a channel; written so",
+        "JPEG is written with 8 bits a channel",
     )
     (alpha, depth, lost) = notes_on_writing(picture, WriteOptions(format="bmp"))
     assert "transparency" in alpha
