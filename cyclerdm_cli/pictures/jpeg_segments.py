@@ -55,7 +55,10 @@ def segments_of(data: bytes) -> Segments:
     found.photoshop = b"".join(blocks) or None
     picture_end = data.find(END_OF_IMAGE, end)
     trailer = data[picture_end + 2 :] if picture_end >= 0 else b""
-    found.notes += [words for start, words in BEHIND.items() if start in trailer[:4096]][:1]
+    said = [words for start, words in BEHIND.items() if start in trailer[:4096]][:1]
+    if not said and trailer.strip(b"\0\xff"):
+        said = [f"{len(trailer)} bytes behind the picture, of a camera or another program, are left out"]
+    found.notes += said
     return found
 
 

@@ -30,6 +30,7 @@ IPTC_TAG, PHOTOSHOP_TAG = 33723, 34377
 ELSEWHERE_TAGS = frozenset((700, IPTC_TAG, PHOTOSHOP_TAG, 34675))
 DESCRIPTION = 270
 FALSE_TAGS = {
+    330: "smaller copies and previews in its file show it as it was; left out",
     37724: "Photoshop's layers show it as it was; left out",
     50838: "what ImageJ says of the other pages is left out",
     50839: "what ImageJ says of the other pages is left out",
@@ -104,7 +105,7 @@ def beside_pixels(
         photoshop, segments, progressive = found.photoshop, found.kept, found.progressive
         notes += found.notes
     elif kind.name == "tiff":
-        photoshop = _photoshop_of_tiff(data, frame)
+        photoshop = photoshop_of_tiff(data, frame)
         if _has_further_bands(getattr(image, "tag_v2", {})):
             notes.append("bands beyond its colours and transparency are left out")
     elif chunks is not None:
@@ -118,7 +119,8 @@ def beside_pixels(
     return beside, progressive
 
 
-def _photoshop_of_tiff(data: bytes, frame: int) -> bytes | None:
+def photoshop_of_tiff(data: bytes, frame: int) -> bytes | None:
+    """Return Photoshop's blocks of a TIFF file's page, IPTC among them; None where it has none or is damaged."""
     try:
         directory, big = exif.page(data, frame)
         entries = exif.entries_at(data, directory, big=big)

@@ -11,8 +11,9 @@ import numpy as np
 
 from cyclerdm_cli.errors import PictureError
 from cyclerdm_cli.pictures import exif, icc_making
-from cyclerdm_cli.pictures.metadata import ELSEWHERE_TAGS, LAYOUT_TAGS
-from cyclerdm_cli.pictures.picture import Picture
+from cyclerdm_cli.pictures.metadata import ELSEWHERE_TAGS, LAYOUT_TAGS, ORIENTATION_IN_XMP, photoshop_of_tiff
+from cyclerdm_cli.pictures.picture import Beside, Picture
+from cyclerdm_cli.pictures.tiff_reading import XMP
 
 STARTS = {
     b"II*\0\x10\0\0\0CR": "CR2",
@@ -30,6 +31,10 @@ MAKE, SUBDIRECTORIES, PHOTOMETRIC, DNG_VERSION = 271, 330, 262, 50706
 COLOUR_FILTERS = (32803, 34892)
 """Photometric interpretations of what a sensor saw."""
 DNG_TAGS = range(50706, 52600)
+PANASONIC_TAGS = frozenset(range(254))
+"""Of the first directory of an RW2 file: of the sensor, under numbers that mean other things in TIFF."""
+DEVELOPMENT = b"crs:"
+"""With which the names of Camera Raw's settings begin."""
 MOST_DIRECTORIES = 16
 
 
@@ -142,25 +147,45 @@ def developed(data: bytes, kind: str, space: str, limit_pixels: int) -> Picture:
                 gamma=wanted.gamma,
             )
         )
+    notes = [f"{kind} developed to 16 bits, {space}"]
+    block, packet, photoshop = _beside(data, kind, notes)
     pixels = own if wanted.profile is None else to_srgb(own, colour_space(wanted.profile))
     return Picture(
         pixels,
         own=None if wanted.profile is None else own,
         icc_profile=wanted.profile,
-        exif=_exif(data),
+        exif=block,
+        xmp=packet,
+        beside=Beside(photoshop=photoshop),
         format="tiff",
-        notes=(f"{kind} developed to 16 bits, {space}",),
+        notes=tuple(notes),
     )
 
 
-def _exif(data: bytes) -> bytes | None:
-    """Return the EXIF of a RAW file that is laid out like TIFF."""
+def _beside(data: bytes, kind: str, notes: list[str]) -> tuple[bytes | None, bytes | None, bytes | None]:
+    """Return EXIF, XMP and Photoshop's blocks of a RAW file that is laid out like TIFF.
+
+    Args:
+        notes: gets a line for what is left out.
+    """
     left_out = LAYOUT_TAGS | ELSEWHERE_TAGS | {exif.ORIENTATION, *DNG_TAGS}
+    if kind == "RW2":
+        left_out |= PANASONIC_TAGS
     try:
         place = exif.first_directory(data)
-        return exif.rebuilt(data, place, lambda entry: entry.tag not in left_out)[0]
+        block, moved = exif.rebuilt(data, place, lambda entry: entry.tag not in left_out)
+        packet = next((one.value for one in exif.entries_at(data, place) if one.tag == XMP), None)
     except (ValueError, struct.error):
-        return None
+        notes.append(f"what a {kind} file says beside its picture (EXIF, XMP) is not read; left out")
+        return None, None, None
+    if moved:
+        notes.append(
+            "its maker notes are kept, but lie elsewhere in the file; some programs will not read them"
+        )
+    if packet is not None and DEVELOPMENT in packet:
+        packet = None
+        notes.append("its XMP holds settings for developing it, which would be applied again; left out")
+    return block, packet and ORIENTATION_IN_XMP.sub(b"", packet), photoshop_of_tiff(data, 0)
 
 
 def _opened(data: bytes, kind: str):  # type: ignore[no-untyped-def]  # rawpy has no types
@@ -170,4 +195,9 @@ def _opened(data: bytes, kind: str):  # type: ignore[no-untyped-def]  # rawpy ha
         raise PictureError(
             f"is a camera's RAW file ({kind}), which needs rawpy", hint="pip install rawpy"
         ) from error
-    return rawpy.imread(BytesIO(data))
+    try:
+        return rawpy.imread(BytesIO(data))
+    except rawpy.LibRawError as error:
+        words = error.args[0] if error.args else "unknown"
+        reason = words.decode("ascii", "replace") if isinstance(words, bytes) else str(words)
+        raise PictureError(f"LibRaw cannot read this {kind} file: {reason}") from error

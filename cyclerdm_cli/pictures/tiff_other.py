@@ -93,7 +93,8 @@ class Layout:
     @property
     def words(self) -> str:
         """What it is, for people."""
-        kind = "floating point" if self.floating else "whole numbers"
+        signed = "signed " if SIGNED in self.tags[SAMPLE_FORMAT] else ""
+        kind = "floating point" if self.floating else f"{signed}whole numbers"
         compression = COMPRESSIONS.get(self.tags[COMPRESSION], f"compression {self.tags[COMPRESSION]}")
         apart = ", planes apart" if self.tags[PLANES] == 2 else ""
         return f"{'Big' if self.big else ''}TIFF of {max(self.tags[BITS])} bits, {kind}, {compression}{apart}"
@@ -153,7 +154,8 @@ def stand_in(layout: Layout, data: bytes, page: int) -> Image.Image:
     """Return an empty image with such a file's tags and blocks. Raises PictureError where the extra is missing."""
     if layout.strange:
         raise PictureError(
-            f"a {layout.words} is not read here", hint="8 or 16 bits are, or 16 or 32 in floating point"
+            f"a {layout.words} is not read here",
+            hint="8 or 16 bits without a sign are, or 16 or 32 in floating point",
         )
     try:
         import tifffile  # noqa: F401

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 from independent_files import exif_tags
-from picture_files import pattern, tiff
+from picture_files import pattern, tiff, xmp_packet
 from typer.testing import CliRunner
 
 from cyclerdm_cli.app import app
@@ -24,7 +24,7 @@ from cyclerdm_cli.pictures.writing import WriteOptions, encode
 SIZE = (64, 96)
 
 
-def raw_file(version: bool = True, make: str = "NIKON CORPORATION") -> bytes:
+def raw_file(version: bool = True, make: str = "NIKON CORPORATION", xmp: bytes = b"") -> bytes:
     """A grey-green scene behind a filter of red, green, green, blue; in front of it an 80x60 preview."""
     sensor = np.full(SIZE, 6000, np.uint16)
     sensor[::2, ::2] = 3000
@@ -35,6 +35,7 @@ def raw_file(version: bool = True, make: str = "NIKON CORPORATION") -> bytes:
     stream = BytesIO()
     with tifffile.TiffWriter(stream) as writer:
         extra = [(271, 2, 0, make, True), *dng, *([matrix] if version else [])]
+        extra += [(700, 1, len(xmp), xmp, True)] if xmp else []
         writer.write(
             pattern(60, 80, 3), photometric="rgb", subfiletype=1, extratags=extra, subifds=1, metadata=None
         )
@@ -84,6 +85,26 @@ def test_a_raw_file_is_developed_and_not_its_preview():
         middle = (slice(8, -8), slice(8, -8))
         apart = wide.pixels[middle].astype(int) - picture.pixels[middle]
         assert np.abs(apart).mean() < 1500
+
+
+def test_a_raw_file_keeps_its_xmp_but_for_settings_of_development():
+    pytest.importorskip("rawpy", reason="RAW files are read with the extra raw")
+    packet = xmp_packet(6)
+    picture = read_picture(raw_file(xmp=packet))
+    assert b'tiff:Make="Maker"' in picture.xmp
+    assert b"Orientation" not in picture.xmp
+    assert b'tiff:Make="Maker"' in bytes(
+        tifffile.TiffFile(BytesIO(encode(picture, WriteOptions()))).pages[0].tags[700].value
+    )
+    settings = read_picture(raw_file(xmp=packet.replace(b"tiff:Make", b'crs:Exposure2012="+1" tiff:Make')))
+    assert settings.xmp is None
+    assert any("settings for developing" in note for note in settings.notes)
+
+
+def test_what_libraw_cannot_read_is_said_in_words():
+    pytest.importorskip("rawpy", reason="RAW files are read with the extra raw")
+    with pytest.raises(PictureError, match=r"LibRaw cannot read this CR2 file: [A-Z]"):
+        read_picture(b"II*\0\x10\0\0\0CR\2\0" + bytes(4000))
 
 
 def test_a_raw_file_with_nothing_changed_is_still_developed(tmp_path, tiny_weights):

@@ -260,10 +260,10 @@ def test_sixteen_bits_that_are_lost_are_spoken_of():
 
 def test_other_kinds_of_samples_are_refused_and_named():
     for dtype, channels, words in (
-        (np.int32, 1, "32 bits, whole numbers"),
+        (np.int32, 1, "32 bits, signed whole numbers"),
         (np.uint32, 3, "32 bits, whole numbers"),
         (np.float64, 3, "64 bits, floating point"),
-        (np.int16, 3, "16 bits, whole numbers"),
+        (np.int16, 3, "16 bits, signed whole numbers"),
     ):
         with pytest.raises(PictureError, match=f"a TIFF of {words}, plain is not read here"):
             read_picture(tiff(np.ones((4, 4, channels), dtype)))

@@ -136,6 +136,23 @@ def test_what_lay_behind_the_picture_goes_and_is_said():
     assert read_picture(jpeg()).notes == ()
 
 
+def test_what_programs_put_behind_a_jpeg_is_said():
+    trailer = b"AXS!" + bytes(7) + b"words of another program"
+    (note,) = read_picture(jpeg(behind=trailer)).notes
+    assert note == f"{len(trailer)} bytes behind the picture, of a camera or another program, are left out"
+    assert read_picture(jpeg(behind=bytes(100))).notes == ()
+
+
+def test_smaller_copies_in_a_tiff_are_said():
+    stream = BytesIO()
+    with tifffile.TiffWriter(stream) as writer:
+        writer.write(pattern(32, 48, 3), photometric="rgb", subifds=1, metadata=None)
+        writer.write(pattern(16, 24, 3), photometric="rgb", subfiletype=1, metadata=None)
+    picture = read_picture(stream.getvalue())
+    assert picture.notes == ("smaller copies and previews in its file show it as it was; left out",)
+    assert 330 not in tifffile.TiffFile(BytesIO(encode(picture, WriteOptions()))).pages[0].tags
+
+
 def test_signatures_are_void():
     picture = read_picture(jpeg(segment(0xEB, b"JP\0\1\0\0\0\1jumbc2pa")))
     assert picture.notes == ("its signature (C2PA) is void after a change; left out",)
