@@ -243,6 +243,8 @@ def _said_colours(decoded: _Decoded, exif: bytes | None, grey: bool) -> tuple[by
         return profile, "chunks"
     if profile := decoded.image.info.get("icc_profile"):
         return profile, "profile"
+    if decoded.kind.name == "bmp" and (profile := said_colours.of_bmp(decoded.data)):
+        return profile, "profile"
     if decoded.kind.name in ("avif", "heic") and (profile := said_colours.of_boxes(decoded.data)):
         return profile, "boxes"
     if decoded.layout is not None and decoded.layout.floating:

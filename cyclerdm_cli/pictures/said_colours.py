@@ -41,6 +41,7 @@ CURVES: dict[int, tuple[float, ...]] = {4: (2.2,), 5: (2.8,), 8: (1.0,)} | dict.
 """Television's curves are for cameras; what they show is looked at as sRGB is."""
 LIGHT = {16: "PQ", 18: "HLG"}
 NCLX = b"colrnclx"
+BMP_HEADER = struct.pack("<I", 124)
 
 
 def of_png(chunks: Chunks, grey: bool) -> bytes | None:
@@ -87,6 +88,14 @@ def of_boxes(data: bytes) -> bytes | None:
         return None
     primaries, transfer = struct.unpack_from(">HH", data, place + 8)
     return _of_code_points(primaries, transfer, False)
+
+
+def of_bmp(data: bytes) -> bytes | None:
+    """Return the profile that a BMP file of the fifth version holds; None where it holds none."""
+    if data[14:18] != BMP_HEADER or data[70:74] != b"DEBM":  # "embedded", turned around
+        return None
+    place, size = struct.unpack_from("<II", data, 126)
+    return data[14 + place : 14 + place + size] or None
 
 
 def of_exif(block: bytes | None) -> bytes | None:

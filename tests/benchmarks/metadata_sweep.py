@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from cyclerdm_cli.errors import PictureError
 from cyclerdm_cli.pictures.formats import BY_EXTENSION, RAW_EXTENSIONS
@@ -37,7 +38,7 @@ OF_THE_LAYOUT = re.compile(
     r"PhotometricInterpretation|PlanarConfiguration|Image(Width|Height)|FillOrder|SampleFormat|ExtraSamples|"
     r"ColorMap|SubfileType|OldSubfileType|PageNumber|JPEGTables|YCbCr\w+|ReferenceBlackWhite|T\dOptions|Orientation|"
     r"SMinSampleValue|SMaxSampleValue|TransferFunction|WhitePoint|PrimaryChromaticities|FreeOffsets|FreeByteCounts|"
-    r"CleanFaxData|BadFaxLines|ConsecutiveBadFaxLines|JPEG\w+|JpgFromRaw\w*)|"
+    r"CleanFaxData|MinSampleValue|MaxSampleValue|PreviewImage\w*|OtherImage\w*|BadFaxLines|ConsecutiveBadFaxLines|JPEG\w+|JpgFromRaw\w*)|"
     r"PNG:(ImageWidth|ImageHeight|BitDepth|ColorType|Compression|Filter|Interlace|Palette|Transparency|"
     r"SignificantBits|BackgroundColor|PaletteHistogram)|"
     r"RIFF:(WebP_Flags|ImageWidth|ImageHeight|VP8Version|HorizontalScale|VerticalScale|AlphaIsUsed|Alpha\w+)|"
@@ -46,20 +47,28 @@ OF_THE_LAYOUT = re.compile(
 )
 """How the pixels lie in the file."""
 GONE = {
-    "thumbnail": re.compile(r"IFD1:|JFXX:|Photoshop:PhotoshopThumbnail|IFD0:(Thumbnail|Preview)\w+"),
+    "thumbnail": re.compile(r"IFD1:|JFXX:"),
+    "preview": re.compile(r"Photoshop:PhotoshopThumbnail"),
     "signature": re.compile(r"JUMBF:|JSON:|CBOR:"),
     "behind": re.compile(
-        r"(AFCP|CanonVRD|FotoStation|PhotoMechanic|MIE\w*|Samsung|Trailer\w*|IPTC[23])(:|-)"
+        r"(AFCP|CanonVRD|FotoStation|PhotoMechanic|MIE\w*|Samsung|IPTC[23])(:|-)|XMP-G?\w*:"
     ),
-    "video or gain map": re.compile(r"XMP-(GCamera|GContainer|Container|hdrgm\w*):"),
-    "page": re.compile(r"IFD[1-9]\d*:|IFD0:(ImageDescription|Artist|ImageJ\w*|IJMetadata\w*)"),
-    "frame": re.compile(r"ANIM|RIFF:(Animation|Duration|FrameCount)|PNG:"),
-    "layers": re.compile(r"Photoshop:Layer\w*|IFD0:ImageSourceData"),
-    "DNG": re.compile(r"IFD0:|SubIFD|\w+:"),
-    "no room": re.compile(r"\w"),
-    "damaged": re.compile(r"\w"),
+    "smaller copies": re.compile(r"SubIFD\d*:"),
+    "frame": re.compile(r"IFD[1-9]\d*:|RIFF:"),
+    "of the pages": re.compile(r"IFD0:"),
+    "layers": re.compile(r"IFD0:ImageSourceData"),
+    "CMYK converted": re.compile(r"IFD0:InkSet|ICC"),
+    "ICC profile; left out": re.compile(r"ICC"),
+    "DNG developed": re.compile(r"IFD0:|SubIFD|Canon|\w+:"),
+    "RW2 developed": re.compile(r"\w+:"),
+    "damaged": re.compile(r"PNG|ICC|\w+:"),
 }
-"""What a note says by a word of it, and the names that are then missing."""
+"""What a note says by words of it, and the names that are then missing."""
+MOVED = re.compile(r"\w+:(PreviewImageStart|OtherImageStart)|(CIFF|SPIFF):")
+"""Places in the file; and what exiftool reads otherwise when other segments stand before it."""
+TURNED = re.compile(
+    r"XMP-(mwg-rs:Region(Area|AppliedTo)|tiff:Image(Width|Height)|exif:ExifImage(Width|Height))"
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,10 @@ class Sample:
     notes: tuple[str, ...]
     resolution: bool
     """Whether it says one that means something."""
+    turned: bool
+    """Whether it was stored lying on its side."""
+    said: bool
+    """Whether something else than a profile says its colours."""
 
 
 def main() -> int:
@@ -126,11 +139,19 @@ def _written(folders: list[Path], place: Path) -> tuple[list[Sample], list[str]]
         (place / f"{name}-before{path.suffix}").write_bytes(path.read_bytes())
         (place / f"{name}-after.{picture.format}").write_bytes(data)
         notes = (*picture.notes, *notes_on_writing(picture, WriteOptions()))
-        resolution = picture.beside.resolution is not None
-        samples.append(
-            Sample(path, f"{name}-before{path.suffix}", f"{name}-after.{picture.format}", notes, resolution)
-        )
+        turned = _lies_on_its_side(path)
+        said = picture.said_by != "profile"
+        names = f"{name}-before{path.suffix}", f"{name}-after.{picture.format}"
+        samples.append(Sample(path, *names, notes, picture.beside.resolution is not None, turned, said))
     return samples, refused
+
+
+def _lies_on_its_side(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:
+            return bool(image.getexif().get(0x0112, 1) > 4)
+    except (OSError, SyntaxError, ValueError):
+        return False
 
 
 def fields_of(exiftool: str, folder: str, names: list[str]) -> dict[str, Counter[Field]]:
@@ -159,6 +180,12 @@ def _reason(sign: str, field: Field, sample: Sample) -> str:
         return "layout"
     if not sample.resolution and re.match(r"JFIF:(\w*Resolution|ResolutionUnit)", field[0]):
         return "JFIF's resolution that says nothing"
+    if MOVED.match(field[0]):
+        return "moved"
+    if sample.turned and TURNED.match(field[0]):
+        return "turned with the picture"
+    if sign == "+" and sample.said and field[0].startswith("ICC"):
+        return "profile of what chunks or boxes say"
     said = " ".join(sample.notes)
     return next(
         (word for word, names in GONE.items() if sign == "-" and word in said and names.match(field[0])), ""

@@ -19,7 +19,7 @@ from cyclerdm_cli.pictures import icc_making
 from cyclerdm_cli.pictures.colour import colour_space, to_srgb
 from cyclerdm_cli.pictures.icc import srgb_to_linear
 from cyclerdm_cli.pictures.reading import read_extent, read_picture
-from cyclerdm_cli.pictures.writing import WriteOptions, encode
+from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
 
 RAMP = np.arange(0, 255, 4, dtype=np.uint8).reshape(8, 8, 1).repeat(3, axis=2)
 COLOURS = np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8)
@@ -98,6 +98,23 @@ def test_boxes_of_avif(primaries, transfer):
     again = read_picture(encode(picture, WriteOptions()))
     assert again.icc_profile == picture.icc_profile
     assert np.abs(again.pixels.astype(int) - picture.pixels).mean() < 5
+
+
+def test_a_bmp_may_hold_a_profile():
+    stream = BytesIO()
+    Image.fromarray(COLOURS).save(stream, "BMP")
+    pixels, block = stream.getvalue()[54:], rgb_profile(P3, srgb_curve())
+    old = stream.getvalue()[14:54]
+    header = struct.pack("<I", 124) + old[4:] + bytes(16) + b"DEBM" + bytes(48)
+    header += struct.pack("<4I", 4, 124 + len(pixels), len(block), 0)
+    size = 14 + len(header) + len(pixels) + len(block)
+    data = struct.pack("<2sIII", b"BM", size, 0, 14 + len(header)) + header + pixels + block
+    picture = read_picture(data)
+    assert picture.icc_profile == block
+    np.testing.assert_array_equal(picture.own, COLOURS)
+    assert notes_on_writing(picture, WriteOptions()) == ("BMP has no room for its ICC profile; left out",)
+    np.testing.assert_array_equal(stored_samples("bmp", encode(picture, WriteOptions())), picture.pixels)
+    np.testing.assert_array_equal(stored_samples("png", encode(picture, WriteOptions(format="png"))), COLOURS)
 
 
 def camera_exif(space: int, interoperability: bytes | None) -> bytes:

@@ -89,6 +89,13 @@ def test_resolution_is_kept(source, target):
     assert Image.open(BytesIO(written)).info["dpi"] == pytest.approx((300, 150), abs=0.1)
 
 
+def test_dots_a_centimetre_stay_so():
+    data = bytearray(jpeg(dpi=(300, 300)))
+    data[13:18] = struct.pack(">BHH", 2, 118, 59)
+    written = encode(read_picture(bytes(data)), WriteOptions())
+    assert written[13:18] == data[13:18]
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "TIFF", "PNG"])
 def test_no_resolution_is_made_up(kind):
     stream = BytesIO()
