@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from independent_files import Blocks, stored_samples, write
+from independent_files import Blocks, blocks_of, stored_samples, write
 from picture_files import (
     ADOBE_RGB_COLUMNS,
     SRGB_COLUMNS,
@@ -20,6 +20,7 @@ from picture_files import (
     rgb_profile,
     srgb_curve,
     table_curve,
+    tiff,
 )
 from PIL import Image
 from typer.testing import CliRunner
@@ -79,21 +80,38 @@ def test_unchanged_pixels_are_the_files_own(seed, name, channels, dtype, kind):
     np.testing.assert_array_equal(stored_samples(kind, written), samples)
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 999), st.sampled_from(sorted(PROFILES)), st.sampled_from([np.float16, np.float32]))
+def test_floats_outside_a_mask_do_not_change(seed, name, dtype):
+    icc = None if name == "grey" else PROFILES[name]
+    samples = (colours(seed, 3, np.uint16) / 40_000 - 0.1).astype(dtype)
+    picture = read_picture(tiff(samples, metadata=None, iccprofile=icc))
+    mask = np.random.default_rng(seed).random(picture.size) < 0.3
+    pixels = np.where(mask[..., None], 65535 - picture.pixels, picture.pixels).astype(np.uint16)
+    written = encode(picture.with_pixels(pixels, mask), WriteOptions())
+    np.testing.assert_array_equal(stored_samples("tif", written)[~mask], samples[~mask])
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.integers(0, 999),
     st.sampled_from(sorted(PROFILES)),
-    st.sampled_from([1, 3]),
+    st.sampled_from([1, 2, 3, 4]),
     st.sampled_from([np.uint8, np.uint16]),
+    st.sampled_from(["png", "tif", "webp", "bmp"]),
 )
-def test_outside_a_mask_nothing_changes(seed, name, channels, dtype):
+def test_outside_a_mask_nothing_changes(seed, name, channels, dtype, kind):
+    if kind in ("webp", "bmp"):
+        channels, dtype = 3, np.uint8
+    if kind == "bmp":
+        name = "none"
     samples = colours(seed, channels, dtype)
-    picture = read_picture(write("png", samples, Blocks(icc=PROFILES[name])))
+    picture = read_picture(write(kind, samples, Blocks(icc=PROFILES[name])))
     generator = np.random.default_rng(seed)
     mask = generator.random(picture.size) < 0.3
     pixels = np.where(mask[..., None], generator.integers(0, 255, picture.pixels.shape), picture.pixels)
     written = encode(picture.with_pixels(pixels.astype(dtype), mask), WriteOptions())
-    np.testing.assert_array_equal(stored_samples("png", written)[~mask], samples[~mask])
+    np.testing.assert_array_equal(stored_samples(kind, written)[~mask], samples[~mask])
 
 
 @pytest.mark.parametrize("name", [*WIDE, "wide table"])
@@ -202,6 +220,28 @@ def test_inpainting_a_wide_picture_leaves_the_rest_alone(tiny_weights: Path, tmp
         )
         np.testing.assert_array_equal(before[mask == 0], after[mask == 0])
         assert (before != after).any()
+
+
+def lossy(kind: str, icc: bytes | None) -> bytes:
+    """A file of a format that loses, by Pillow."""
+    stream = BytesIO()
+    options = {"quality": 60} | ({"icc_profile": icc} if icc else {})
+    Image.fromarray(colours(7, 3, np.uint8).repeat(3, axis=0)).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("name", ["p3", "adobe", "none"])
+def test_strength_0_through_another_format_is_what_the_decoder_gave(kind, name, tiny_weights, tmp_path):
+    data = lossy(kind, PROFILES[name])
+    path = tmp_path / f"a.{kind.lower()}"
+    path.write_bytes(data)
+    words = ["--task", "denoise", "--strength", "0", "--weights", tiny_weights]
+    for target, read in (("png", "png"), ("tiff", "tif")):
+        run("restore", path, "-o", tmp_path / f"out.{target}", *words)
+        written = (tmp_path / f"out.{target}").read_bytes()
+        np.testing.assert_array_equal(stored_samples(read, written), np.asarray(Image.open(BytesIO(data))))
+        assert blocks_of(read, written).icc == PROFILES[name]
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
