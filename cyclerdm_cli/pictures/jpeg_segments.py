@@ -12,6 +12,9 @@ EXIF, XMP, LONG_XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"http://n
 ICC, PHOTOSHOP = b"ICC_PROFILE\0", b"Photoshop 3.0\0"
 LONGEST = 65533
 """Bytes of a segment's contents."""
+JFIF_UNIT, CENTIMETRES = 13, 2
+"""Where the unit of resolution stands in a JPEG that begins as JFIF does, and what says that it is not inches."""
+CENTIMETRES_AN_INCH = 2.54
 SOMEHOW_ELSE = ((APP0, b"JFIF\0"), (APP1, EXIF), (APP1, XMP), (APP2, ICC), (APP14, b"Adobe"))
 """Segments that the encoder writes anew, from what is known of the picture."""
 FALSE = {
@@ -99,3 +102,14 @@ def with_segments(data: bytes, kept: list[tuple[int, bytes]], photoshop: bytes |
         if len(block) <= LONGEST
     )
     return b"".join((data[:place], *added, data[place:]))
+
+
+def in_whole_dots(data: bytes, resolution: tuple[float, float] | None) -> bytes:
+    """Return a JPEG that says its resolution a centimetre, where only that is said in whole numbers."""
+    if resolution is None or data[6:11] != b"JFIF\0":
+        return data
+    inches = max(abs(dots - round(dots)) for dots in resolution)
+    metric = [dots / CENTIMETRES_AN_INCH for dots in resolution]
+    if inches < 0.01 or any(abs(dots - round(dots)) > 0.001 for dots in metric):
+        return data
+    return data[:JFIF_UNIT] + struct.pack(">BHH", CENTIMETRES, *map(round, metric)) + data[JFIF_UNIT + 5 :]

@@ -18,7 +18,7 @@ from cyclerdm_cli.pictures.colour import colour_space, from_srgb
 from cyclerdm_cli.pictures.exif import HEADER, fitted
 from cyclerdm_cli.pictures.formats import BY_NAME, DEPTH_CHOICES, FORMAT_CHOICES, Format
 from cyclerdm_cli.pictures.jpeg_quality import tables_of
-from cyclerdm_cli.pictures.jpeg_segments import COMMENT, with_segments
+from cyclerdm_cli.pictures.jpeg_segments import COMMENT, in_whole_dots, with_segments
 from cyclerdm_cli.pictures.many_bits import encode_heic
 from cyclerdm_cli.pictures.metadata import INCH
 from cyclerdm_cli.pictures.picture import Beside, Picture, Pixels, to_depth
@@ -32,8 +32,6 @@ JPEG_LEAST_QUALITY = 90
 AVIF_SPEED = 8  # Pillow's 6 takes three times as long for files one hundredth smaller
 JPEG_EXIF_BYTES = 65533  # a JPEG segment's length is a 16-bit number that counts itself
 JPEG_XMP_BYTES = 65504
-JFIF_UNIT, CENTIMETRES = 13, 2
-"""Where the unit of resolution stands in a JPEG that begins as JFIF does, and what says that it is not inches."""
 
 
 @dataclass(frozen=True)
@@ -259,19 +257,8 @@ def _jpg(picture: Picture, options: WriteOptions) -> bytes:
     if found.beside.resolution:
         how["dpi"] = found.beside.resolution
     data = _save(_samples(picture, options), "JPEG", progressive=picture.progressive, **how, **blocks)
-    data = _in_whole_dots(data, found.beside.resolution)
+    data = in_whole_dots(data, found.beside.resolution)
     return with_segments(data, list(found.beside.segments), found.beside.photoshop)
-
-
-def _in_whole_dots(data: bytes, resolution: tuple[float, float] | None) -> bytes:
-    """Return a JPEG that says its resolution a centimetre, where only that is said in whole numbers."""
-    if resolution is None or data[6:11] != b"JFIF\0":
-        return data
-    inches = max(abs(dots - round(dots)) for dots in resolution)
-    metric = [dots / (100 * INCH) for dots in resolution]
-    if inches < 0.01 or any(abs(dots - round(dots)) > 0.001 for dots in metric):
-        return data
-    return data[:JFIF_UNIT] + struct.pack(">BHH", CENTIMETRES, *map(round, metric)) + data[JFIF_UNIT + 5 :]
 
 
 def _at_least(quality: int, tables: dict[int, list[int]]) -> list[list[int]]:

@@ -56,7 +56,7 @@ GONE = {
     "smaller copies": re.compile(r"SubIFD\d*:"),
     "frame": re.compile(r"IFD[1-9]\d*:|RIFF:"),
     "of the pages": re.compile(r"IFD0:"),
-    "layers": re.compile(r"IFD0:ImageSourceData"),
+    "layers": re.compile(r"IFD0:ImageSourceData|Photoshop:Layer\w+"),
     "CMYK converted": re.compile(r"IFD0:InkSet|ICC"),
     "ICC profile; left out": re.compile(r"ICC"),
     "DNG developed": re.compile(r"IFD0:|SubIFD|Canon|\w+:"),
