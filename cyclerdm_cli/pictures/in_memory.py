@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from cyclerdm_cli.errors import PictureError
-from cyclerdm_cli.pictures.colour import ColourSpace, carried_back, colour_space, to_levels, to_srgb
+from cyclerdm_cli.pictures.carrying import carried_back, to_levels
+from cyclerdm_cli.pictures.colour import ColourSpace, colour_space, to_srgb
 from cyclerdm_cli.pictures.decoding import eight_bits_of, split
 from cyclerdm_cli.pictures.masks import THRESHOLD, painted
 from cyclerdm_cli.pictures.picture import Mode, Picture, Pixels
