@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from threading import Lock
 
 import pytest
 from odd_folder import saved, scene
@@ -78,12 +79,13 @@ def test_a_folder_that_becomes_a_link_to_the_inputs_meanwhile(
 ) -> None:
     before = bytes_in(photos)
     Path("out").mkdir()
-    encode = batch.encode
+    encode, one_at_a_time = batch.encode, Lock()
 
     def swapping(*arguments: object) -> bytes:
-        if not Path("out").is_symlink():
-            Path("out").rename("gone")
-            Path("out").symlink_to("photos")
+        with one_at_a_time:  # several threads write
+            if not Path("out").is_symlink():
+                Path("out").rename("gone")
+                Path("out").symlink_to("photos")
         return encode(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(batch, "encode", swapping)
