@@ -37,7 +37,7 @@ class Setting:
     device: str = ""
     precision: str = ""
     facts: dict[str, str | int | float] = field(default_factory=dict)
-    """sha256, parameters, gmac, steps, tile, overlap, seed, warm_up_seconds; or folder."""
+    """sha256, parameters, gmac, steps, stages, effort, tile, overlap, seed, warm_up_seconds; or folder."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,16 @@ class NetworkCandidate:
         self._memory = PeakMemory(engine.device)
         self._warm = False
         precision = next(word for word, dtype in PRECISIONS.items() if dtype == engine.precision)
+        once = gmac(network, options.steps, options.stages_of(network))
         facts: dict[str, str | int | float] = {
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "parameters": parameters(network),
-            "gmac": round(gmac(network, options.steps, options.stages_of(network)), DECIMALS),
+            "gmac": round(len(options.mirrors) * once, DECIMALS),
         }
-        chosen = {
+        chosen: dict[str, str | int | None] = {
             "steps": options.steps or None,
             "stages": options.stages or None,
+            "effort": options.effort if len(options.mirrors) > 1 else None,
             "tile": options.tile,
             "overlap": options.overlap,
             "seed": options.seed,
@@ -91,7 +93,8 @@ class NetworkCandidate:
 
     def identity(self, testset: TestSet, case: Case) -> str:
         """Name weights and settings."""
-        setting, keep = self.setting, ("sha256", "steps", "stages", "tile", "overlap", "seed")
+        setting = self.setting
+        keep = "sha256", "steps", "stages", "effort", "tile", "overlap", "seed"
         return " ".join(
             [setting.device, setting.precision, *(f"{key}={setting.facts.get(key)}" for key in keep)]
         )
@@ -230,6 +233,7 @@ class Choice:
     precisions: Sequence[str] = ("auto",)
     steps: Sequence[int] = (0,)
     stages: Sequence[int] = (STAGES,)
+    efforts: Sequence[str] = ("normal",)
     options: RestoreOptions = field(default_factory=RestoreOptions)
     outputs: Sequence[str] = ()
     """Folders of results, each FOLDER or NAME=FOLDER."""
@@ -243,8 +247,8 @@ def networks(choice: Choice) -> list[NetworkContender]:
     """
     found = []
     titled = list(zip(_titles(choice.weights), choice.weights, strict=True))
-    for (title, weights), device, precision, steps, stages in product(
-        titled, choice.devices, choice.precisions, choice.steps, choice.stages
+    for (title, weights), device, precision, steps, stages, effort in product(
+        titled, choice.devices, choice.precisions, choice.steps, choice.stages, choice.efforts
     ):
         words = [
             title,
@@ -252,8 +256,9 @@ def networks(choice: Choice) -> list[NetworkContender]:
             precision if len(choice.precisions) > 1 else "",
             f"{steps or 'own'} steps" if len(choice.steps) > 1 else "",
             f"{stages} of {STAGES} stages" if len(choice.stages) > 1 else "",
+            f"{effort} effort" if len(choice.efforts) > 1 else "",
         ]
-        options = replace(choice.options, steps=steps, stages=stages)
+        options = replace(choice.options, steps=steps, stages=stages, effort=effort)
         found.append(NetworkContender(" ".join(filter(None, words)), weights, device, precision, options))
     settings = [contender.name for contender in found]
     if len(set(settings)) < len(settings):

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from cyclerdm_cli.commands.completion import EFFORTS, one_of
 from cyclerdm_cli.commands.machine_options import (
     Actors,
     Batch,
@@ -22,6 +23,7 @@ from cyclerdm_cli.commands.machine_options import (
 )
 from cyclerdm_cli.commands.options import check_fields
 from cyclerdm_cli.errors import UsageError
+from cyclerdm_cli.restoring.mirroring import mirrors_of
 from cyclerdm_cli.tasks.catalogue import find_task
 from cyclerdm_cli.tasks.spelling import task_name
 
@@ -72,6 +74,11 @@ class BenchRequest:
     """Evaluations of stage 1; 0: the weights' own number. May be repeated."""
     stages: Annotated[tuple[int, ...], typer.Option(min=1, max=3, rich_help_panel=COMPARED)] = ()
     """How many of the three stages to run. May be repeated."""
+    effort: Annotated[
+        tuple[str, ...], typer.Option(rich_help_panel=COMPARED, autocompletion=one_of(EFFORTS))
+    ] = ("normal",)
+    """normal, or best: averages the results of the picture and its mirror images, in four times the time. May be
+    repeated."""
     outputs: Annotated[tuple[str, ...], typer.Option(rich_help_panel=COMPARED)] = ()
     """DIR or NAME=DIR: pictures that another program made, by the inputs' names, in DIR or DIR/SET. May be
     repeated."""
@@ -111,6 +118,8 @@ class BenchRequest:
     def check(self) -> None:
         """See that the options fit together, before anything heavy is imported. Raises UsageError, ClusterError."""
         read_tile(self.tile)
+        for word in self.effort:
+            mirrors_of(word)
         self._check_pictures()
         check_cluster(self.cluster, self.actors)
         for task in self.tasks:

@@ -162,6 +162,7 @@ def _set_up(request: BenchRequest, sets: Sequence[TestSet], say: Callable[[str],
         request.precision or ("auto",),
         request.steps,
         request.stages or (0,),
+        request.effort,
         RestoreOptions(read_tile(request.tile), request.overlap, request.batch, seed=request.seed),
         request.outputs,
     )

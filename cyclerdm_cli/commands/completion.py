@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable
 import typer
 
 from cyclerdm_cli.pictures.formats import DEPTH_CHOICES, DEVELOP_CHOICES, FORMAT_CHOICES, MASK_CHOICES
+from cyclerdm_cli.restoring.mirroring import EFFORTS as MIRRORS
 from cyclerdm_cli.tasks.catalogue import TASKS
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+EFFORTS = tuple(MIRRORS)
 FORMATS = FORMAT_CHOICES
 COLOUR_SPACES = DEVELOP_CHOICES
 MASKS_FROM = MASK_CHOICES

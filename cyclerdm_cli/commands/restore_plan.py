@@ -82,7 +82,7 @@ def make_plan(request: RestoreRequest, command: str) -> Plan:
     files = request.file_options(piped, read)
     options = RestoreOptions(
         read_tile(request.tile), request.overlap, request.batch, request.steps, strength, request.seed, memory,
-        request.stages,
+        request.stages, request.effort,
     )  # fmt: skip
     return Plan(tasks, jobs, passed_over, files, options, {**meant, **strengths})
 

@@ -13,6 +13,7 @@ from cyclerdm_cli.commands.completion import (
     COLOUR_SPACES,
     DEPTHS,
     DEVICES,
+    EFFORTS,
     FORMATS,
     MASKS_FROM,
     PRECISIONS,
@@ -33,6 +34,7 @@ from cyclerdm_cli.commands.machine_options import (
 )
 from cyclerdm_cli.commands.options import check_fields
 from cyclerdm_cli.errors import PictureError, UsageError
+from cyclerdm_cli.restoring.mirroring import mirrors_of
 
 if TYPE_CHECKING:
     from cyclerdm_cli.pictures.atomic import Identity
@@ -70,6 +72,8 @@ class RestoreRequest:
     """Evaluations of stage 1, at most what the weights were trained for; 0: their own number."""
     stages: Annotated[int, typer.Option(min=0, max=3, rich_help_panel=WORK)] = 0
     """Stop after stage 1, 2 or 3; 0: run all that the weights were found to profit from."""
+    effort: Annotated[str, typer.Option(rich_help_panel=WORK, autocompletion=one_of(EFFORTS))] = "normal"
+    """normal, or best: averages the results of the picture and its mirror images, in four times the time."""
     seed: Seed = 0
     weights: Annotated[str | None, typer.Option(rich_help_panel=MACHINE)] = None
     """A family in the registry (each task's own weights), one of its entries, or a file."""
@@ -131,6 +135,7 @@ class RestoreRequest:
             raise UsageError("--overwrite and --skip-existing exclude each other")
         if self.quiet and self.verbose:
             raise UsageError("--quiet and --verbose exclude each other")
+        mirrors_of(self.effort)
         check_cluster(self.cluster, self.actors)
         if self.clip is not None and self.prompt is None:
             raise UsageError("--clip goes with --prompt")

@@ -34,6 +34,8 @@ SPECTRA = 1.5
 """The same once more for networks that deconvolve: spectra are copied by the library that makes them."""
 FILLING = 56
 """Bytes a pixel of a whole picture while its holes are filled: it in float32, the result, six planes beside."""
+AVERAGING = 19
+"""Bytes a pixel of a whole picture while its mirror images are averaged: the sum in float32, an image, its mask."""
 BLENDING = 40
 """Bytes a pixel of a tile on its way into the picture: its float32 result, the same weighted, the weights."""
 FLOATS = 12
@@ -52,6 +54,8 @@ class MemoryModel:
     """Whether tiles and pictures share one memory: all but graphics cards of their own."""
     a_whole_pixel: int = 0
     """Bytes a pixel of the whole picture before its tiles are cut, on the processor."""
+    all_the_while: int = 0
+    """Bytes a pixel of the whole picture that stay beside it until it is restored."""
 
     def tiles(self, grid: Grid, batch: int) -> int:
         """Return the bytes that restoring with such tiles takes beside the picture."""
@@ -70,12 +74,19 @@ class MemoryModel:
         """
         if not self.together:
             return self.fixed + self.tiles(grid, batch)
-        before = self.a_whole_pixel * grid.rows.length * grid.columns.length
-        return self.fixed + max(coding, held + max(before, self.tiles(grid, batch)))
+        area = grid.rows.length * grid.columns.length
+        work = max(self.a_whole_pixel * area, self.tiles(grid, batch)) + self.all_the_while * area
+        return self.fixed + max(coding, held + work)
 
 
-def model_of(network: Network, device: torch.device, precision: torch.dtype) -> MemoryModel:
-    """Measure what a network takes, on two small tiles: beyond what is fixed, it grows with their area."""
+def model_of(
+    network: Network, device: torch.device, precision: torch.dtype, averages: bool = False
+) -> MemoryModel:
+    """Measure what a network takes, on two small tiles: beyond what is fixed, it grows with their area.
+
+    Args:
+        averages: whether results of mirror images are added up.
+    """
     numbers = sum(parameter.numel() for parameter in network.parameters())
     separate = device.type == "cuda"
     multiple = network.multiple
@@ -86,7 +97,8 @@ def model_of(network: Network, device: torch.device, precision: torch.dtype) -> 
     fixed = program + 4 * numbers  # a copy on the way or in half precision
     scratch = SCRATCH * (SPECTRA if network.deconvolves else 1)
     filling = FILLING if network.fills_holes else 0
-    return MemoryModel(fixed, scratch * (large - small) / area, not separate, filling)
+    averaging = AVERAGING if averages else 0
+    return MemoryModel(fixed, scratch * (large - small) / area, not separate, filling, averaging)
 
 
 def process_peak() -> int:

@@ -9,6 +9,7 @@ from cyclerdm_cli.cycle.cycle import STAGES, Network
 from cyclerdm_cli.device import Engine
 from cyclerdm_cli.errors import PictureError, UsageError
 from cyclerdm_cli.restoring.memory import MemoryModel, Room, in_words, model_of
+from cyclerdm_cli.restoring.mirroring import Mirror, mirrors_of
 from cyclerdm_cli.restoring.tiling import Grid, plan_grid
 
 SMALLEST_TILE = 128
@@ -38,6 +39,13 @@ class RestoreOptions:
     """Bytes to stay within: the process's, or those of a graphics card with memory of its own."""
     stages: int = 0
     """How many of the three stages are run; 0: as many as these weights profit from."""
+    effort: str = "normal"
+    """A word of `mirroring.EFFORTS`: which mirror images are restored, too, and averaged with the picture."""
+
+    @property
+    def mirrors(self) -> tuple[Mirror, ...]:
+        """The mirror images whose results are averaged. Raises UsageError for an unknown effort."""
+        return mirrors_of(self.effort)
 
     def stages_of(self, network: Network) -> int:
         """Return how many stages of a network are run."""
@@ -56,7 +64,9 @@ class Planner:
         self.network, self.engine, self.options = network, engine, options
         self._model: MemoryModel | None = None
         if options.memory is not None:
-            self._model = model_of(network, engine.device, engine.precision)
+            self._model = model_of(
+                network, engine.device, engine.precision, averages=len(options.mirrors) > 1
+            )
             least = self._model.whole(self.plan((SMALLEST_TILE, SMALLEST_TILE)), 1, 0, 0)
             if options.memory < least:
                 raise UsageError(

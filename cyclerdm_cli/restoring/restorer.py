@@ -17,8 +17,9 @@ from cyclerdm_cli.cycle.view import to_tensor
 from cyclerdm_cli.device import Engine
 from cyclerdm_cli.errors import DeviceError, RestoringWarning, UsageError
 from cyclerdm_cli.restoring.computing import Computer, Pixels
+from cyclerdm_cli.restoring.mirroring import Mirror
 from cyclerdm_cli.restoring.planning import Planner, RestoreOptions
-from cyclerdm_cli.restoring.tiling import Blender, Grid, cut, places
+from cyclerdm_cli.restoring.tiling import Blender, Floats, Grid, cut, places
 
 Mask = NDArray[np.bool_]
 
@@ -30,7 +31,7 @@ class Restorer:
         """Bring the network to the device.
 
         Raises:
-            UsageError: the limit of memory is too low, or the network has no such step.
+            UsageError: the limit of memory is too low, the network has no such step, or there is no such effort.
         """
         if not isinstance(network, Network):
             raise TypeError(f"{type(network).__name__} does not follow cycle.Network")
@@ -38,7 +39,7 @@ class Restorer:
             raise UsageError(
                 f"--steps {options.steps}: these weights were trained for {network.most_steps} at most"
             )
-        self.engine, self.options = engine, options
+        self.engine, self.options, self.mirrors = engine, options, options.mirrors
         self.computer = Computer(network, engine, options)
         self.network = self.computer.network
         self.planner = Planner(self.network, engine, options)
@@ -87,7 +88,7 @@ class Restorer:
         Args:
             pixels: (H, W, 3) uint8 or uint16, sRGB; left unchanged unless `in_place`.
             mask: (H, W), True where the picture is missing; only there is it changed.
-            tile_done: called after each tile.
+            tile_done: called after each tile, those of mirror images too.
             in_place: let the result take the place of `pixels`, row by row as it is finished.
 
         Returns:
@@ -126,11 +127,44 @@ class Restorer:
         self, pixels: Pixels, mask: Mask | None, grid: Grid, tile_done: Callable[[], None]
     ) -> Iterator[tuple[slice, Pixels]]:
         """Yield the result from top to bottom: which rows, and their values. `pixels` are not read there again."""
+        finished: list[tuple[slice, Pixels]] = []
+        for rows, values in self._mean(pixels, mask, grid, tile_done):
+            yield from finished  # not before: the last tiles see rows of the strip above theirs
+            missing = None if mask is None else mask[rows]
+            finished = [(rows, self._finished(values, pixels[rows], missing))]
+        yield from finished
+
+    def _mean(
+        self, pixels: Pixels, mask: Mask | None, grid: Grid, tile_done: Callable[[], None]
+    ) -> Iterator[tuple[slice, Floats]]:
+        """Yield the mean of the mirror images' results, turned back, as `_values` yields that of one.
+
+        What is above white or below black stays so in the mean, which is clipped and rounded once, at the end.
+        """
+        if len(self.mirrors) == 1:
+            yield from self._values(pixels, mask, grid, tile_done)
+            return
+        mean = np.zeros(pixels.shape, np.float32)
+        for mirror in self.mirrors:
+            turned_back = mean[mirror]
+            for rows, values in self._values(*_mirrored(pixels, mask, mirror), grid, tile_done):
+                turned_back[rows] += values
+        mean /= len(self.mirrors)
+        for top in range(0, grid.rows.length, grid.rows.stride):
+            rows = slice(top, top + grid.rows.stride)
+            yield rows, mean[rows]
+
+    def _values(
+        self, pixels: Pixels, mask: Mask | None, grid: Grid, tile_done: Callable[[], None]
+    ) -> Iterator[tuple[slice, Floats]]:
+        """Yield what the network makes of a picture, strip by strip: which rows, and (h, W, 3), about [0, 1].
+
+        The values are the caller's to change, until the next strip.
+        """
         source = self._prepared(pixels, mask)
         findings = self.computer.look([source])
         generator = torch.Generator().manual_seed(self.options.seed)
         blender, batch = Blender(grid, 3), self.planner.tiles_together(grid)
-        finished: list[tuple[slice, Pixels]] = []
         for group in places(grid, batch):
             tiles = np.stack([cut(source, grid, *place) for place in group])
             masks = None if mask is None else np.stack([cut(mask, grid, *place) for place in group])
@@ -140,15 +174,22 @@ class Restorer:
                 blender.add(*place, tile)
                 tile_done()
             if group[-1][1] == grid.columns.count - 1:
-                rows, values = blender.finish_row()
-                missing = None if mask is None else mask[rows]
-                yield from finished  # not before: the last tiles see rows of the strip above theirs
-                finished = [(rows, self._finished(values, pixels[rows], missing))]
-        yield from finished
+                yield blender.finish_row()
 
     def _restore_single_tiles(
         self, pictures: Sequence[Pixels], masks: Sequence[Mask | None], tile_done: Callable[[], None]
     ) -> list[Pixels]:
+        means = np.zeros((len(pictures), *pictures[0].shape), np.float32)
+        for mirror in self.mirrors:
+            images = [_mirrored(*pair, mirror) for pair in zip(pictures, masks, strict=True)]
+            for mean, values in zip(means, self._single_values(*zip(*images, strict=True)), strict=True):
+                mean[mirror] += values
+                tile_done()
+        means /= len(self.mirrors)
+        return [self._finished(*one) for one in zip(means, pictures, masks, strict=True)]
+
+    def _single_values(self, pictures: Sequence[Pixels], masks: Sequence[Mask | None]) -> Floats:
+        """Return what the network makes of pictures that are one tile each: (B, H, W, 3), about [0, 1]."""
         height, width = pictures[0].shape[:2]
         grid = self.planner.plan((height, width))
         sources = [self._prepared(*pair) for pair in zip(pictures, masks, strict=True)]
@@ -159,11 +200,7 @@ class Restorer:
         place = Place(torch.zeros((len(pictures), 2)), (height, width))
         findings, batch = self.computer.look(sources), self.planner.tiles_together(grid)
         restored = self.computer.restore(tiles, mask_tiles, findings, place, generator, batch)
-        results = []
-        for values, pixels, mask in zip(restored, pictures, masks, strict=True):
-            results.append(self._finished(values[:height, :width], pixels, mask))
-            tile_done()
-        return results
+        return restored[:, :height, :width]
 
     def _prepared(self, pixels: Pixels, mask: Mask | None) -> Pixels:
         """Return a picture as the cycle is given it: holes are filled, or white."""
@@ -180,7 +217,7 @@ class Restorer:
         prepared[mask] = np.rint(values).astype(pixels.dtype)
         return prepared
 
-    def _finished(self, values: NDArray[np.float32], pixels: Pixels, mask: Mask | None) -> Pixels:
+    def _finished(self, values: Floats, pixels: Pixels, mask: Mask | None) -> Pixels:
         """Clip, blend by the strength, round; known pixels of a masked picture stay as they are.
 
         The values are used up: copies of them would be the largest thing in memory beside the picture.
@@ -193,6 +230,11 @@ class Restorer:
             values += pixels
         rounded = np.rint(values, out=values).astype(pixels.dtype)
         return rounded if mask is None else np.where(mask[:, :, None], rounded, pixels)
+
+
+def _mirrored(pixels: Pixels, mask: Mask | None, mirror: Mirror) -> tuple[Pixels, Mask | None]:
+    """Return a mirror image with its mask, both laid out in memory as any picture is."""
+    return np.ascontiguousarray(pixels[mirror]), None if mask is None else np.ascontiguousarray(mask[mirror])
 
 
 def _place_of(group: Sequence[tuple[int, int]], grid: Grid) -> Place:

@@ -198,8 +198,9 @@ class Restorers:
         return results
 
     def tiles(self, size: tuple[int, int], tasks: Iterable[str]) -> int:
-        """Return how many tiles tasks one after the other cut a picture of (height, width) into."""
-        return sum(len(self.for_task(task).planner.plan(size)) for task in tasks)
+        """Return how many tiles tasks one after the other restore of a picture of (height, width)."""
+        images = len(self.kit.options.mirrors)
+        return images * sum(len(self.for_task(task).planner.plan(size)) for task in tasks)
 
     def pictures_together(self, size: tuple[int, int], tasks: Iterable[str]) -> int:
         """Return how many pictures of (height, width) can go through tasks together."""

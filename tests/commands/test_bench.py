@@ -136,6 +136,18 @@ def test_candidates_stand_side_by_side_over_the_same_pictures(
     assert set(found[1]["against"]["tiny fp32 1 steps"]) == {"psnr", "ssim", "psnr_y", "ssim_y"}
 
 
+def test_efforts_stand_beside_each_other(bench: list[str | Path], tmp_path: Path) -> None:
+    words = [*bench, "--effort", "normal", "--effort", "best", "--json", tmp_path / "r.json"]
+    assert call(*words)[0] == 0
+    normal, best = results(tmp_path / "r.json")
+    assert [normal["name"], best["name"]] == ["tiny normal effort", "tiny best effort"]
+    assert ("effort" in normal["settings"], best["settings"]["effort"]) == (False, "best")
+    assert best["settings"]["gmac"] == pytest.approx(4 * normal["settings"]["gmac"], rel=0.01)
+    assert best["output"] != normal["output"]
+    status, _, err = call(*bench, "--effort", "most")
+    assert (status, err) == (2, "cyclerdm: --effort most: is none of normal, best\n")
+
+
 def test_fewer_stages_cost_less_and_stand_beside(bench: list[str | Path], tmp_path: Path) -> None:
     assert call(*bench, "--stages", "1", "--stages", "3", "--json", tmp_path / "r.json")[0] == 0
     one, three = results(tmp_path / "r.json")

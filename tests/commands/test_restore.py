@@ -80,6 +80,22 @@ def test_an_output_that_exists_is_kept_unless_asked(
     assert Image.open(there).size == (131, 97)
 
 
+def test_the_best_effort_costs_four_times_the_tiles_and_changes_the_result(
+    denoise: list[str], photograph_file: Path, tmp_path: Path
+) -> None:
+    found = {}
+    for name, words in (("n", []), ("one", ["--effort", "best", "--jobs", "1"]), ("b", ["--effort", "best"])):
+        status, out, _ = call(*denoise, photograph_file, "-o", tmp_path / f"{name}.png", "--json", *words)
+        record = json.loads(out.splitlines()[0])
+        assert (status, record["tiles"]) == (0, 4 if words else 1)
+        found[name] = record["sha256"]
+    assert found["one"] == found["b"] != found["n"]
+    status, out, _ = call(*denoise, photograph_file, "--effort", "best", "--dry-run")
+    assert (status, out.strip().endswith("(4 tiles)")) == (0, True)
+    status, _, err = call(*denoise, photograph_file, "--effort", "most")
+    assert (status, err) == (2, "cyclerdm: --effort most: is none of normal, best\n")
+
+
 def test_compare_writes_before_and_after(
     denoise: list[str], photograph_file: Path, tmp_path: Path, photograph: np.ndarray
 ) -> None:

@@ -57,6 +57,22 @@ def test_what_a_plan_takes_stays_within_the_limit() -> None:
 
 
 @pytest.mark.usefixtures("small_program")
+def test_the_mean_of_mirror_images_counts() -> None:
+    size, sum_and_image = (2000, 3000), (12 + 3) * 2000 * 3000
+    same_tiles = [
+        limited(10**10, tile=512, effort=effort).needs(size, 18 * MB, 20 * MB)
+        for effort in ("normal", "best")
+    ]
+    assert sum_and_image <= same_tiles[1] - same_tiles[0] < 2 * sum_and_image
+    for limit in (500, 600):
+        normal, best = (limited(limit * MB, effort=effort) for effort in ("normal", "best"))
+        assert best.plan(size).rows.tile < normal.plan(size).rows.tile
+        assert best.needs(size, 18 * MB, 20 * MB) <= best.room.size  # type: ignore[operator]
+    with pytest.raises(PictureError, match="more than --memory 430MB"):
+        limited(430 * MB, effort="best").needs((3000, 4000), 36 * MB, 40 * MB)
+
+
+@pytest.mark.usefixtures("small_program")
 def test_too_low_a_limit_and_too_large_a_picture_are_refused() -> None:
     with pytest.raises(UsageError, match=r"--memory 300MB: too little for any picture \(\d+MB or more"):
         limited(300 * MB)
@@ -124,9 +140,12 @@ def test_a_batch_under_a_limit_is_done_and_what_cannot_fit_is_named(
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from Linux's /proc")
-def test_a_process_stays_within_its_limit(tiny_weights: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("effort", "size"), [("normal", (3000, 2500)), ("best", (2000, 1500))])
+def test_a_process_stays_within_its_limit(
+    tiny_weights: Path, tmp_path: Path, effort: str, size: tuple[int, int]
+) -> None:
     picture = tmp_path / "photo.jpg"
-    Image.effect_noise((3000, 2500), 40).convert("RGB").save(picture)
+    Image.effect_noise(size, 40).convert("RGB").save(picture)
     script = (
         "import re, sys\nfrom cyclerdm_cli.app import app\n"
         "try:\n    app(sys.argv[1:])\n"
@@ -143,6 +162,8 @@ def test_a_process_stays_within_its_limit(tiny_weights: Path, tmp_path: Path) ->
             limit,
             "--weights",
             str(tiny_weights),
+            "--effort",
+            effort,
         ]
         return subprocess.run(
             [sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=300, check=False
