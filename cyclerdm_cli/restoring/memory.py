@@ -32,8 +32,9 @@ SCRATCH = 2.0
 """Measured memory over that of the tensors: copies in orders that suit the processor, and freed memory kept."""
 SPECTRA = 1.5
 """The same once more for networks that deconvolve: spectra are copied by the library that makes them."""
-FILLING = 56
-"""Bytes a pixel of a whole picture while its holes are filled: it in float32, the result, six planes beside."""
+FILLING = 96
+"""Bytes a pixel of a whole picture while its holes are filled: it in float32, the result, six planes beside, and what
+the allocator keeps of them for later."""
 AVERAGING = 19
 """Bytes a pixel of a whole picture while its mirror images are averaged: the sum in float32, an image, its mask."""
 BLENDING = 40
