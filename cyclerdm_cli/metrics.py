@@ -9,10 +9,14 @@ The conventions:
           the deraining papers (MPRNet, Restormer) report. At 40 dB it lies about 0.1 dB below Y.
     SSIM  Wang et al., IEEE TIP 2004: Gaussian window of 11x11 with sigma 1.5, K1 0.01, K2 0.03, dynamic range
           255, the mean over whole windows alone.
+
+Without a second picture to compare with there are two estimates, `noise` and `sharpness`. They describe a picture
+and do not judge it: fine texture counts as noise, and noise counts as sharpness.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import cv2
@@ -25,6 +29,9 @@ Channels = Literal["rgb", "y", "y8"]
 
 PEAK = 255.0
 WINDOW, SIGMA = 11, 1.5
+MASK = 3
+NOISE_MASK = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float64)
+"""The difference of two Laplacians; white noise comes out of it 6 times as strong."""
 LUMA = np.array((65.481, 128.553, 24.966)) / 255
 """Of R, G and B in 0..255: BT.601, white at 235."""
 
@@ -69,6 +76,34 @@ def ssim(first: Samples, second: Samples) -> float:
     c1, c2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
     likeness = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
     return float((likeness / ((mean_x**2 + mean_y**2 + c1) * (variances + c2))).mean())
+
+
+def noise(picture: Samples) -> float:
+    """Return an estimate of the standard deviation of the noise, in levels of 0..255, the mean over the channels.
+
+    Immerkaer, "Fast noise variance estimation", Computer Vision and Image Understanding 64(2), 1996: the mean size
+    of what a mask leaves that takes away all that is flat or even in slope.
+
+    Args:
+        picture: (H, W, 3) or (H, W) uint8.
+
+    Raises:
+        ValueError: a side is shorter than the mask of 3 pixels.
+    """
+    if min(picture.shape[:2]) < MASK:
+        raise ValueError(f"noise needs {MASK} pixels a side, not {picture.shape[1]} x {picture.shape[0]}")
+    left = cv2.filter2D(picture, cv2.CV_16S, NOISE_MASK)[1:-1, 1:-1]
+    return float(math.sqrt(math.pi / 2) * np.abs(left).mean() / np.linalg.norm(NOISE_MASK))
+
+
+def sharpness(picture: Samples) -> float:
+    """Return the variance of the Laplacian of the picture's grey, of (H, W, 3) uint8: the larger, the sharper.
+
+    Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000; grey is
+    0.299 R + 0.587 G + 0.114 B, rounded to 8 bits.
+    """
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    return float(cv2.Laplacian(grey, cv2.CV_16S).var())
 
 
 def _windowed(plane: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from cyclerdm_cli.metrics import luma, measured_on, psnr, ssim
+from cyclerdm_cli.metrics import luma, measured_on, noise, psnr, sharpness, ssim
 
 
 def pairs(count: int = 50) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -103,3 +103,37 @@ def test_what_cannot_be_compared_is_refused() -> None:
         ssim(small, small)
     with pytest.raises(ValueError, match="cannot be compared"):
         psnr(small, small[:5])
+
+
+@pytest.mark.parametrize("sigma", [2, 10, 25])
+def test_noise_on_a_smooth_picture_is_what_was_added(sigma: int) -> None:
+    rows, columns = np.mgrid[:300, :200]
+    smooth = (100 + rows / 10 + columns / 5)[..., None] * (1, 0.9, 0.8)
+    noisy = smooth + np.random.default_rng(3).normal(0, sigma, smooth.shape)
+    found = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+    assert noise(found) == pytest.approx(
+        math.hypot(sigma, 1 / math.sqrt(12)), rel=0.03
+    )  # rounding is noise, too
+
+
+def test_noise_is_immerkaers_formula_written_out() -> None:
+    picture = np.random.default_rng(5).integers(0, 256, (13, 17, 3)).astype(np.uint8)
+    mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]])
+    total = sum(
+        abs(int((picture[row : row + 3, column : column + 3, channel] * mask).sum()))
+        for row in range(11) for column in range(15) for channel in range(3)
+    )  # fmt: skip
+    assert noise(picture) == pytest.approx(math.sqrt(math.pi / 2) * total / (6 * 11 * 15 * 3))
+    with pytest.raises(ValueError, match="3 pixels a side, not 2 x 9"):
+        noise(np.zeros((9, 2, 3), np.uint8))
+
+
+def test_sharpness_is_the_variance_of_the_laplacian_and_falls_with_blur() -> None:
+    grey = np.random.default_rng(6).integers(0, 256, (20, 30)).astype(np.uint8)
+    padded = np.pad(grey.astype(float), 1, mode="reflect")
+    around = padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:]
+    picture = np.repeat(grey[..., None], 3, 2)
+    assert sharpness(picture) == pytest.approx(float((around - 4.0 * grey).var()))
+    blurred = np.rint((around + 1.0 * grey) / 5).astype(np.uint8)
+    assert sharpness(np.repeat(blurred[..., None], 3, 2)) < sharpness(picture) / 5
+    assert sharpness(np.full((5, 5, 3), 90, np.uint8)) == 0

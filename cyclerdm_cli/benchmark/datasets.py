@@ -19,7 +19,8 @@ CONVENTIONS: dict[Measured, str] = {
     "rgb": "RGB, 8 bits, peak 255",
     "y": "Y of BT.601 (16 to 235), not rounded, peak 255",
     "y8": "Y of BT.601 (16 to 235) rounded to 8 bits as MATLAB does, peak 255",
-    "none": "no reference pictures: no-reference metrics only",
+    "none": "no reference pictures; noise is estimated after Immerkaer 1996 (standard deviation in levels of 255),"
+    " sharpness is the variance of the Laplacian: both describe, they do not judge",
 }
 """In words; the numbers themselves are in `metrics.py`."""
 

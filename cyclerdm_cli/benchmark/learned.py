@@ -76,7 +76,8 @@ def find_judges(wanted: tuple[str, ...], folder: Path) -> Judges:
     for name in wanted:
         if name not in LEARNED:
             raise UsageError(
-                f"unknown metric {name!r}", hint=f"psnr and ssim always, and {', '.join(LEARNED)}"
+                f"unknown metric {name!r}",
+                hint=f"psnr, ssim, noise and sharpness always, and {', '.join(LEARNED)}",
             )
         try:
             if name == "lpips":

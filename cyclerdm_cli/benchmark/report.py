@@ -32,11 +32,11 @@ class Shot:
     """One picture in all its versions, to be looked at."""
 
     word: str
-    """Why it was chosen: best, median, worst."""
+    """Why it was chosen: best, median, worst; or its place."""
     scores: tuple[tuple[str, PictureScore], ...]
     """What each candidate made of it, by the candidate's name."""
     versions: tuple[tuple[str, Pixels], ...]
-    """Input first, then each candidate's result, then the reference, with their names."""
+    """Input first, then each candidate's result, then the reference, with their names; each `scaled`."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _overview(sections: Sequence[Section]) -> str:
             lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     head = "".join(
         f"<th>{word}</th>"
-        for word in ("set", "with", "pictures", "measure", "input", "result", "gain [95 %]")
+        for word in ("set", "with", "pictures", "measure", "input", "result", "change [95 %]")
     )
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
 
@@ -183,7 +183,7 @@ def _quality_against_time(results: Sequence[Result], names: Sequence[str]) -> st
         dots = []
         for result in results:
             gain = result.gains().get(result.leading)
-            if result.setting.name != name or not result.seconds or not gain or result.leading == "niqe":
+            if result.setting.name != name or not result.seconds or not gain or result.measured == "none":
                 continue
             pace = result.seconds / result.megapixels
             label = result.task if result.dataset == "builtin" else result.dataset
@@ -205,12 +205,16 @@ def _quality_against_time(results: Sequence[Result], names: Sequence[str]) -> st
 
 
 def _shot(shot: Shot, first: Result) -> str:
-    metric = first.leading
+    metrics = TITLES if first.measured == "none" else (first.leading,)
     lines = []
     for name, picture in shot.scores:
-        if metric in picture.input and metric in picture.output:
-            change = f"{number(metric, picture.input[metric])} → {number(metric, picture.output[metric])}"
-            lines.append(f"{escape(name)}: {TITLES[metric]} {change}")
+        changes = [
+            f"{TITLES[metric]} {number(metric, picture.input[metric])} → {number(metric, picture.output[metric])}"
+            for metric in metrics
+            if metric in picture.input and metric in picture.output
+        ]
+        if changes:
+            lines.append(f"{escape(name)}: {', '.join(changes)}")
     height, width = shot.versions[0][1].shape[:2]
     options = "".join(f"<option>{escape(name)}</option>" for name, _ in shot.versions)
     strip = "".join(
@@ -230,13 +234,18 @@ def _shot(shot: Shot, first: Result) -> str:
     )
 
 
-def _data_uri(pixels: Pixels) -> str:
-    """Return a JPEG of the picture as an address that holds it."""
+def scaled(pixels: Pixels) -> Pixels:
+    """Return a picture as the page shows it: with no side longer than LONGEST."""
     height, width = pixels.shape[:2]
     scale = LONGEST / max(height, width)
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _data_uri(pixels: Pixels) -> str:
+    """Return a JPEG of the picture as an address that holds it."""
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "jpeg", quality=QUALITY, subsampling=0)
     return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()

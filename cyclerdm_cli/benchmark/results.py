@@ -8,8 +8,11 @@ from statistics import median_low
 
 from cyclerdm_cli.benchmark.candidates import Setting
 from cyclerdm_cli.benchmark.datasets import Measured
-from cyclerdm_cli.benchmark.scoring import SMALLER_IS_BETTER, conventional
+from cyclerdm_cli.benchmark.scoring import conventional
 from cyclerdm_cli.benchmark.statistics import Difference, mean, paired_difference
+
+LOOKED_AT = 12
+"""Pictures of a set without references that a report shows at most."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,10 @@ class Result:
 
     @property
     def leading(self) -> str:
-        """The metric that stands for the set: PSNR as published, else NIQE where there is one."""
-        return conventional("psnr", self.measured) if self.measured != "none" else "niqe"
+        """The metric that stands for the set: PSNR as published, else NIQE, or noise where that is not there."""
+        if self.measured != "none":
+            return conventional("psnr", self.measured)
+        return "niqe" if any("niqe" in picture.input for picture in self.pictures) else "noise"
 
     def gains(self) -> dict[str, Difference]:
         """Return result minus input, picture by picture, for each metric of both."""
@@ -95,29 +100,27 @@ class Result:
         )
 
     def telling(self) -> dict[str, PictureScore]:
-        """Return the pictures to look at: the best, the median and the worst by what restoring gained.
+        """Return the pictures to look at, each with why: best, median and worst by what restoring gained.
 
-        Without numbers: the first, the middle one and the last.
+        Without reference pictures there are more of them, as looking is most of what can be done: up to LOOKED_AT,
+        in even steps of their order.
         """
+        if self.measured == "none":
+            count = len(self.pictures)
+            steps = range(min(count, LOOKED_AT))
+            places = [step * (count - 1) // max(1, len(steps) - 1) for step in steps]
+            return {f"{place + 1} of {count}": self.pictures[place] for place in places}
         metric = self.leading
         scored = [
             picture for picture in self.pictures if metric in picture.output and metric in picture.input
         ]
         if not scored:
-            ordered = list(self.pictures)
-        else:
-            sign = -1 if metric in SMALLER_IS_BETTER else 1
-            ordered = sorted(scored, key=lambda picture: _gain(picture, metric) * sign, reverse=True)
-        if not ordered:
             return {}
-        words = ("best", "median", "worst") if scored else ("first", "middle", "last")
-        places = (0, median_low(range(len(ordered))), len(ordered) - 1)
-        chosen = dict.fromkeys(places)
-        return {
-            word: ordered[place]
-            for word, place in zip(words, places, strict=True)
-            if chosen.pop(place, 0) is None
+        ordered = sorted(scored, key=lambda picture: _gain(picture, metric), reverse=True)
+        words = {0: "best", len(ordered) - 1: "worst", median_low(range(len(ordered))): "median"} | {
+            0: "best"
         }
+        return {words[place]: ordered[place] for place in sorted(words)}
 
 
 def _gain(picture: PictureScore, metric: str) -> float:

@@ -8,7 +8,7 @@ from cyclerdm_cli.benchmark.datasets import Measured
 from cyclerdm_cli.benchmark.learned import Judges
 from cyclerdm_cli.benchmark.testsets import Pixels
 from cyclerdm_cli.errors import PictureError
-from cyclerdm_cli.metrics import WINDOW, Channels, measured_on, psnr, ssim
+from cyclerdm_cli.metrics import MASK, WINDOW, Channels, measured_on, noise, psnr, sharpness, ssim
 
 SUFFIXES: dict[Channels, str] = {"rgb": "", "y": "_y", "y8": "_y8"}
 """What a metric's name ends in for each of the things that it is measured on."""
@@ -27,7 +27,7 @@ def score(
 
     Args:
         result: to be judged.
-        gt: what it should be, of the same size; None: no-reference metrics only.
+        gt: what it should be, of the same size; None: NIQE, noise and sharpness only.
         measured: Y8 is reported where published numbers are measured on it; RGB and Y always.
         crop: pixels left out at every edge for PSNR and SSIM.
         judges: the metrics that need weights.
@@ -45,6 +45,8 @@ def score(
             scores["psnr" + SUFFIXES[channels]] = psnr(found, wanted)
             if min(found.shape[:2]) >= WINDOW:
                 scores["ssim" + SUFFIXES[channels]] = ssim(found, wanted)
+    elif min(result.shape[:2]) >= MASK:
+        scores |= {"noise": noise(result), "sharpness": sharpness(result)}
     for name, judge in (
         *(judges.with_reference.items() if gt is not None else ()),
         *judges.without_reference.items(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cyclerdm_cli.benchmark.report import Shot
+from cyclerdm_cli.benchmark.report import Shot, scaled
 from cyclerdm_cli.benchmark.results import Result
 from cyclerdm_cli.benchmark.running import Bench
 from cyclerdm_cli.benchmark.testsets import Pixels, TestSet
@@ -12,14 +12,14 @@ from cyclerdm_cli.errors import CycleRDMError
 
 
 def shots(bench: Bench, testset: TestSet, results: Sequence[Result]) -> tuple[Shot, ...]:
-    """Return the best, the median and the worst picture of the first candidate, in all versions."""
+    """Return the telling pictures of the first candidate, in all versions, as small as the page shows them."""
     cases = {case.name: case for case in testset.cases}
     candidates = {candidate.setting.name: candidate for candidate in bench.candidates(testset)}
     found = []
     for word, chosen in results[0].telling().items():
         case = cases[chosen.name]
         loaded = case.load()
-        versions: list[tuple[str, Pixels]] = [("input", loaded.lq)]
+        versions: list[tuple[str, Pixels]] = [("input", scaled(loaded.lq))]
         scores = []
         for result in results:
             picture = next((one for one in result.pictures if one.name == chosen.name), None)
@@ -29,9 +29,9 @@ def shots(bench: Bench, testset: TestSet, results: Sequence[Result]) -> tuple[Sh
                 restored = candidates[result.setting.name].restore(testset, case, loaded)
             except CycleRDMError:
                 continue  # its file has gone meanwhile
-            versions.append((result.setting.name, restored.pixels))
+            versions.append((result.setting.name, scaled(restored.pixels)))
             scores.append((result.setting.name, picture))
         if loaded.gt is not None:
-            versions.append(("reference", loaded.gt))
+            versions.append(("reference", scaled(loaded.gt)))
         found.append(Shot(word, tuple(scores), tuple(versions)))
     return tuple(found)

@@ -14,6 +14,7 @@ from cyclerdm_cli.benchmark.statistics import Difference
 TITLES = {
     "psnr": "PSNR RGB", "ssim": "SSIM RGB", "psnr_y": "PSNR Y", "ssim_y": "SSIM Y",
     "psnr_y8": "PSNR Y8", "ssim_y8": "SSIM Y8", "lpips": "LPIPS", "niqe": "NIQE", "fid": "FID",
+    "noise": "noise", "sharpness": "sharpness",
 }  # fmt: skip
 
 
@@ -74,7 +75,7 @@ def table_of(
     leading = first.leading
     columns = [TITLES[name] + ("*" if name == leading else "") for name in metrics]
     columns += [
-        "gain*",
+        "change*" if first.measured == "none" else "gain*",
         *([f"against {first.setting.name}*"] if several else []),
         *(title for title, _ in costs),
     ]
@@ -97,7 +98,7 @@ def table_of(
     count = f"{len(first.pictures)} picture{'s' if len(first.pictures) != 1 else ''}" + (
         f", {left_out} left out" if left_out else ""
     )
-    lines = [first.convention if first.measured == "none" else f"* {first.convention}"]
+    lines = [f"* {first.convention}"]
     if leading in SMALLER_IS_BETTER and any(leading in result.output for result in group):
         lines.append(f"{TITLES[leading]}: lower is better")
     return Table(

@@ -12,10 +12,13 @@ from cyclerdm_cli.commands.reporting import faults_in_one_line
 HELP = """Measure restorations on test sets of the field, on your own pairs, or on the built-in pictures.
 
 PSNR and SSIM in RGB and on Y, each labelled, the input's own numbers beside; the gain with an interval of 95 %.
+Without clean pictures: NIQE where its file is there, estimates of noise and sharpness, and pictures to look at.
 
 Example: [bold]cyclerdm bench --dataset builtin --report report.html[/]
 
 Example: [bold]cyclerdm bench --lq rain/lq --gt rain/gt --task derain --outputs PReNet=DIR --report r.html[/]
+
+Example: [bold]cyclerdm bench --lq old --stages 1,2,3 --table latex=stages.tex --report r.html[/]
 
 Example: [bold]cyclerdm bench --speed --sizes 1,12,100[/]
 

@@ -29,6 +29,8 @@ from cyclerdm_cli.tasks.spelling import task_name
 
 PICTURES, COMPARED, OUTPUT = "Which pictures", "What to compare", "What to write"
 SPEED = "Time and memory"
+TABLES = ("text", "markdown", "latex")
+STAGE_COUNTS = ("1", "2", "3")
 
 
 def names_in(texts: Iterable[str]) -> list[str]:
@@ -48,15 +50,17 @@ class BenchRequest:
     lq: Annotated[tuple[Path, ...], typer.Option(rich_help_panel=PICTURES)] = ()
     """A folder of degraded pictures. May be repeated."""
     gt: Annotated[tuple[Path, ...], typer.Option(rich_help_panel=PICTURES)] = ()
-    """The same ones clean, paired by file name without extension; one for each --lq."""
+    """The same ones clean, paired by file name without extension; one for each --lq, or none at all."""
     task: Annotated[tuple[str, ...], typer.Option(rich_help_panel=PICTURES)] = ()
-    """The damage: one for all --lq, or one for each; with --speed the one to time."""
+    """The damage: one for all --lq, or one for each; with --speed the one to time. Default, without --gt: what most
+    of a folder's pictures show."""
     limit: Annotated[int, typer.Option(min=0, rich_help_panel=PICTURES)] = 0
     """Pictures a set at most; 0: all."""
     crop: Annotated[int | None, typer.Option(min=0, rich_help_panel=PICTURES)] = None
     """Pixels left out at every edge. Default: as published numbers for the set do."""
     metrics: Annotated[str, typer.Option(rich_help_panel=PICTURES)] = "auto"
-    """auto: PSNR, SSIM, and those of lpips, niqe, fid whose weights are there; or names."""
+    """auto: PSNR, SSIM, and those of lpips, niqe, fid whose weights are there; or names. Without --gt: niqe, and
+    estimates of noise and sharpness."""
     weights: Annotated[tuple[str, ...], typer.Option(rich_help_panel=COMPARED)] = ()
     """A family in the registry (each task's own weights), an entry, or a file. May be repeated."""
     speed: Annotated[bool, typer.Option(rich_help_panel=SPEED)] = False
@@ -72,8 +76,8 @@ class BenchRequest:
     """auto, fp32, bf16, fp16. May be repeated."""
     steps: Annotated[tuple[int, ...], typer.Option(min=0, max=1000, rich_help_panel=COMPARED)] = (0,)
     """Evaluations of stage 1; 0: the weights' own number. May be repeated."""
-    stages: Annotated[tuple[int, ...], typer.Option(min=1, max=3, rich_help_panel=COMPARED)] = ()
-    """How many of the three stages to run. May be repeated."""
+    stages: Annotated[tuple[str, ...], typer.Option(rich_help_panel=COMPARED)] = ()
+    """How many of the three stages to run, with commas between: 1,2,3 shows what each brings. May be repeated."""
     effort: Annotated[
         tuple[str, ...], typer.Option(rich_help_panel=COMPARED, autocompletion=one_of(EFFORTS))
     ] = ("normal",)
@@ -99,6 +103,9 @@ class BenchRequest:
     """A row a picture and candidate."""
     report: Annotated[Path | None, typer.Option(rich_help_panel=OUTPUT)] = None
     """One HTML file: tables, plots, pictures."""
+    table: Annotated[tuple[str, ...], typer.Option(metavar="KIND[=FILE]", rich_help_panel=OUTPUT)] = ()
+    """text, markdown or latex: the tables' kind on standard output; latex=FILE writes them to a file beside. May be
+    repeated."""
     save: Annotated[Path | None, typer.Option(rich_help_panel=OUTPUT)] = None
     """Folder for all restored pictures, as PNG."""
     resume: Annotated[bool, typer.Option(rich_help_panel=OUTPUT)] = False
@@ -115,6 +122,30 @@ class BenchRequest:
         """The names of the tasks, as the catalogue spells them."""
         return [task_name(word) for word in self.task]
 
+    @property
+    def stage_counts(self) -> tuple[int, ...]:
+        """How many stages to run, for each candidate. Raises UsageError."""
+        counts = names_in(self.stages)
+        if wrong := [word for word in counts if word not in STAGE_COUNTS]:
+            raise UsageError(f"--stages {wrong[0]!r}", hint="1, 2 or 3, with commas between")
+        return tuple(int(word) for word in counts)
+
+    @property
+    def tables(self) -> tuple[tuple[str, Path | None], ...]:
+        """The kinds of table, each with its file, or None for standard output. Raises UsageError."""
+        found = []
+        for word in self.table:
+            kind, sign, place = word.partition("=")
+            if kind not in TABLES or (sign and not place):
+                raise UsageError(f"--table {word!r}", hint=f"{', '.join(TABLES)}, or one of them and =FILE")
+            found.append((kind, Path(place) if sign else None))
+        return tuple(found)
+
+    @property
+    def shown_tables(self) -> list[str]:
+        """The kinds of table on standard output."""
+        return [kind for kind, path in self.tables if path is None] or ["text"]
+
     def check(self) -> None:
         """See that the options fit together, before anything heavy is imported. Raises UsageError, ClusterError."""
         read_tile(self.tile)
@@ -122,6 +153,7 @@ class BenchRequest:
             mirrors_of(word)
         self._check_pictures()
         check_cluster(self.cluster, self.actors)
+        _ = self.stage_counts, self.tables
         for task in self.tasks:
             if not self.weights:
                 find_task(task)
@@ -136,15 +168,15 @@ class BenchRequest:
             raise UsageError(
                 "cyclerdm bench needs pictures", hint="--dataset NAME, or --lq DIR --gt DIR --task TASK"
             )
-        if self.lq and not self.task:
-            raise UsageError("--lq needs --task", hint="the damage, one for all folders or one for each")
+        if self.gt and not self.task:
+            raise UsageError("--gt needs --task", hint="the damage, one for all folders or one for each")
         if self.gt and len(self.gt) != len(self.lq):
             raise UsageError(
                 f"{len(self.lq)} --lq folders and {len(self.gt)} --gt", hint="one --gt for each --lq"
             )
         if self.task and not self.lq:
             raise UsageError("--task goes with --lq", hint="a --dataset knows its task")
-        if self.lq and len(self.task) not in (1, len(self.lq)):
+        if self.task and self.lq and len(self.task) not in (1, len(self.lq)):
             raise UsageError(
                 f"{len(self.lq)} --lq folders and {len(self.task)} --task",
                 hint="one for all, or one for each",
@@ -152,5 +184,6 @@ class BenchRequest:
 
     def check_speed(self) -> None:
         """See that --speed goes with the other options. Raises UsageError."""
-        if any((self.dataset, self.lq, self.gt, self.outputs, self.csv, self.report, self.save, self.resume)):
+        pictures = (self.dataset, self.lq, self.gt, self.outputs, self.save, self.resume)
+        if any((*pictures, self.csv, self.report, self.table)):
             raise UsageError("--speed goes without pictures and reports", hint="--sizes, --threads, --json")

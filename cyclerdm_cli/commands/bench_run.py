@@ -19,6 +19,9 @@ from cyclerdm_cli.pictures.atomic import identities
 from cyclerdm_cli.pictures.listing import files_in
 from cyclerdm_cli.weights.places import cache_folder, is_offline
 
+ALWAYS = ("psnr", "ssim", "noise", "sharpness")
+"""Metrics that need no file: with a reference the first two, without one the others."""
+
 if TYPE_CHECKING:
     from cyclerdm_cli.benchmark.candidates import TaskWeights
     from cyclerdm_cli.benchmark.datasets import Dataset
@@ -87,8 +90,9 @@ def _read_sets(request: BenchRequest, say: Callable[[str], None]) -> list[TestSe
     for name in names_in(request.dataset):
         sets += _builtin_sets(request, say) if name.casefold() == NAME else _find_sets(request, name, say)
     tasks = request.tasks * len(request.lq) if len(request.task) == 1 else request.tasks
-    for place, (folder, task) in enumerate(zip(request.lq, tasks, strict=False)):
-        sets.append(folder_set(folder, request.gt[place] if request.gt else None, task))
+    for place, folder in enumerate(request.lq):
+        one = folder_set(folder, request.gt[place] if request.gt else None, tasks[place] if tasks else "")
+        sets.append(one if tasks else replace(one, task=_look(request, one, say)))
     titles = [(testset.name, testset.task) for testset in sets]
     for title in titles:
         if titles.count(title) > 1:
@@ -98,6 +102,28 @@ def _read_sets(request: BenchRequest, say: Callable[[str], None]) -> list[TestSe
             note = "; ".join(filter(None, (one.note, f"the first {request.limit} pictures")))
             sets[place] = replace(one, cases=one.cases[: request.limit], note=note)
     return sets if request.crop is None else [replace(testset, crop=request.crop) for testset in sets]
+
+
+def _look(request: BenchRequest, testset: TestSet, say: Callable[[str], None]) -> str:
+    """Return the task of a folder of which nothing was said. Raises UsageError where none can be told."""
+    from cyclerdm_cli.benchmark.looking import commonest_task
+    from cyclerdm_cli.tasks.catalogue import TASKS
+    from cyclerdm_cli.weights.registry import tasks_of
+
+    known = [task.name for task in TASKS]
+    if not request.no_weights:
+        first, *others = (tasks_of(one) for one in (request.weights or (None,)))
+        known = [name for name in first if all(name in other for other in others)]
+    if len(known) == 1:
+        return known[0]
+    seen = commonest_task(testset.cases, known)
+    if seen is None:
+        raise UsageError(f"{testset.name}: no damage is seen that these weights undo", hint="--task names it")
+    say(
+        f"{testset.name}: measured as {seen.task}, seen in {seen.pictures} of {seen.looked_at} pictures; "
+        "--task says otherwise"
+    )
+    return seen.task
 
 
 def _builtin_sets(request: BenchRequest, say: Callable[[str], None]) -> list[TestSet]:
@@ -149,19 +175,19 @@ def _set_up(request: BenchRequest, sets: Sequence[TestSet], say: Callable[[str],
     read = _list_inputs(request, sets)
     refuse_inputs((*_result_files(request), journal_of(request.json) if request.json else None), read)
     inputs = identities(read)
-    wanted = tuple(name for name in names_in([request.metrics]) if name not in ("psnr", "ssim"))
+    wanted = tuple(name for name in names_in([request.metrics]) if name not in ALWAYS)
     judges = find_judges(LEARNED if wanted == ("auto",) else wanted, cache_folder() / "metrics")
     if wanted != ("auto",):
         for name, reason in judges.absent.items():
             say(f"{name} is left out: {reason}")
-    elif all(testset.measured == "none" for testset in sets) and not judges.without_reference:
-        say(f"nothing can be measured without reference pictures: {judges.absent['niqe']}")
+    elif any(testset.measured == "none" for testset in sets) and not judges.without_reference:
+        say(f"niqe is left out: {judges.absent['niqe']}")
     choice = Choice(
         [] if request.no_weights else _find_weights(request, sets),
         request.device,
         request.precision or ("auto",),
         request.steps,
-        request.stages or (0,),
+        request.stage_counts or (0,),
         request.effort,
         RestoreOptions(read_tile(request.tile), request.overlap, request.batch, seed=request.seed),
         request.outputs,
@@ -176,8 +202,13 @@ def _set_up(request: BenchRequest, sets: Sequence[TestSet], say: Callable[[str],
 
 
 def _result_files(request: BenchRequest) -> tuple[Path | None, ...]:
-    """Return where results, rows and report go."""
-    return request.json, request.csv, request.report
+    """Return where results, rows, report and tables go, in this order."""
+    return (
+        request.json,
+        request.csv,
+        request.report,
+        *(path for _, path in request.tables if path is not None),
+    )
 
 
 def _list_inputs(request: BenchRequest, sets: Sequence[TestSet]) -> list[Path]:
@@ -212,21 +243,28 @@ def _write_results(request: BenchRequest, bench: Bench, results: Sequence[Result
     from cyclerdm_cli.benchmark.report import Section, build
     from cyclerdm_cli.benchmark.showing import shots
     from cyclerdm_cli.benchmark.tables import grouped
+    from cyclerdm_cli.benchmark.typesetting import FORMATS
     from cyclerdm_cli.pictures.atomic import write_atomically
 
     machines = {network.device: network.machine() for network in bench.networks}
     by_name = {(testset.name, testset.task): testset for testset in bench.sets}
-    sections = []
+    sections: list[Section] = []
     for group in grouped(results):
         testset = by_name[group[0].dataset, group[0].task]
         table = _make_table(request, group, testset.dataset)
-        print_table(table)
+        for kind in request.shown_tables:
+            put_line(FORMATS[kind](table))
         chosen = shots(bench, testset, group) if request.report else ()
         sections.append(Section(tuple(group), table, chosen))
+
+    def tables_in(kind: str) -> str:
+        return "\n".join(FORMATS[kind](section.table) for section in sections)
+
     texts: tuple[Callable[[], str], ...] = (
         lambda: to_json(results, {"machines": machines}),
         lambda: to_csv(results),
         lambda: build(sections, _collect_facts(results, machines)),
+        *(partial(tables_in, kind) for kind, path in request.tables if path is not None),
     )
     for path, text in zip(_result_files(request), texts, strict=True):
         if path is not None:
@@ -262,19 +300,3 @@ def _collect_facts(results: Sequence[Result], machines: dict[str, dict[str, Any]
 
 def _in_words(facts: Mapping[str, object]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
-
-
-def print_table(table: Table) -> None:
-    """Write a table and its notes to standard output, as text in columns."""
-    rows = [("", *table.columns), *((row.what, *row.cells) for row in table.rows)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    put_line(table.title)
-    for row in rows:
-        cells = [
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        put_line("  " + "  ".join(cells).rstrip())
-    for note in table.notes:
-        put_line(f"  {note}")
-    put_line("")

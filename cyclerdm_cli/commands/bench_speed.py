@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from cyclerdm_cli.commands.bench_request import BenchRequest, names_in
-from cyclerdm_cli.commands.bench_run import print_table
 from cyclerdm_cli.commands.inputs import refuse_inputs
-from cyclerdm_cli.commands.reporting import words
+from cyclerdm_cli.commands.reporting import put_line, words
 from cyclerdm_cli.errors import UsageError
 
 LARGEST, MOST_THREADS = 500, 1024
@@ -23,6 +22,7 @@ def carry_out(request: BenchRequest) -> None:
 
     from cyclerdm_cli.benchmark.records import to_json
     from cyclerdm_cli.benchmark.speed import SpeedPlan, measure_speed, tables
+    from cyclerdm_cli.benchmark.typesetting import to_text
     from cyclerdm_cli.commands.downloads import find_weights
     from cyclerdm_cli.device import PRECISIONS, choose_engine
     from cyclerdm_cli.pictures.atomic import write_atomically
@@ -46,7 +46,7 @@ def carry_out(request: BenchRequest) -> None:
 
     measured = measure_speed(plan, say)
     for table in tables(measured):
-        print_table(table)
+        put_line(to_text(table))
     if request.json is not None:
         write_atomically(request.json, to_json([], {"speed": [one.record() for one in measured]}).encode())
 

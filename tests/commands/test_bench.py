@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from typer.testing import CliRunner
 
 from cyclerdm_cli.app import app
 from cyclerdm_cli.benchmark.datasets import read_datasets
+from cyclerdm_cli.metrics import noise
 from cyclerdm_cli.tasks.catalogue import TASKS
 from cyclerdm_cli.weights.file import Header, write_weights
 
@@ -203,7 +205,85 @@ def test_without_reference_no_metric_of_likeness(
     assert status == 0
     assert "niqe_pris_params.npz" in err
     (entry,) = results(tmp_path / "r.json")
-    assert (entry["images"], entry["input"], entry["output"]) == (4, {}, {})
+    assert entry["images"] == 4
+    assert set(entry["input"]) == set(entry["output"]) == {"noise", "sharpness"}
+    clean = noise(np.asarray(Image.open(pairs / "gt" / "0.png")))
+    before = [picture["input"]["noise"] for picture in entry["pictures"]]  # 10, 20, 30, 40 levels were added
+    assert before == sorted(before)
+    assert 9 < before[0] < 10 + clean  # what is fine in the picture counts, too
+    assert entry["seconds"] > 0
+
+
+def test_without_reference_the_report_shows_pictures_and_estimates(
+    tiny_weights: Path, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CYCLERDM_HOME", str(tmp_path / "home"))
+    status, out, _ = call(
+        *("--lq", pairs / "lq", "--task", "derain", "--weights", tiny_weights),
+        *("--report", tmp_path / "r.html", "--csv", tmp_path / "r.csv"),
+    )
+    assert status == 0
+    assert re.search(r"noise\*  +sharpness  +change\*  +s/picture", out)
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    for place in range(1, 5):
+        assert f"<b>{place} of 4</b> {place - 1}<br>" in page
+    assert len(re.findall(r"noise \d+\.\d\d → \d+\.\d\d, sharpness \d", page)) == 4
+    assert page.count("data:image/jpeg") == 8  # input and result of each
+    assert "best" not in page
+    rows = list(csv.DictReader((tmp_path / "r.csv").open(encoding="utf-8")))
+    assert [row["picture"] for row in rows] == ["0", "1", "2", "3", "(all)"]
+    assert all(float(row["input_noise"]) > 0 < float(row["output_sharpness"]) for row in rows)
+
+
+def test_a_folder_alone_is_measured_as_what_its_pictures_show(pairs: Path, tmp_path: Path) -> None:
+    for name in ("2", "3"):  # noise of 30 and 40 levels
+        (pairs / "old").mkdir(exist_ok=True)
+        (pairs / "old" / f"{name}.png").write_bytes((pairs / "lq" / f"{name}.png").read_bytes())
+    status, out, err = call("--lq", pairs / "old", "--json", tmp_path / "r.json", "--precision", "fp32")
+    assert status == 0
+    assert "old: measured as denoise, seen in 2 of 2 pictures" in err
+    assert out.startswith("old, denoise, 2 pictures")
+    (entry,) = results(tmp_path / "r.json")
+    assert entry["output"]["noise"] < entry["input"]["noise"] / 2
+
+
+def test_a_folder_alone_takes_the_only_task_of_weights(pairs: Path, walking: list[str | Path]) -> None:
+    status, out, _ = call("--lq", pairs / "lq", "--weights", walking[walking.index("--weights") + 1])
+    assert status == 0
+    assert out.startswith("rain, derain, 4 pictures")
+
+
+def test_weights_by_stages_are_a_table_of_what_each_brings(bench: list[str | Path], tmp_path: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(Path(bench[bench.index("--weights") + 1]).read_bytes())
+    status, out, _ = call(
+        *bench, "--weights", other, "--stages", "1,2,3",
+        *("--table", "markdown", "--table", f"latex={tmp_path / 'new' / 't.tex'}"),
+    )  # fmt: skip
+    assert status == 0
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in out.splitlines() if line[:1] == "|"
+    ]
+    assert [row[0] for row in rows[2:]] == [
+        "input", *(f"{name} {count} of 3 stages" for name in ("tiny", "other") for count in (1, 2, 3)),
+    ]  # fmt: skip
+    against = rows[0].index(r"against tiny 1 of 3 stages\*")
+    assert rows[3][against] == ""
+    assert re.fullmatch(r"[+-]\d+\.\d\d \[[+-]\d+\.\d\d, [+-]\d+\.\d\d\]", rows[5][against])
+    assert rows[6][against] == "+0.00 [+0.00, +0.00]"  # the same weights under another name
+    assert len({row[1] for row in rows[3:6]}) == 3  # every stage does something
+    text = (tmp_path / "new" / "t.tex").read_text(encoding="utf-8")
+    assert text.count("of 3 stages") == 7
+    assert r"\begin{tabular}{l" in text
+    assert r"\begin" not in out
+
+
+def test_a_table_takes_no_inputs_place(bench: list[str | Path], pairs: Path) -> None:
+    before = (pairs / "lq" / "0.png").read_bytes()
+    status, _, err = call(*bench, "--table", f"latex={pairs / 'lq' / '0.png'}")
+    assert status == 2
+    assert "inputs are never overwritten" in err
+    assert (pairs / "lq" / "0.png").read_bytes() == before
 
 
 def test_an_interrupted_run_goes_on_where_it_was(
@@ -265,7 +345,7 @@ def test_two_runs_are_compared(walking: list[str | Path], tmp_path: Path) -> Non
     ("words", "said"),
     [
         ([], "needs pictures"),
-        (["--lq", "LQ"], "--lq needs --task"),
+        (["--lq", "LQ", "--gt", "GT"], "--gt needs --task"),
         (["--lq", "LQ", "--task", "derian"], "did you mean 'derain'"),
         (["--lq", "LQ", "--gt", "GT", "--gt", "GT", "--task", "derain"], "1 --lq folders and 2 --gt"),
         (["--lq", "missing", "--gt", "GT", "--task", "derain"], "no such folder"),
@@ -279,6 +359,10 @@ def test_two_runs_are_compared(walking: list[str | Path], tmp_path: Path) -> Non
         ),
         (["--dataset", "builtin", "--resume"], "--resume needs --json"),
         (["--dataset", "builtin", "--tile", "big"], "--tile"),
+        (["--dataset", "builtin", "--stages", "1,4"], "--stages '4'"),
+        (["--dataset", "builtin", "--table", "word"], "--table 'word'"),
+        (["--dataset", "builtin", "--table", "latex="], "--table 'latex='"),
+        (["--speed", "--table", "latex"], "--speed goes without"),
         (["--dataset", "builtin", "--no-weights"], "--no-weights"),
         (["--dataset", "builtin", "--metrics", "vmaf"], "unknown metric"),
         (["--dataset", "builtin", "--outputs", "missing"], "no such folder"),
@@ -355,7 +439,7 @@ def test_help_and_lists_come_without_torch() -> None:
     for words in (
         ["bench", "--help"],
         ["bench", "datasets"],
-        ["bench", "--lq", "x"],
+        ["bench", "--lq", "x", "--gt", "y"],
         ["bench", "compare", "-h"],
     ):
         done = subprocess.run(
