@@ -8,6 +8,7 @@ import json
 import math
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -204,3 +205,17 @@ def test_a_journal_with_odd_lines_gives_what_is_whole(tmp_path: Path) -> None:
     with Journal(path, resume=True) as journal:
         assert journal.find("one") == PictureScore("a", 4, 4, {"psnr": 1.0}, {"psnr": 2.0})
         assert journal.find("two") is None
+
+
+def test_without_references_niqe_leads_and_the_pictures_are_those_in_even_steps() -> None:
+    scores = {"noise": 3.0, "sharpness": 50.0}
+    pictures = [PictureScore(str(number), 9, 9, scores, scores) for number in range(30)]
+    found = replace(result(), measured="none", pictures=tuple(pictures))
+    assert found.leading == "noise"
+    shown = found.telling()
+    assert len(shown) == 12
+    assert (next(iter(shown)), list(shown)[-1]) == ("1 of 30", "30 of 30")
+    assert [picture.name for picture in shown.values()][:3] == ["0", "2", "5"]
+    judged = [replace(one, input={**scores, "niqe": 5.0}, output={**scores, "niqe": 4.0}) for one in pictures]
+    assert replace(found, pictures=tuple(judged)).leading == "niqe"
+    assert replace(found, pictures=()).telling() == {}
