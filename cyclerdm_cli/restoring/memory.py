@@ -33,8 +33,8 @@ SCRATCH = 2.0
 SPECTRA = 1.5
 """The same once more for networks that deconvolve: spectra are copied by the library that makes them."""
 FILLING = 96
-"""Bytes a pixel of a whole picture while its holes are filled: it in float32, the result, six planes beside, and what
-the allocator keeps of them for later."""
+"""Bytes a pixel of a whole picture while its holes are filled: it in float32, the result, six planes beside, and
+what the allocator keeps of them."""
 AVERAGING = 19
 """Bytes a pixel of a whole picture while its mirror images are averaged: the sum in float32, an image, its mask."""
 BLENDING = 40
