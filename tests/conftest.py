@@ -29,6 +29,14 @@ def _two_threads() -> None:
     torch.set_num_threads(min(2, int(os.environ.get("OMP_NUM_THREADS", "2"))))
 
 
+@pytest.fixture(autouse=True)
+def _no_defaults_of_somebody(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keep from the tests what the person who runs them has written into a cyclerdm.toml."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "config"))
+
+
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a file of weights of a tiny network that says it knows all tasks."""

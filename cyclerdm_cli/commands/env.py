@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 import typer
 
 from cyclerdm_cli import __version__
+from cyclerdm_cli.commands.defaults import NAME, combine, find_files, own_defaults
+from cyclerdm_cli.commands.options import flag
 from cyclerdm_cli.commands.reporting import faults_in_one_line, put_line
 
 LIBRARIES = (
@@ -29,7 +31,8 @@ def add_to(app: typer.Typer) -> None:
     """Add `env` to the program."""
 
     @app.command(
-        help="Say versions, devices, the weights' place, and what auto would choose and why.\n\n"
+        help="Say versions, devices, the weights' place, what auto would choose and why, and which file decides "
+        "what is not typed.\n\n"
         "Example: [bold]cyclerdm env[/]"
     )
     @faults_in_one_line
@@ -51,3 +54,19 @@ def add_to(app: typer.Typer) -> None:
             put_line(f"registry of your own: {own}")
         for choice in {(one := choose(None, task)).name: one for task in tasks_of(None)}.values():
             put_line(f"weights: {choice.name}, {choice.path}{'' if choice.is_here else ', to be fetched'}")
+        _tell_defaults()
+
+
+def _tell_defaults() -> None:
+    """Say which options files decide, and which presets there are; beside pictures nothing is looked for."""
+    files = find_files()
+    for name, setting in combine({}, files).items():
+        put_line(f"default: {flag(name)} {setting.value}, from {setting.where}")
+    for file in files:
+        for preset, settings in file.presets.items():
+            said = ", ".join(f"{flag(name)} {setting.value}" for name, setting in settings.items())
+            put_line(f"preset {preset}: {said or 'nothing'}, from {file.path}")
+    if not files:
+        put_line(
+            f"no defaults of your own: neither {own_defaults()} nor a {NAME} in the working folder is there"
+        )

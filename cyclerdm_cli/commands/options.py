@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import MISSING, dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -27,10 +28,25 @@ Request = TypeVar("Request")
 Command = Callable[..., None]
 
 
-def takes(request: type[Any]) -> Callable[[Command], Command]:
-    """Return a decorator: a command that takes a dataclass as `request` gets an option for each field instead."""
+def takes(
+    request: type[Any], gather: Callable[[dict[str, Any]], Any] | None = None
+) -> Callable[[Command], Command]:
+    """Return a decorator: a command that takes a dataclass as `request` gets an option for each field instead.
+
+    Args:
+        request: the dataclass.
+        gather: makes what the command is called with from the options that were typed, by name; None: makes the
+            dataclass of them.
+    """
     parameters = [option.parameter() for option in _options(request)]
-    return lambda command: replace_parameter(command, "request", parameters, functools.partial(make, request))
+    if gather is None:
+        return lambda command: replace_parameter(
+            command, "request", parameters, functools.partial(make, request)
+        )
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    return lambda command: replace_parameter(
+        command, "request", [context, *parameters], lambda given: gather(_typed(given))
+    )
 
 
 def make(request: type[Request], given: Mapping[str, Any]) -> Request:
@@ -41,10 +57,20 @@ def make(request: type[Request], given: Mapping[str, Any]) -> Request:
     """
     options = {option.name: option for option in _options(request)}
     for name in given:
-        if name not in options:
-            raise UsageError(f"{flag(name)}: no such option")
+        _require(name, options)
     values = {name: value for name, value in given.items() if value is not None and value != []}
     return request(**{name: options[name].convert(value) for name, value in values.items()})
+
+
+def read_values(request: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by name as the fields of a dataclass of options have them. Raises UsageError as `make` does."""
+    options = {option.name: option for option in _options(request)}
+    found = {}
+    for name, value in given.items():
+        _require(name, options)
+        found[name] = options[name].convert(value)
+        options[name].check(found[name])
+    return found
 
 
 def check_fields(request: Any) -> None:
@@ -73,6 +99,25 @@ def replace_parameter(
     spread.__signature__ = own.replace(parameters=all_of_them)  # type: ignore[attr-defined]
     spread.__annotations__ = {parameter.name: parameter.annotation for parameter in all_of_them}
     return spread
+
+
+def _typed(given: dict[str, Any]) -> dict[str, Any]:
+    """Return those of a command's values that stood on the command line, without the context that tells so."""
+    context: typer.Context = given.pop("context")
+    sources = {name: context.get_parameter_source(name) for name in given}
+    return {
+        name: value
+        for name, value in given.items()
+        if (source := sources[name]) is not None and source.name == "COMMANDLINE"
+    }
+
+
+def _require(name: str, known: Mapping[str, Any]) -> None:
+    if name not in known:
+        nearest = get_close_matches(name, known, n=1)
+        raise UsageError(
+            f"{flag(name)}: no such option", hint=f"did you mean {flag(nearest[0])}?" if nearest else ""
+        )
 
 
 def flag(name: str) -> str:
@@ -106,9 +151,11 @@ class _Option:
         )
 
     def convert(self, value: Any) -> Any:
-        """Return a value as the field has it: a list as a tuple, the name of a file as a Path."""
+        """Return a value as the field has it: a list as a tuple, a file's name as a Path, a number as its text."""
         if isinstance(value, list):
             return tuple(self.convert(one) for one in value)
+        if self.kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return str(value)
         return Path(value) if self.kind is Path and isinstance(value, str) else value
 
     def check(self, value: Any) -> None:

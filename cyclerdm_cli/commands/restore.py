@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from cyclerdm_cli.commands.defaults import Asked, ask
 from cyclerdm_cli.commands.options import takes
 from cyclerdm_cli.commands.reporting import faults_in_one_line
 from cyclerdm_cli.commands.restore_plan import make_plan
@@ -22,11 +23,14 @@ def add_to(app: typer.Typer, command: Command) -> None:
 
     @app.command(command, help=help_text)
     @faults_in_one_line
-    @takes(RestoreRequest)
-    def run(request: RestoreRequest) -> None:
-        request.check()
-        call = Run(request, make_plan(request, command))
-        if request.dry_run:
-            call.describe()
-        else:
-            call.carry_out()
+    @takes(RestoreRequest, ask)
+    def run(request: Asked) -> None:
+        asked, wanted = request, request.request
+        asked.tell()
+        with asked.saying_where():
+            wanted.check()
+            call = Run(wanted, make_plan(wanted, command, asked.read))
+            if wanted.dry_run:
+                call.describe()
+            else:
+                call.carry_out()

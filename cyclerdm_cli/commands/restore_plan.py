@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,8 +53,13 @@ class Plan:
         return names_of(self.tasks)
 
 
-def make_plan(request: RestoreRequest, command: str) -> Plan:
+def make_plan(request: RestoreRequest, command: str, settings: Sequence[Path] = ()) -> Plan:
     """Return what a call does. Pipes are read, no other picture is opened.
+
+    Args:
+        request: what was asked for.
+        command: restore or enhance.
+        settings: the files that the options were read from.
 
     Raises:
         UsageError: what was asked for cannot be done, or not with these inputs and outputs.
@@ -63,7 +68,7 @@ def make_plan(request: RestoreRequest, command: str) -> Plan:
     _check_picture_options(request, tasks)
     passed_over: Counter[str] = Counter()
     entries = list_inputs(request.inputs, request.recursive, passed_over)
-    others = _files_beside(request, entries)
+    others = [*_files_beside(request, entries), *settings]
     jobs: Collection[Job] = plan_outputs(
         entries, request.output, names_of(tasks),
         format=format_named(request.format), compare=request.compare, others=others,

@@ -66,6 +66,8 @@ class RestoreRequest:
     mask_from: Annotated[str, typer.Option(rich_help_panel=WORK, autocompletion=one_of(MASKS_FROM))] = "auto"
     """What says where a mask is white: luma, alpha (opaque is filled in), or auto: alpha where the colours are all
     one."""
+    preset: Annotated[str | None, typer.Option(rich_help_panel=WORK)] = None
+    """A table of options in a cyclerdm.toml of yours, or beside the pictures; none: no such file is read."""
     strength: Annotated[str, typer.Option(rich_help_panel=WORK)] = "1"
     """Blend: 0 input, 1 result; or task by task, derain=0.6,dehaze=1."""
     steps: Annotated[int, typer.Option(min=0, max=1000, rich_help_panel=WORK)] = 0

@@ -31,6 +31,11 @@ def imported_registry() -> Path:
     return weights_folder() / "imported.toml"
 
 
+def config_folder() -> Path:
+    """Return the user's folder for what the user writes: registry, defaults; it need not exist."""
+    return platformdirs.user_config_path(PROGRAM, appauthor=False)
+
+
 def own_registry() -> Path | None:
     """Return the user's own registry: `CYCLERDM_WEIGHTS`, or weights.toml in the configuration folder.
 
@@ -42,7 +47,7 @@ def own_registry() -> Path | None:
         if not path.is_file():
             raise WeightsError(f"CYCLERDM_WEIGHTS: {path} is no file", hint="a registry such as weights.toml")
         return path
-    path = platformdirs.user_config_path(PROGRAM, appauthor=False) / "weights.toml"
+    path = config_folder() / "weights.toml"
     return path if path.is_file() else None
 
 
