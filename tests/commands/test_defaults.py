@@ -219,3 +219,14 @@ def test_env_says_which_file_decides() -> None:
     assert f"default: --task derain, from {path}, line 1\n" in said
     assert "default: --seed 2, from cyclerdm.toml, line 1\n" in said
     assert f"preset night: --strength 0.5, from {path}\n" in said
+
+
+def test_the_page_names_every_option_that_a_file_beside_pictures_sets_or_does_not() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "defaults.md").read_text(encoding="utf-8")
+    _, _, strangers = page.partition("## What a file beside pictures cannot do")
+    allowed, _, refused = strangers.partition("| option |")
+    options = {*RestoreRequest.__dataclass_fields__} - {"inputs", "preset"}
+    assert {name for name in options if f"`{name.replace('_', '-')}`" in allowed} == {*ANYONE_MAY_SET}
+    assert {name for name in options if f"`{name.replace('_', '-')}`" in refused} == options - {
+        *ANYONE_MAY_SET
+    }
