@@ -19,6 +19,7 @@ from cyclerdm_cli.pictures.atomic import identities
 from cyclerdm_cli.pictures.formats import format_named
 from cyclerdm_cli.pictures.listing import Input, files_in, list_inputs, lists_in
 from cyclerdm_cli.pictures.naming import Job, plan_outputs
+from cyclerdm_cli.pictures.selecting import Selection
 from cyclerdm_cli.pictures.spooling import Spool
 from cyclerdm_cli.restoring.asked import AUTO, names_of, tasks_asked
 from cyclerdm_cli.tasks.catalogue import Task, find_task
@@ -67,8 +68,9 @@ def make_plan(request: RestoreRequest, command: str, settings: Sequence[Path] = 
     tasks, meant = _find_tasks(request)
     _check_picture_options(request, tasks)
     passed_over: Counter[str] = Counter()
-    entries = list_inputs(request.inputs, request.recursive, passed_over)
-    others = [*_files_beside(request, entries), *settings]
+    selection = Selection(request.include, request.exclude)
+    entries = list_inputs(request.inputs, request.recursive, passed_over, selection)
+    others = [*_files_beside(request, entries), *selection.read, *settings]
     jobs: Collection[Job] = plan_outputs(
         entries, request.output, names_of(tasks),
         format=format_named(request.format), compare=request.compare, others=others,

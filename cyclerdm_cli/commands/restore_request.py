@@ -60,6 +60,11 @@ class RestoreRequest:
     """MODEL:FILE, an open_clip model to read --prompt with, instead of the package's own."""
     recursive: Annotated[bool, typer.Option("-r", "--recursive")] = False
     """Look into folders inside folders."""
+    include: tuple[str, ...] = ()
+    """Of what is found in folders take only what matches: '*.tif', 'june/*'. May be repeated."""
+    exclude: tuple[str, ...] = ()
+    """Leave out what matches, files or folders: 'raw', '*_old.*'. May be repeated. A .cyclerdmignore does
+    the same."""
     mask: Annotated[Path | None, typer.Option(rich_help_panel=WORK)] = None
     """For inpaint: white is filled in. A folder holds masks by the inputs' names. Without it: what is transparent,
     or else pure white."""

@@ -17,6 +17,7 @@ from cyclerdm_cli.pictures.addresses import Address, found_at, is_address, place
 from cyclerdm_cli.pictures.atomic import is_temporary
 from cyclerdm_cli.pictures.formats import BY_EXTENSION, RAW_EXTENSIONS
 from cyclerdm_cli.pictures.lists import names_in
+from cyclerdm_cli.pictures.selecting import Selection
 from cyclerdm_cli.pictures.streams import is_special, read_pipe, read_stream
 
 WILDCARDS = re.compile(r"[*?[]")
@@ -62,7 +63,10 @@ class Input:
 
 
 def list_inputs(
-    arguments: Sequence[str], recursive: bool = False, passed_over: Counter[str] | None = None
+    arguments: Sequence[str],
+    recursive: bool = False,
+    passed_over: Counter[str] | None = None,
+    selection: Selection | None = None,
 ) -> list[Input]:
     """Return the inputs that the arguments name, in their order, each folder and glob in natural order.
 
@@ -75,17 +79,22 @@ def list_inputs(
         arguments: as after the command.
         recursive: whether folders inside folders are searched.
         passed_over: is told what a search came upon and left alone, by its kind.
+        selection: which of what a search comes upon is taken; None: all.
 
     Raises:
-        UsageError: no folder named holds pictures, a glob matches nothing, a list is missing or empty.
+        UsageError: no folder named holds pictures, a glob matches nothing, a list is missing or empty, nothing is
+            left of what was found.
     """
     inputs: dict[str, Input] = {}
     passed_over = Counter() if passed_over is None else passed_over
     for argument in arguments:
         for entry in _inputs_of(argument, recursive, passed_over):
+            if selection and entry.found and not selection.takes(entry.root, entry.relative, passed_over):
+                continue
             inputs.setdefault("-" if entry.path is None else "/" + os.path.abspath(entry.path), entry)
     if not inputs:
-        raise UsageError("no pictures to work on")
+        left = said_of(passed_over)
+        raise UsageError("no pictures to work on", hint=f"passed over: {left}" if left else "")
     if all(entry.folder for entry in inputs.values()):
         first = next(iter(inputs.values()))
         hint = "" if recursive else "-r looks into the folders inside it"

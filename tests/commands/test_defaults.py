@@ -211,6 +211,22 @@ def test_the_file_is_an_input_and_stays(tiny_weights: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_patterns_are_taken_from_files_and_files_of_patterns_stay(tiny_weights: Path) -> None:
+    for name in ("b_old.png", "c.png"):
+        Path("photos", name).write_bytes(Path("photos/a.png").read_bytes())
+    write_beside('exclude = ["*_old.*"]')
+    Path("photos/.cyclerdmignore").write_text("c.png")
+    assert asked(exclude=["x"]).exclude == ("x",)
+    Path("out.png").symlink_to("photos/.cyclerdmignore")
+    words = ("restore", "photos", "--task", "denoise", "--weights", str(tiny_weights), "--device", "cpu")
+    status, _, said = call(*words, "-o", "out.png", "--overwrite")
+    assert status == 2
+    assert "never overwritten" in said
+    status, out, said = call(*words)
+    assert (status, out.split()) == (0, [str(Path("photos/a_denoise.png"))])
+    assert "passed over: 1 left out by --include or --exclude, 1 left out by .cyclerdmignore" in said
+
+
 def test_env_says_which_file_decides() -> None:
     assert "no defaults of your own" in call("env")[1]
     path = write_own('task = "derain"\nseed = 1\n[night]\nstrength = 0.5')
