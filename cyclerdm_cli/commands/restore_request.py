@@ -63,8 +63,8 @@ class RestoreRequest:
     include: tuple[str, ...] = ()
     """Of what is found in folders take only what matches: '*.tif', 'june/*'. May be repeated."""
     exclude: tuple[str, ...] = ()
-    """Leave out what matches, files or folders: 'raw', '*_old.*'. May be repeated. A .cyclerdmignore does
-    the same."""
+    """Leave out what matches, files or folders: 'raw', '*_old.*'. May be repeated. So does a
+    .cyclerdmignore."""
     mask: Annotated[Path | None, typer.Option(rich_help_panel=WORK)] = None
     """For inpaint: white is filled in. A folder holds masks by the inputs' names. Without it: what is transparent,
     or else pure white."""

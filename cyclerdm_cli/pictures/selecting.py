@@ -28,12 +28,15 @@ class Selection:
     """Patterns of which one must match, if there are any."""
     exclude: Sequence[str] = ()
     """Patterns of which none must match."""
-    _ignored: dict[Path, list[str]] = field(default_factory=dict)
+    _files: dict[Path, list[str]] = field(default_factory=dict)
+    """The patterns in each folder that was looked into."""
+    _rules: dict[tuple[str, str], list[tuple[int, list[str]]]] = field(default_factory=dict)
+    """By root and folder below it: which patterns hold there, and how many characters below the root they begin."""
 
     @property
     def read(self) -> list[Path]:
         """The files of patterns that were read."""
-        return [folder / IGNORE for folder, patterns in self._ignored.items() if patterns]
+        return [folder / IGNORE for folder, patterns in self._files.items() if patterns]
 
     def takes(self, root: Path, relative: str, passed_over: Counter[str]) -> bool:
         """Tell whether a picture is worked on.
@@ -57,17 +60,27 @@ class Selection:
 
     def _is_ignored(self, root: Path, relative: str) -> bool:
         """Tell what the files of patterns say, from `root` down: the last pattern that matches decides."""
+        where = str(root), os.path.dirname(relative)
+        rules = self._rules.get(where)
+        if rules is None:
+            rules = self._rules[where] = list(self._rules_in(root, where[1]))
         ignored = False
-        parts = relative.split(os.sep)
-        for depth in range(len(parts)):
-            folder, below = root.joinpath(*parts[:depth]), os.sep.join(parts[depth:])
-            if folder not in self._ignored:
-                self._ignored[folder] = _patterns_in(folder / IGNORE)
-            for pattern in self._ignored[folder]:
+        for start, patterns in rules:
+            for pattern in patterns:
                 back = pattern.startswith("!")
-                if ignored == back and matches(pattern.removeprefix("!"), below):
+                if ignored == back and matches(pattern.removeprefix("!"), relative[start:]):
                     ignored = not back
         return ignored
+
+    def _rules_in(self, root: Path, below: str) -> Iterator[tuple[int, list[str]]]:
+        """Yield the patterns that hold in a folder, those of `root` first, each with where its paths begin."""
+        parts = below.split(os.sep) if below else []
+        for depth in range(len(parts) + 1):
+            folder = root.joinpath(*parts[:depth])
+            if folder not in self._files:
+                self._files[folder] = _patterns_in(folder / IGNORE)
+            if patterns := self._files[folder]:
+                yield sum(len(part) + 1 for part in parts[:depth]), patterns
 
 
 def matches(pattern: str, relative: str) -> bool:
