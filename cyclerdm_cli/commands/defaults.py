@@ -218,7 +218,7 @@ def _settings(
         if not own and name not in ANYONE_MAY_SET:
             raise UsageError(
                 f"{where}: {flag(name)} is not taken from here",
-                hint=f"type it, or set it in {own_defaults()}; --preset {NO_FILE} reads neither",
+                hint=f"type it, or set it in {own_defaults()}; --preset {NO_FILE} reads no such file",
             )
         found[name] = Setting(_at_home(read[name]), where)
     return found
