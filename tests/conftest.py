@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import TINY, tiny_network
+from tiny import TINY, tiny_network, write_tiny
 
 from cyclerdm_cli.tasks.catalogue import TASKS
 from cyclerdm_cli.weights.file import Header, write_weights
@@ -52,12 +52,6 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     write_weights(path, tiny_network().state_dict(), header)
     return path
-
-
-def write_tiny(path: Path, seed: int, tasks: tuple[str, ...]) -> None:
-    """Write a file of weights that says it knows some tasks; the network inside knows all."""
-    header = Header("compact", TINY.to_json(), tasks, "CC0-1.0", "none: random numbers", "2026-01-01", {})
-    write_weights(path, tiny_network(seed).state_dict(), header)
 
 
 @pytest.fixture

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 from cyclerdm_cli.cycle.compact import CompactConfig, CompactNetwork
+from cyclerdm_cli.weights.file import Header, write_weights
 
 TINY = CompactConfig(
     task="denoise",
@@ -27,3 +30,9 @@ def tiny_network(seed: int = 0, config: CompactConfig = TINY) -> CompactNetwork:
             if not bool(parameter.any()):
                 parameter.copy_(0.02 * torch.randn(parameter.shape, generator=generator))
     return network.eval().requires_grad_(False)
+
+
+def write_tiny(path: Path, seed: int, tasks: tuple[str, ...]) -> None:
+    """Write a file of weights that says it knows some tasks; the network inside knows all."""
+    header = Header("compact", TINY.to_json(), tasks, "CC0-1.0", "none: random numbers", "2026-01-01", {})
+    write_weights(path, tiny_network(seed).state_dict(), header)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import write_tiny
 from PIL import Image
+from tiny import write_tiny
 from typer.testing import CliRunner
 
 from cyclerdm_cli.app import app
