@@ -43,9 +43,8 @@ RIVALS = (("task", "prompt"), ("overwrite", "skip_existing"), ("quiet", "verbose
 """Options that exclude each other: where the nearer of the two is set, a farther default gives way."""
 GO_WITH = {"clip": "prompt", "actors": "cluster"}
 """Options that mean nothing without another one: as defaults they wait for it."""
-
-HEADER = re.compile(r"""\s*\[\s*["']?([^"'\]]+?)["']?\s*\]""")
-KEY = re.compile(r"""\s*["']?([\w-]+)["']?\s*[.=]""")
+QUOTES = " \t\"'"
+"""What may stand around a name in TOML."""
 
 
 @dataclass(frozen=True)
@@ -229,11 +228,13 @@ def _where(path: Path, text: str, key: str, table: str | None = None) -> str:
     here: str | None = None
     lines: dict[tuple[str | None, str], int] = {}
     for number, line in enumerate(text.split("\n"), 1):
-        if header := HEADER.match(line):
-            here = header[1]
+        line = line.strip()
+        if line.startswith("["):
+            here = line[1:].partition("]")[0].strip(QUOTES)
             lines.setdefault((None, here), number)
-        elif found := KEY.match(line):
-            lines.setdefault((here, found[1]), number)
+        elif "=" in line:
+            name = line.partition("=")[0].partition(".")[0].strip(QUOTES)
+            lines.setdefault((here, name), number)
     line_number = lines.get((table, key)) or lines.get((None, table or key))
     return f"{path}, line {line_number}" if line_number else f"{path}, {key}"
 
