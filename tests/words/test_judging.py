@@ -75,7 +75,7 @@ def test_a_dark_picture_is_brightened_on_less() -> None:
 def test_a_picture_without_dark_places_is_dehazed_on_less() -> None:
     assert judge(likely(dehaze=0.4), missing=False, tones=MIST).tasks == ("dehaze",)
     assert judge(likely(dehaze=0.4), missing=False, tones=USUAL).tasks == ()
-    assert judge(likely(derain=0.9, dehaze=0.6), missing=False, tones=MIST).tasks == ("derain", "dehaze")
+    assert judge(likely(derain=0.9, dehaze=0.6), missing=False, tones=MIST).tasks == ("derain",)
 
 
 def test_a_second_damage_of_light_is_suggested_unless_it_is_sure() -> None:
