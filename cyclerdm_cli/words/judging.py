@@ -19,12 +19,14 @@ PRESENT_FOR_TASK = {
     "desnow": 0.6, "deblur": 0.75, "dehaze": 0.75, "low-light": 0.75, "backlight": 0.75, "underwater": 0.5,
 }  # fmt: skip
 """The same for tasks that harm a picture much if it does not need them."""
+PRESENT_IF_TONES_SHOW_IT = {"low-light": 0.6, "dehaze": PRESENT}
+"""The same where the tones of a picture show by themselves that it is dark, or hazy."""
 SURE_SECOND = 0.9
 """Probability from which a second damage of light or colour is undone; below, it is suggested."""
 DARK_LUMA = 50
-"""Median luma, 0 to 255, below which a picture is dark: then low light needs no more than PRESENT."""
+"""Median luma, 0 to 255, below which a picture is dark."""
 HAZY_DARK_CHANNEL = 80
-"""Mean dark channel, 0 to 255, above which a picture may well be hazy: then haze needs no more than PRESENT."""
+"""Mean dark channel, 0 to 255, above which a picture may well be hazy."""
 DARK_CHANNEL_SIDE, DARK_CHANNEL_WINDOW = 256, 15
 """Sides in pixels of the small picture and of the window in which its dark channel is taken."""
 EVEN_LUMA = 10
@@ -117,7 +119,9 @@ def tones_of(pixels: NDArray[np.uint8]) -> Tones:
 
 
 def _lead_needed(name: str, tones: Tones) -> float:
-    return PRESENT if tones.show(name) else PRESENT_FOR_TASK.get(name, PRESENT)
+    if tones.show(name):
+        return PRESENT_IF_TONES_SHOW_IT[name]
+    return PRESENT_FOR_TASK.get(name, PRESENT)
 
 
 def _changes_light(name: str) -> bool:

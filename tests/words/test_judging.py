@@ -68,8 +68,8 @@ def test_what_harms_much_wants_to_be_surer() -> None:
 
 
 def test_a_dark_picture_is_brightened_on_less() -> None:
-    assert judge(likely(low_light=0.4), missing=False, tones=NIGHT).tasks == ("low-light",)
-    assert judge(likely(low_light=0.4), missing=False, tones=USUAL).tasks == ()
+    assert judge(likely(low_light=0.7), missing=False, tones=NIGHT).tasks == ("low-light",)
+    assert judge(likely(low_light=0.7), missing=False, tones=USUAL).tasks == ()
 
 
 def test_a_picture_without_dark_places_is_dehazed_on_less() -> None:
@@ -83,7 +83,7 @@ def test_a_second_damage_of_light_is_suggested_unless_it_is_sure() -> None:
     assert (found.tasks, found.suggested) == (("denoise",), ("backlight",))
     sure = judge(likely(denoise=0.99, backlight=SURE_SECOND + 0.05), missing=False, tones=USUAL)
     assert (sure.tasks, sure.suggested) == (("denoise", "backlight"), ())
-    dark = judge(likely(denoise=0.99, low_light=0.6), missing=False, tones=NIGHT)
+    dark = judge(likely(denoise=0.99, low_light=0.7), missing=False, tones=NIGHT)
     assert dark.tasks == ("denoise", "low-light")
     assert judge(likely(denoise=0.99, derain=0.6), missing=False, tones=USUAL).tasks == ("denoise", "derain")
 
