@@ -96,7 +96,9 @@ def judge(likely: Sequence[float], *, missing: bool, tones: Tones) -> Judgement:
     both = [name for name in there if name in EITHER]
     there = [name for name in there if name not in both[1:]][:TOGETHER]
     for name in there[1:]:
-        dark = name == "low-light" and tones.show(name)  # rain and snow look like haze to tones, never like a night
+        dark = name == "low-light" and tones.show(
+            name
+        )  # rain and snow look like haze to tones, never like a night
         if _changes_light(name) and values[name] < SURE_SECOND and not dark:
             there.remove(name)
     suggested = [
