@@ -12,6 +12,8 @@ from pathlib import Path
 
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
 """Variables by which people say how OpenMP's threads wait."""
+SPINS = 1000
+"""Rounds of GNU's OpenMP in which a thread asks whether there is work before it sleeps."""
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """What a container may use of the processor: microseconds of computing in how many of time (Linux, cgroup v2)."""
 
@@ -19,7 +21,8 @@ QUOTA = Path("/sys/fs/cgroup/cpu.max")
 def share_processor(environment: MutableMapping[str, str] = os.environ) -> None:
     """Let threads sleep while they wait, and start no more than the container has processors."""
     if not any(name in environment for name in WAITING):
-        environment["OMP_WAIT_POLICY"] = "PASSIVE"  # threads that spin stop whoever else needs their core
+        # Threads that spin stop whoever else needs their core; GNU's may for as long as waking them would take.
+        environment.update({"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": str(SPINS)})
     allowed = processors_allowed()
     if allowed is not None:
         environment.setdefault("OMP_NUM_THREADS", str(allowed))

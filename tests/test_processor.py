@@ -16,6 +16,7 @@ def test_threads_sleep_while_they_wait() -> None:
     environment: dict[str, str] = {}
     share_processor(environment)
     assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert int(environment["GOMP_SPINCOUNT"]) < 10_000  # the default is 300,000
 
 
 @pytest.mark.parametrize("name", WAITING)
