@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import webbrowser
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ import typer
 from cyclerdm_cli.commands.completion import DEVICES, PRECISIONS, complete_task, one_of
 from cyclerdm_cli.commands.inputs import refuse_inputs
 from cyclerdm_cli.commands.machine_options import MACHINE, Offline
+from cyclerdm_cli.commands.options import check_fields, takes
 from cyclerdm_cli.commands.reporting import (
     faults_in_one_line,
     libraries_silent,
@@ -30,109 +32,87 @@ if TYPE_CHECKING:
 STANDARD_OUTPUT = "-"
 
 
+@dataclass(frozen=True, kw_only=True)
+class TryRequest:
+    """One call of `try`, as it was typed. The fields' order is that of the options in the help."""
+
+    photo: Annotated[Path, typer.Argument()]
+    """The picture."""
+    output: Annotated[str | None, typer.Option("-o")] = None
+    """The page's file, or - for a pipe. Default: {stem}_try.html beside the picture."""
+    task: Annotated[str | None, typer.Option(autocompletion=complete_task)] = None
+    """Try these alone, with commas between."""
+    open: bool = False
+    """Open the page in the browser."""
+    overwrite: bool = False
+    """Replace a page that is there already."""
+    weights: Annotated[str | None, typer.Option(rich_help_panel=MACHINE)] = None
+    """A family in the registry, or a file."""
+    device: Annotated[str, typer.Option(rich_help_panel=MACHINE, autocompletion=one_of(DEVICES))] = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    precision: Annotated[str, typer.Option(rich_help_panel=MACHINE, autocompletion=one_of(PRECISIONS))] = (
+        "auto"
+    )
+    """auto, fp32, bf16 or fp16."""
+    offline: Offline = False
+    limit_pixels: Annotated[int, typer.Option(min=1)] = 500_000_000
+    """Refuse a larger picture."""
+    quiet: Annotated[bool, typer.Option("-q")] = False
+    """Only faults."""
+
+    def __post_init__(self) -> None:
+        """Check kinds and ranges. Raises UsageError."""
+        check_fields(self)
+
+
 def add_to(app: typer.Typer) -> None:
     """Add `try` to the program."""
-
-    @app.command(
+    app.command(
         "try",
         help="Try every task that could matter on one picture, and make a page to look at: before and after, at "
         "any strength, the likeliest first, each with the command that does it. One HTML file, no network.\n\n"
         "Example: [bold]cyclerdm try photo.jpg --open[/]",
-    )
-    @faults_in_one_line
-    def try_picture(
-        photo: Annotated[Path, typer.Argument(help="The picture.")],
-        output: Annotated[
-            str | None,
-            typer.Option(
-                "-o",
-                "--output",
-                help="The page's file, or - for a pipe. Default: {stem}_try.html beside the picture.",
-            ),
-        ] = None,
-        task: Annotated[
-            str | None,
-            typer.Option(
-                "--task", autocompletion=complete_task, help="Try these alone, with commas between."
-            ),
-        ] = None,
-        open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
-        overwrite: Annotated[
-            bool, typer.Option("--overwrite", help="Replace a page that is there already.")
-        ] = False,
-        weights: Annotated[
-            str | None,
-            typer.Option("--weights", rich_help_panel=MACHINE, help="A family in the registry, or a file."),
-        ] = None,
-        device: Annotated[
-            str,
-            typer.Option(
-                "--device",
-                rich_help_panel=MACHINE,
-                autocompletion=one_of(DEVICES),
-                help="auto, cpu, cuda, cuda:N or mps.",
-            ),
-        ] = "auto",
-        precision: Annotated[
-            str,
-            typer.Option(
-                "--precision",
-                rich_help_panel=MACHINE,
-                autocompletion=one_of(PRECISIONS),
-                help="auto, fp32, bf16 or fp16.",
-            ),
-        ] = "auto",
-        offline: Offline = False,
-        limit_pixels: Annotated[
-            int, typer.Option("--limit-pixels", min=1, help="Refuse a larger picture.")
-        ] = 500_000_000,
-        quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only faults.")] = False,
-    ) -> None:
-        if str(photo) == "-":
-            raise UsageError("try takes a file, whose name the commands on the page have", hint="a path")
-        streamed = output == STANDARD_OUTPUT
-        if streamed and open_page:
-            raise UsageError("--open and -o - exclude each other", hint="-o FILE")
-        page = Path(output) if output else photo.with_name(f"{photo.stem}_try.html")
-        read = [photo, *([Path(weights)] if weights and Path(weights).is_file() else [])]
-        if not streamed:
-            refuse_inputs([page], read)
-            if page.exists() and not overwrite:
-                raise PictureError(f"{page}: exists already", hint="--overwrite, or another -o")
-        trier = _Trier(photo, task, weights, device, precision, offline, limit_pixels, quiet)
-        with warnings_to(trier.say), libraries_silent():
-            data = trier.page().encode()
-        if streamed:
-            put_bytes(data)
-            return
-        write_atomically(page, data, replace=overwrite, inputs=identities(read))
-        put_line(str(page))
-        if open_page and not webbrowser.open(page.absolute().as_uri()):
-            words().print(f"no browser was found: open {page} by hand", markup=False)
+    )(try_picture)
+
+
+@faults_in_one_line
+@takes(TryRequest)
+def try_picture(request: TryRequest) -> None:
+    """Make the page, write it, open it if that was asked for."""
+    photo, weights = request.photo, request.weights
+    if str(photo) == "-":
+        raise UsageError("try takes a file, whose name the commands on the page have", hint="a path")
+    streamed = request.output == STANDARD_OUTPUT
+    if streamed and request.open:
+        raise UsageError("--open and -o - exclude each other", hint="-o FILE")
+    page = Path(request.output) if request.output else photo.with_name(f"{photo.stem}_try.html")
+    read = [photo, *([Path(weights)] if weights and Path(weights).is_file() else [])]
+    if not streamed:
+        refuse_inputs([page], read)
+        if page.exists() and not request.overwrite:
+            raise PictureError(f"{page}: exists already", hint="--overwrite, or another -o")
+    trier = _Trier(request)
+    with warnings_to(trier.say), libraries_silent():
+        data = trier.page().encode()
+    if streamed:
+        put_bytes(data)
+        return
+    write_atomically(page, data, replace=request.overwrite, inputs=identities(read))
+    put_line(str(page))
+    if request.open and not webbrowser.open(page.absolute().as_uri()):
+        words().print(f"no browser was found: open {page} by hand", markup=False)
 
 
 class _Trier:
     """One call of the command, once its words are understood."""
 
-    def __init__(
-        self,
-        photo: Path,
-        task: str | None,
-        weights: str | None,
-        device: str,
-        precision: str,
-        offline: bool,
-        limit_pixels: int,
-        quiet: bool,
-    ) -> None:
+    def __init__(self, request: TryRequest) -> None:
         """Look the tasks up. Raises UsageError where there is no such task, or the weights lack it."""
         from cyclerdm_cli.weights.registry import tasks_of
 
-        self.photo, self.weights, self.device, self.precision = photo, weights, device, precision
-        self.offline, self.limit_pixels, self.quiet = offline, limit_pixels, quiet
-        self.named = task is not None
-        known = tasks_of(weights)
-        self.names = list(dict.fromkeys(task_names(task))) if task else list(known)
+        self.request = request
+        known = tasks_of(request.weights)
+        self.names = list(dict.fromkeys(task_names(request.task))) if request.task else list(known)
         for name in self.names:
             if name not in known:
                 find_task(name)
@@ -140,7 +120,7 @@ class _Trier:
 
     def say(self, line: str) -> None:
         """Print a line for people."""
-        if not self.quiet:
+        if not self.request.quiet:
             words().print(line, markup=False)
 
     def page(self) -> str:
@@ -151,20 +131,20 @@ class _Trier:
         from cyclerdm_cli.trying.trying import Subject, rows_of_tasks, try_tasks
         from cyclerdm_cli.words.eye import load_eye
 
-        picture = read_picture(self.photo, limit_pixels=self.limit_pixels)
+        picture = read_picture(self.request.photo, limit_pixels=self.request.limit_pixels)
         for note in picture.notes:
-            self.say(f"{self.photo}: {note}")
+            self.say(f"{self.request.photo}: {note}")
         subject = Subject.of(picture)
         restorers = self._restorers()
         choice = chooser(load_eye(), tuple(restorers.kit.weights))(picture)
         self.say(auto_says(choice))
-        rows = rows_of_tasks(choice, self._tasks(), subject, named=self.named)
+        rows = rows_of_tasks(choice, self._tasks(), subject, named=self.request.task is not None)
         trials = []
         with words().status("trying", refresh_per_second=4) as status:
             for trial in try_tasks(subject, rows, choice.likely, restorers.for_task):
                 trials.append(trial)
                 status.update(f"tried {trial.name}, {len(trials)} of {len(rows)}")
-        return build(Tried(self.photo, subject, choice, trials, self._options()))
+        return build(Tried(self.request.photo, subject, choice, trials, self._options()))
 
     def _tasks(self) -> list[Task]:
         from cyclerdm_cli.tasks.catalogue import TASKS
@@ -179,20 +159,27 @@ class _Trier:
 
         def find(choice: Choice) -> None:
             if choice.entry is not None:
-                bring(choice.entry, words(), offline=self.offline, quiet=self.quiet, bar=False)
+                bring(
+                    choice.entry, words(), offline=self.request.offline, quiet=self.request.quiet, bar=False
+                )
 
-        choices = {name: choose(self.weights, name) for name in tasks_of(self.weights)}
-        return Restorers(Kit(choices, device=self.device, precision=self.precision, bring=find))
+        choices = {name: choose(self.request.weights, name) for name in tasks_of(self.request.weights)}
+        return Restorers(
+            Kit(choices, device=self.request.device, precision=self.request.precision, bring=find)
+        )
 
     def _options(self) -> list[str]:
         """Return the words that make the command do the same as the page shows."""
         from cyclerdm_cli.weights.registry import choose
 
         given = []
-        if self.weights:
-            path = choose(self.weights, self.names[0])
-            given += ["--weights", self.weights if path.entry is not None else str(path.path.absolute())]
-        for word, value in (("--device", self.device), ("--precision", self.precision)):
+        if self.request.weights:
+            path = choose(self.request.weights, self.names[0])
+            given += [
+                "--weights",
+                self.request.weights if path.entry is not None else str(path.path.absolute()),
+            ]
+        for word, value in (("--device", self.request.device), ("--precision", self.request.precision)):
             if value != "auto":
                 given += [word, value]
         return given
