@@ -45,8 +45,8 @@ class Layer(NamedTuple):
 
 
 LAYERS = (
-    Layer(0.022, (4, 13), (0.9, 1.6), 17, 5, 0.5),  # far: short, thin, many
-    Layer(0.011, (10, 34), (0.9, 2.4), 41, 7, 1.0),
+    Layer(0.022, (4, 13), (0.9, 1.6), 17, 5, 0.35),  # far: short, thin, many
+    Layer(0.009, (11, 44), (0.9, 2.4), 53, 7, 1.0),
     Layer(0.0012, (24, 88), (1.3, 4.5), 91, 13, 0.6),  # near: long, wide, few
 )
 
@@ -159,7 +159,7 @@ def _textures(
     """Draw up to three textures as picture editors do, noise -> motion blur -> contrast: (B, 1, H, W)."""
     batch = len(angles)
     shape = (batch, TEXTURES, 1, 1)
-    length, breadth = log_uniform(7, 110, shape, generator), log_uniform(0.45, 2.6, shape, generator)
+    length, breadth = log_uniform(8, 150, shape, generator), log_uniform(0.45, 2.6, shape, generator)
     breadth = torch.minimum(breadth, length / 8)
     # Streaks that lie on each other at an average place: below 1 they are told apart, at 30 they are a grain.
     overlap = log_uniform(0.06, 30, shape, generator)

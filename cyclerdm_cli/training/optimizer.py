@@ -26,8 +26,15 @@ OUTER_LAYERS = ("head", "tail", "reader.first", "reader.last")
 class Muon(torch.optim.Optimizer):
     """Muon for convolutions, each taken as a matrix of outputs by inputs times kernel."""
 
-    def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        lr: float,
+        momentum: float,
+        precision: torch.dtype = torch.bfloat16,
+    ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
+        self.precision = precision
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -41,16 +48,16 @@ class Muon(torch.optim.Optimizer):
                     state["momentum"] = torch.zeros_like(parameter)
                 momentum = state["momentum"].mul_(group["momentum"]).add_(parameter.grad)
                 ahead = parameter.grad.add(momentum, alpha=group["momentum"])
-                direction = orthogonalise(ahead.flatten(1))
+                direction = orthogonalise(ahead.flatten(1), self.precision)
                 size = STEP_SIZE * max(direction.shape) ** 0.5
                 parameter.sub_(direction.view(parameter.shape), alpha=group["lr"] * size)
 
 
-def orthogonalise(matrix: Tensor) -> Tensor:
+def orthogonalise(matrix: Tensor, precision: torch.dtype = torch.bfloat16) -> Tensor:
     """Return a matrix of the same directions whose singular values are all about 1, by Newton's and Schulz's
-    steps."""
+    steps, computed in a precision."""
     a, b, c = NEWTON_SCHULZ
-    x = matrix.bfloat16()
+    x = matrix.to(precision)
     x = x / (x.norm() + 1e-7)
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
@@ -64,16 +71,21 @@ class PhaseOptimizer:
     """Muon and AdamW together, over the parts of a network that a phase learns."""
 
     def __init__(
-        self, network: nn.Module, parts: tuple[str, ...], momentum: float, weight_decay: float
+        self,
+        network: nn.Module,
+        parts: tuple[str, ...],
+        momentum: float,
+        weight_decay: float,
+        precision: torch.dtype = torch.bfloat16,
     ) -> None:
-        """Take the parameters whose names begin with one of `parts`."""
+        """Take the parameters whose names begin with one of `parts`; Muon's matrices are of that precision."""
         named = [(name, one) for name, one in network.named_parameters() if name.startswith(parts)]
         self.parameters = [one for _, one in named]
         matrices = [one for name, one in named if is_matrix(name, one)]
         others = [one for name, one in named if not is_matrix(name, one)]
         self.optimizers: list[torch.optim.Optimizer] = []
         if matrices:
-            self.optimizers.append(Muon(matrices, 1e-3, momentum))
+            self.optimizers.append(Muon(matrices, 1e-3, momentum, precision))
         if others:
             self.optimizers.append(
                 torch.optim.AdamW(others, 1e-3, betas=(0.9, 0.99), weight_decay=weight_decay)

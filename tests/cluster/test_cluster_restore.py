@@ -134,6 +134,7 @@ def watch(
     deadline = time.monotonic() + PATIENCE
     while not until():
         assert time.monotonic() < deadline, "nothing more came"
+        assert process.poll() is None or until(), f"it ended before that: {process.communicate()}"
         for path in results.rglob("*.png"):
             if not path.name.startswith("."):
                 seen.setdefault(str(path), path.stat().st_ino)
@@ -153,6 +154,22 @@ def workers_in(folder: Path) -> list[int]:
     return found
 
 
+def hold_until_all_are_there(process: subprocess.Popen[str], folder: Path, count: int, results: Path) -> None:
+    """Let no worker begin before the last one has started: two of three could do all the work meanwhile."""
+
+    def are_there() -> bool:
+        workers = workers_in(folder)
+        for worker in workers:
+            os.kill(worker, signal.SIGSTOP)
+        return len(workers) == count
+
+    try:
+        watch(process, {}, are_there, results)
+    finally:
+        for worker in workers_in(folder):
+            os.kill(worker, signal.SIGCONT)
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="workers are found by /proc")
 def test_a_worker_and_a_machine_are_lost_and_nothing_with_them(
     machines: Any, address: str, words: list[str], pictures: Path, plain: Path, tmp_path: Path
@@ -160,7 +177,8 @@ def test_a_worker_and_a_machine_are_lost_and_nothing_with_them(
     third = machines.add_node(**machines.small)
     results, seen = tmp_path / "out", dict[str, int]()
     process = started([*words, str(pictures), "-o", str(results), "--cluster", address], tmp_path)
-    watch(process, seen, lambda: len(seen) >= 4 and len(workers_in(tmp_path)) == 3, results)
+    hold_until_all_are_there(process, tmp_path, 3, results)
+    watch(process, seen, lambda: len(seen) >= 4, results)
     os.kill(workers_in(tmp_path)[0], signal.SIGKILL)
     watch(process, seen, lambda: len(seen) >= 12, results)
     machines.remove_node(third, allow_graceful=False)
