@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from cyclerdm_cli.errors import DeviceError, UsageError
+from cyclerdm_cli.integers import exact_steps
+from cyclerdm_cli.processor_speed import fastest_precision
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
+FLOATS = ("fp32", "bf16", "fp16")
+"""Precisions that every network can be run in."""
 
 
 @dataclass(frozen=True)
@@ -20,20 +23,25 @@ class Engine:
     device: torch.device
     precision: torch.dtype
     reason: str
+    deep: torch.dtype | None = None
+    """For pictures of 16 bits, where `precision` is int8, whose rounding they would show; None: the same."""
+
+    def precision_for(self, bytes_of_a_sample: int) -> torch.dtype:
+        """Return the precision for pictures of 8 or 16 bits."""
+        return self.deep if self.deep is not None and bytes_of_a_sample > 1 else self.precision
 
     def __str__(self) -> str:
         precision = next(name for name, dtype in PRECISIONS.items() if dtype == self.precision)
         return f"{self.device}, {precision} ({self.reason})"
 
 
-def choose_engine(
-    device: str = "auto", precision: str = "auto", good: Collection[str] = tuple(PRECISIONS)
-) -> Engine:
+def choose_engine(device: str = "auto", precision: str = "auto", good: Collection[str] = FLOATS) -> Engine:
     """Choose a device and a precision.
 
     Args:
         device: auto, cpu, cuda, cuda:N or mps; auto takes CUDA, else MPS, else the CPU.
-        precision: auto, fp32, bf16 or fp16; auto takes the fastest that loses nothing to be seen.
+        precision: auto, fp32, bf16, fp16, or int8 for processors; auto takes the fastest that loses nothing to be
+            seen, on a processor by a measurement that is kept.
         good: the precisions in which the weights give good results; float32 always does.
 
     Raises:
@@ -44,21 +52,32 @@ def choose_engine(
     chosen, reason = _device(device)
     if precision not in ("auto", "fp32", *good):
         raise UsageError(f"--precision {precision}: not with these weights", hint=f"auto, {', '.join(good)}")
-    if precision != "auto":
+    floats = [name for name in FLOATS if name in good]
+    if precision == "auto":
+        precision, why = _fastest(chosen, good)
+        reason = f"{reason}; {why}" if why else reason
+        if precision not in ("fp32", *good):
+            precision, reason = "fp32", f"{reason}; these weights are for {', '.join(good)}"
+    if precision != "int8":
         return Engine(chosen, PRECISIONS[precision], reason)
-    fastest, why = _fastest(chosen)
-    if fastest not in good:
-        fastest, why = "fp32", f"these weights are for {', '.join(good)}"
-    return Engine(chosen, PRECISIONS[fastest], f"{reason}; {why}" if why else reason)
+    if chosen.type != "cpu" or exact_steps() is None:
+        raise UsageError("--precision int8: this device does not convolve integers", hint="--precision auto")
+    return Engine(chosen, torch.int8, reason, PRECISIONS[_fastest(chosen, floats)[0]])
 
 
-def _fastest(device: torch.device) -> tuple[str, str]:
+def _fastest(device: torch.device, good: Collection[str]) -> tuple[str, str]:
     """Return the fastest precision of a device, and why where it is not what people expect."""
     if device.type == "cpu":
-        return ("bf16", "") if cpu_has_bfloat16() else ("fp32", "this processor has no fast bfloat16")
+        fastest = fastest_precision(good)
+        return fastest, "the fastest here" if fastest != "fp32" else ""
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return "bf16", ""
     return "fp16", ""
+
+
+def computing_in(device: torch.device, precision: torch.dtype) -> torch.autocast:
+    """Return the context in which floating-point layers compute in a precision; beside int8 they do in float32."""
+    return torch.autocast(device.type, precision, enabled=precision not in (torch.float32, torch.int8))
 
 
 def _device(wanted: str) -> tuple[torch.device, str]:
@@ -83,13 +102,3 @@ def _device(wanted: str) -> tuple[torch.device, str]:
     elif device.type not in ("cpu", "cuda", "mps"):
         raise UsageError(f"unknown device {wanted!r}", hint="auto, cpu, cuda, cuda:N or mps")
     return device, "asked for"
-
-
-def cpu_has_bfloat16() -> bool:
-    """Tell whether the processor multiplies bfloat16 in hardware; emulated, it is slower than float32."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    words = set(flags.split())
-    return bool(words & {"avx512_bf16", "amx_bf16", "bf16"})

@@ -18,7 +18,17 @@ ROOMS = {
     )
 }
 """What each room imports, from the top to the bottom."""
-GROUND = {"errors", "escapes", "mounts", "processor", "device", "metrics"}
+GROUND = {
+    "errors",
+    "escapes",
+    "mounts",
+    "folders",
+    "processor",
+    "integers",
+    "processor_speed",
+    "device",
+    "metrics",
+}
 
 
 def imports(path: Path) -> Iterator[str]:

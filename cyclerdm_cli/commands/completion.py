@@ -11,7 +11,7 @@ from cyclerdm_cli.restoring.mirroring import EFFORTS as MIRRORS
 from cyclerdm_cli.tasks.catalogue import TASKS
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 EFFORTS = tuple(MIRRORS)
 FORMATS = FORMAT_CHOICES
 COLOUR_SPACES = DEVELOP_CHOICES

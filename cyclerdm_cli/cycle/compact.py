@@ -12,7 +12,7 @@ runs on tiles is convolution, rectifier and addition.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
@@ -29,10 +29,14 @@ from cyclerdm_cli.cycle.deconvolution import (
     deconvolve_variants,
     find_blur,
 )
+from cyclerdm_cli.cycle.integer_unet import IntegerUNet, Ranges, range_names
 from cyclerdm_cli.cycle.light import Light, LightNetwork, apply_light
 from cyclerdm_cli.cycle.unet import UNet
 from cyclerdm_cli.cycle.wavelet import Wavelet
 from cyclerdm_cli.errors import WeightsError
+
+PARTS = ("detail", "calibration")
+"""What can be run in integers: the networks of stages 2 and 3."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,10 @@ class CompactNetwork(Network):
         self.reader = KernelReader() if config.deblurs else None
         seen = 3 + 3 * config.sees_degraded + 3 * NUMBER_OF_VARIANTS * config.deblurs + config.fills
         self.detail = UNet(4 * seen, 12, config.widths, config.down_blocks, config.up_blocks)
+        self.ranges: dict[str, Ranges] = {}
+        """Of what flows in `detail` and `calibration`; without them these cannot be run in integers."""
+        self.integers: dict[str, IntegerUNet] = {}
+        """The parts that have been packed into integers, by name."""
         self.handed_on = nn.Conv2d(config.widths[0], config.calibration_widths[0], 1)
         self.calibration = UNet(
             24, 12, config.calibration_widths, config.calibration_down_blocks, config.calibration_up_blocks
@@ -175,6 +183,26 @@ class CompactNetwork(Network):
         light = None if self.light is None else self.light(view.small, steps or self.most_steps)[-1]
         blur = None if self.reader is None else find_blur(self.reader, view.windows)
         return CompactFindings(light, blur)
+
+    def know_ranges(self, ranges: Mapping[str, Ranges]) -> None:
+        """Take the ranges of what flows in `detail` and `calibration`, so that they can be run in integers.
+
+        Raises:
+            ValueError: they are not those of this network.
+        """
+        for name, found in ranges.items():
+            if name not in PARTS or set(found) != range_names(getattr(self, name)):
+                raise ValueError("ranges: they are of another network")
+        self.ranges, self.integers = dict(ranges), {}
+
+    def part(self, name: str, integers: bool) -> UNet | IntegerUNet:
+        """Return `detail` or `calibration`, in integers where that is asked for and their ranges are known."""
+        whole = cast(UNet, getattr(self, name))
+        if not integers or name not in self.ranges:
+            return whole
+        if name not in self.integers:
+            self.integers[name] = IntegerUNet(whole, self.ranges[name])
+        return self.integers[name]
 
     def bind(
         self, findings: Findings, place: Place, mask: Tensor, steps: int, generator: torch.Generator
@@ -195,6 +223,13 @@ class CompactStages(Stages):
         """What stage 1 hands on to stage 2: the blur undone with more and with less caution."""
         self.features: Tensor | None = None
         """What stage 2 hands on to stage 3."""
+        self.integers = False
+        """Whether stages 2 and 3 are run in integers."""
+
+    def in_integers(self) -> CompactStages:
+        """Run stages 2 and 3 in 8-bit integers from now on; see `Stages`."""
+        self.integers = True
+        return self
 
     def restore(self, stage: int, estimate: Tensor, degraded: Tensor) -> Tensor:
         """Run stage 1 or 2; see `Stages`."""
@@ -221,7 +256,8 @@ class CompactStages(Stages):
             seen.append(self.mask)
         if network.steering is not None and self.findings.light is not None:
             added = network.steering(self.findings.light.description)[:, :, None, None]
-        change, self.features = network.detail(F.pixel_unshuffle(torch.cat(seen, 1), 2), added)
+        detail = network.part("detail", self.integers)
+        change, self.features = detail(F.pixel_unshuffle(torch.cat(seen, 1), 2), added)
         return rough + F.pixel_shuffle(change, 2).float()
 
     def calibrate(
@@ -232,6 +268,6 @@ class CompactStages(Stages):
         # The low band in the range of a picture; the high ones about zero anyway.
         bands = [low / 2 - 0.5, *high, degraded_low / 2 - 0.5, *degraded_high]
         handed_on = self.network.handed_on(self.features)
-        change, _ = self.network.calibration(torch.cat(bands, 1), handed_on)
+        change, _ = self.network.part("calibration", self.integers)(torch.cat(bands, 1), handed_on)
         low_change, *high_change = change.float().split(3, 1)
         return low + 2 * low_change, high + torch.stack(high_change)

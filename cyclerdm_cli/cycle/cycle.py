@@ -100,6 +100,10 @@ class Stages(ABC):
             (B, 3, H, W), or more rows and columns where stage 1 pads at the bottom and the right.
         """
 
+    def in_integers(self) -> Stages:
+        """Return the same stages, where they can be in 8-bit integers; for processors."""
+        return self
+
     def gain(self, high: Tensor, degraded_high: Tensor) -> Tensor:
         """Remove the redundancy from the high bands, (3, B, 3, h, w)."""
         return high

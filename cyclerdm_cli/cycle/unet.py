@@ -79,9 +79,34 @@ class UNet(nn.Module):
             x = down(x)
         x = self.down_blocks[-1](x)
         for up, blocks in zip(reversed(self.up), reversed(self.up_blocks), strict=True):
-            x = F.pixel_shuffle(up(x), 2)
-            x = blocks(_add(x, shortcuts.pop()))
+            if torch.is_grad_enabled():
+                x = F.pixel_shuffle(up(x), 2) + shortcuts.pop()
+            else:
+                weight, bias = side_by_side(up)
+                x = add_shuffled(shortcuts.pop(), F.conv2d(x, weight, bias))
+            x = blocks(x)
         return self.tail(x), x
+
+
+def side_by_side(up: nn.Module) -> tuple[Tensor, Tensor]:
+    """Return weight and bias of a convolution before a pixel-shuffle, with all channels of a pixel next to each
+    other."""
+    assert isinstance(up, nn.Conv2d)
+    assert up.bias is not None
+    parts = torch.unflatten(up.weight, 0, (-1, 4)).transpose(0, 1).flatten(0, 1)
+    return parts, up.bias.view(-1, 4).transpose(0, 1).flatten()
+
+
+def add_shuffled(shortcut: Tensor, made: Tensor) -> Tensor:
+    """Add the pixel-shuffle of what `side_by_side` made, (B, 4C, H, W), to (B, C, 2H, 2W), in its memory.
+
+    Whole pixels are moved, and only once: `pixel_shuffle` moves single numbers, into a copy.
+    """
+    batch, channels, height, width = shortcut.shape
+    by_pixel = made.permute(0, 2, 3, 1).view(batch, height // 2, width // 2, 2, 2, channels)
+    cells = shortcut.permute(0, 2, 3, 1).view(batch, height // 2, 2, width // 2, 2, channels)
+    cells.add_(by_pixel.transpose(2, 3))
+    return shortcut
 
 
 def _add(x: Tensor, other: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from cyclerdm_cli.cycle.cycle import Findings, Network, Place, cycle
 from cyclerdm_cli.cycle.shorter import keep_first
 from cyclerdm_cli.cycle.view import to_tensor, view_of
-from cyclerdm_cli.device import Engine
+from cyclerdm_cli.device import Engine, computing_in
 from cyclerdm_cli.errors import PictureError, RestoringWarning
 from cyclerdm_cli.restoring.planning import RestoreOptions
 
@@ -80,7 +80,7 @@ class Computer:
             missing = _filled_up(given.unsqueeze(1).float(), room)
         place = Place(_filled_up(place.corners, room), place.size)
         start = generator.get_state()
-        for device, precision in self._attempts():
+        for device, precision in self._attempts(tiles.dtype.itemsize):
             generator.set_state(start)
             try:
                 restored = self._cycle(
@@ -104,27 +104,24 @@ class Computer:
                 )
         raise PictureError("the result is not finite, even in float32: the weights do not suit this picture")
 
-    def _attempts(self) -> dict[tuple[torch.device, torch.dtype], None]:
+    def _attempts(self, bytes_of_a_sample: int) -> dict[tuple[torch.device, torch.dtype], None]:
         """Return where and how a tile is tried, one after the other: as chosen, in float32, on the processor."""
         chosen, processor = self.engine.device, torch.device("cpu")
-        return dict.fromkeys(
-            ((chosen, self.engine.precision), (chosen, torch.float32), (processor, torch.float32))
-        )
+        precision = self.engine.precision_for(bytes_of_a_sample)
+        return dict.fromkeys(((chosen, precision), (chosen, torch.float32), (processor, torch.float32)))
 
     def _cycle(
         self, device: torch.device, precision: torch.dtype, degraded: Tensor, missing: Tensor,
         findings: Findings, place: Place, generator: torch.Generator,
     ) -> Tensor:  # fmt: skip
         """Run the cycle; where that is not the network's own device, it goes there and comes back."""
-        with (
-            self._network_at(device),
-            torch.inference_mode(),
-            torch.autocast(device.type, precision, enabled=precision != torch.float32),
-        ):
+        with self._network_at(device), torch.inference_mode(), computing_in(device, precision):
             there = Place(place.corners.to(device), place.size)
             stages = self.network.bind(
                 findings.to(device), there, missing.to(device), self.options.steps, generator
             )
+            if precision == torch.int8:
+                stages = stages.in_integers()
             return cycle(
                 keep_first(stages, self.options.stages_of(self.network)), degraded.to(device)
             ).restored

@@ -19,6 +19,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from cyclerdm_cli.cycle.cycle import Network, Place, View, cycle
 from cyclerdm_cli.cycle.view import shrink_to_view, windows_of
+from cyclerdm_cli.device import computing_in
 from cyclerdm_cli.restoring.tiling import Grid
 
 STATUS = Path("/proc/self/status")
@@ -116,10 +117,7 @@ def process_peak() -> int:
 
 def _peak(network: Network, side: int, device: torch.device, precision: torch.dtype) -> int:
     """Return the most bytes that tensors take at once while the cycle restores one square."""
-    with (
-        torch.inference_mode(),
-        torch.autocast(device.type, precision, enabled=precision != torch.float32),
-    ):
+    with torch.inference_mode(), computing_in(device, precision):
         picture = torch.zeros(1, 3, side, side, device=device)
         # Uncounted: a look takes the same whatever the tiles, and small ones would hide behind it.
         findings = network.look(View(shrink_to_view(picture), windows_of(picture)))

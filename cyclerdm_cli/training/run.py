@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from cyclerdm_cli.training.data import (
 from cyclerdm_cli.training.examining import examiner
 from cyclerdm_cli.training.objective import Objective
 from cyclerdm_cli.training.processes import Processes
+from cyclerdm_cli.training.ranges import measure_ranges
 from cyclerdm_cli.training.records import LOG, RunLog, draw_curves
 from cyclerdm_cli.training.trainer import CHECKPOINT, train
 from cyclerdm_cli.weights.checking import sha256_of
@@ -172,10 +173,22 @@ def _perform(
     )  # fmt: skip
     path = run.out / WEIGHTS
     if processes.leads:
-        write_weights(path, values, _header(run, network.config, found))
+        header = _header(run, network.config, found)
+        if not stopped():
+            header = replace(header, ranges=_measure(network.config, values, source, run.recipe))
+        write_weights(path, values, header)
         if log is not None:
             draw_curves(log.read()).save(run.out / "curves.png")
     return path
+
+
+def _measure(
+    config: CompactConfig, values: dict[str, torch.Tensor], source: BatchSource, recipe: TrainingConfig
+) -> dict[str, Any]:
+    """Return the ranges of what flows in the network with the averaged weights."""
+    network = CompactNetwork(config)
+    network.load_state_dict(values)
+    return measure_ranges(network.to(source.device), source, recipe)
 
 
 def _clear(run: Run) -> None:

@@ -75,9 +75,7 @@ class Learner:
     def _optimizer(self) -> PhaseOptimizer:
         parts = tuple(part for stage in self.phase.stages for part in PARTS[stage])
         precision = torch.bfloat16 if self.config.precision == "bf16" else torch.float32
-        return PhaseOptimizer(
-            self.network, parts, self.config.momentum, self.config.weight_decay, precision
-        )
+        return PhaseOptimizer(self.network, parts, self.config.momentum, self.config.weight_decay, precision)
 
     def enter(self, phase: int) -> None:
         """Begin a phase, from the averaged weights of the one before."""

@@ -141,8 +141,8 @@ def _table(value: Any) -> dict[str, Any]:
 
 
 def _precisions(value: Any) -> tuple[str, ...]:
-    if unknown := set(_texts(value)) - {"fp32", "bf16", "fp16"}:
-        raise ValueError(f"{min(unknown)!r}: fp32, bf16 or fp16 is wanted")
+    if unknown := set(_texts(value)) - {"fp32", "bf16", "fp16", "int8"}:
+        raise ValueError(f"{min(unknown)!r}: fp32, bf16, fp16 or int8 is wanted")
     return tuple(value)
 
 

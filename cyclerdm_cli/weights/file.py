@@ -52,6 +52,8 @@ class Header:
     format: int = FORMAT_VERSION
     lineage: list[dict[str, Any]] = field(default_factory=list)
     """Every run that led to these weights, the first one first; each has the keys of LINEAGE, and may have more."""
+    ranges: dict[str, Any] = field(default_factory=dict)
+    """Lowest and highest number of what flows in the network, by part and place; with them it runs in integers."""
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], header: Header, *, half: bool = True) -> None:

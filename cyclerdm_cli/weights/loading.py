@@ -17,6 +17,7 @@ from cyclerdm_cli.cycle.paper import PaperConfig, PaperNetwork
 from cyclerdm_cli.cycle.wavelet import Wavelet
 from cyclerdm_cli.errors import CycleRDMError, WeightsError
 from cyclerdm_cli.weights.file import Header, count_numbers, read_header, read_tensors
+from cyclerdm_cli.weights.ranges import ranges_of
 
 ARCHITECTURES: dict[str, Callable[[dict[str, Any]], Network]] = {
     "compact": lambda config: CompactNetwork(CompactConfig.from_json(config)),
@@ -70,6 +71,11 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[Networ
         raise WeightsError(f"{path}: its configuration makes no {header.architecture} network") from fault
     tensors = read_tensors(path, _shapes(network), str(device))
     network.load_state_dict(tensors, assign=True)
+    if isinstance(network, CompactNetwork):
+        try:
+            network.know_ranges(ranges_of(path, header))
+        except ValueError as fault:
+            raise WeightsError(f"{path}: the description inside is damaged: {fault}") from fault
     return network.eval().requires_grad_(False), header
 
 

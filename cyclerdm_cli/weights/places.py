@@ -8,17 +8,10 @@ from pathlib import Path
 import platformdirs
 
 from cyclerdm_cli.errors import WeightsError
+from cyclerdm_cli.folders import PROGRAM
+from cyclerdm_cli.folders import cache_folder as cache_folder
 
-PROGRAM = "cyclerdm"
 OFFLINE = "CYCLERDM_OFFLINE"
-
-
-def cache_folder() -> Path:
-    """Return the folder for what can be had again: `CYCLERDM_HOME`, or the system's own for caches."""
-    home = os.environ.get("CYCLERDM_HOME")
-    return (
-        Path(home).expanduser().absolute() if home else platformdirs.user_cache_path(PROGRAM, appauthor=False)
-    )
 
 
 def weights_folder() -> Path:

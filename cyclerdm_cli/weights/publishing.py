@@ -33,6 +33,8 @@ def describe(
         WeightsError: no file of weights, or what it says does not make an entry.
     """
     network, header = load_network(path)
+    if header.ranges:
+        precisions = (*precisions, "int8")
     entry = Entry(
         name,
         tasks=header.tasks,

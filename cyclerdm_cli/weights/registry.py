@@ -21,6 +21,7 @@ from cyclerdm_cli.weights.places import (
     own_registry,
     weights_folder,
 )
+from cyclerdm_cli.weights.ranges import shipped_ranges
 
 if TYPE_CHECKING:
     from cyclerdm_cli.weights.fetching import Watcher
@@ -155,7 +156,20 @@ class Choice:
     @property
     def precisions(self) -> tuple[str, ...]:
         """In which they give good results."""
-        return (self.entry.needs if self.entry else Needs()).precisions
+        floats = (self.entry.needs if self.entry else Needs()).precisions
+        return (*floats, "int8") if self.has_ranges and "int8" not in floats else floats
+
+    @property
+    def has_ranges(self) -> bool:
+        """Whether it is known what flows in the network, so that it can be run in integers."""
+        from cyclerdm_cli.weights.file import read_header
+
+        if self.entry is not None:
+            return bool(shipped_ranges(self.entry.sha256))
+        try:
+            return bool(read_header(self.path).ranges)
+        except WeightsError:
+            return False
 
     @property
     def is_here(self) -> bool:

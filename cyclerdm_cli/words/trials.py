@@ -29,6 +29,7 @@ from cyclerdm_cli.cycle.deconvolution import (
 )
 from cyclerdm_cli.cycle.light import apply_light, luma_of
 from cyclerdm_cli.cycle.view import shrink_to_view, view_of
+from cyclerdm_cli.device import computing_in
 from cyclerdm_cli.words.wordings import NAMES
 
 TONES = ("dehaze", "low-light", "underwater", "backlight")
@@ -114,7 +115,7 @@ class Trial:
     def _restored(self, task: str, windows: Tensor) -> Tensor:
         """Run the first two stages of a task on windows, (n, 3, h, w)."""
         network, missing = self.networks[task], torch.zeros_like(windows[:, :1])
-        with torch.autocast("cpu", self.precision, enabled=self.precision != torch.float32):
+        with computing_in(torch.device("cpu"), self.precision):
             findings = network.look(View(shrink_to_view(windows), windows[:, None]))
             stages = network.bind(findings, Place.whole(windows), missing, 0, torch.Generator())
             return stages.restore(2, stages.restore(1, windows, windows), windows).float()

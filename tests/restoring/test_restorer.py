@@ -317,7 +317,7 @@ def test_a_tile_falls_back_where_an_operation_is_missing(photograph: np.ndarray)
 def test_a_gpu_gives_a_tile_to_the_processor_at_last() -> None:
     gpu = restorer()
     gpu.computer.engine = Engine(torch.device("mps"), torch.float16, "as if it were there")
-    tried = [(place.type, precision) for place, precision in gpu.computer._attempts()]
+    tried = [(place.type, precision) for place, precision in gpu.computer._attempts(1)]
     assert tried == [("mps", torch.float16), ("mps", torch.float32), ("cpu", torch.float32)]
 
 
