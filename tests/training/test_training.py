@@ -418,6 +418,7 @@ def test_the_command_makes_weights_that_restore_takes(folder: Path, recipe: Path
     header = read_header(weights)
     assert (header.tasks, header.licence, header.config["task"]) == (("dehaze",), "CC0-1.0", "dehaze")
     assert header.config["light"]
+    assert set(header.ranges) == {"detail", "calibration"}
     assert "4 photographs" in header.training_data
     out = tmp_path / "out.png"
     restore = ["restore", folder / "0.png", "--task", "dehaze", "--weights", weights, "-o", out]
