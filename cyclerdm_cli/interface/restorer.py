@@ -57,7 +57,7 @@ class Restorer:
 
         Args:
             device: auto, cpu, cuda, cuda:N or mps; auto takes a GPU where there is one.
-            precision: auto, fp32, bf16 or fp16.
+            precision: auto, fp32, bf16, fp16, or int8 on processors.
             memory: bytes within which the whole program stays while it restores, or those of an NVIDIA GPU; smaller
                 tiles are the means. None: no limit.
             weights: a family in the registry, one of its entries, or a file; None: the package's own.
