@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from cyclerdm_cli.benchmark.cost import PeakMemory, machine
+from cyclerdm_cli.benchmark.cost import SIDE as COST_SIDE
+from cyclerdm_cli.benchmark.cost import PeakMemory, gmac, machine
 from cyclerdm_cli.benchmark.stopwatch import Stopwatch, wait_for
 from cyclerdm_cli.cycle.paper import PaperNetwork
 from cyclerdm_cli.device import PRECISIONS, choose_engine
@@ -86,6 +87,9 @@ def measure(errand: Errand) -> dict[str, Any]:
             name: seconds[name] + further for name in ("network", "restoring", "whole")
         }
     precision = next(word for word, dtype in PRECISIONS.items() if dtype == engine.precision)
+    if errand.warm and not paper:
+        stages = options.stages_of(network)
+        found["gmac_a_megapixel"] = gmac(network, 0, stages) * 1e6 / COST_SIDE**2
     found |= {"device": engine.device.type, "precision": precision, "memory_mib": memory.read()}
     return found | {"machine": machine(engine.device)}
 

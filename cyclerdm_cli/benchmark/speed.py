@@ -33,6 +33,8 @@ AGAINST_SIDE = 512
 """Pixels a side of the square on which both networks are timed."""
 GRAIN = 6.0
 """Standard deviation of the noise in the pictures, in levels of 255."""
+NOTICED = 1.1
+"""A ratio of two times that is more than noise."""
 BATCH = 8
 """Pictures in the folder that a GPU is given."""
 
@@ -58,11 +60,11 @@ class Measured:
     """One process's numbers."""
 
     part: str
-    """sizes, threads, against or batch."""
+    """limits, start, sizes, threads, against or batch."""
     what: str
     threads: int
     found: dict[str, Any]
-    """See `probe.measure`; of a start, the seconds only."""
+    """See `probe.measure` and `limits.measure_limits`; of a start, the seconds only."""
 
     @property
     def a_megapixel(self) -> float:
@@ -87,7 +89,6 @@ def measure_speed(plan: SpeedPlan, say: Callable[[str], None] = lambda line: Non
 def _all(plan: SpeedPlan, place: Path, say: Callable[[str], None]) -> Iterator[Measured]:
     most = max(plan.threads)
     small = _jpeg(place / "small.jpg", 64, 64)
-    say("start of the program")
     restoring = ["restore", str(small), "--task", plan.task, "--weights", str(plan.weights)]
     restoring += [
         "--device",
@@ -99,6 +100,11 @@ def _all(plan: SpeedPlan, place: Path, say: Callable[[str], None]) -> Iterator[M
         "--overwrite",
         "-q",
     ]
+    for threads in plan.threads:
+        say(f"what the processor could do at most, threads: {threads}")
+        said = _run([sys.executable, "-m", "cyclerdm_cli.benchmark.limits"], threads)
+        yield Measured("limits", f"threads: {threads}", threads, json.loads(said))
+    say("start of the program")
     yield _start("--help", ["--help"], most)
     yield _start("restore of 64 x 64 pixels, to the file", restoring, most)
 
@@ -175,7 +181,69 @@ def _run(words: list[str], threads: int, given: str = "") -> str:
 def tables(measured: Sequence[Measured]) -> list[Table]:
     """Return the numbers as tables for people."""
     parts = {part: [one for one in measured if one.part == part] for part in PARTS}
-    return [PARTS[part](found) for part, found in parts.items() if found]
+    made = [PARTS[part](found) for part, found in parts.items() if found]
+    return made if not (parts["limits"] and parts["threads"]) else [*made, _shares(measured)]
+
+
+def compare(measured: Sequence[Measured], before: Sequence[dict[str, Any]], name: str) -> Table:
+    """Return seconds beside those of an earlier run, whatever is slower by a tenth first.
+
+    Args:
+        measured: now.
+        before: the records of the earlier run.
+        name: of it.
+    """
+    was = {key: seconds for key, seconds in map(_seconds_of, before) if seconds is not None}
+    rows: list[tuple[float, Row]] = []
+    for one in measured:
+        key = one.part, one.what, one.threads
+        if key in was and "seconds" in one.found:
+            then, now = was[key], one.found["seconds"]["whole"]
+            ratio = now / then
+            verdict = "slower" if ratio > NOTICED else "faster" if ratio < 1 / NOTICED else ""
+            cells = (f"{then:.2f}", f"{now:.2f}", f"{ratio:.2f}", verdict)
+            rows.append((ratio, Row(f"{one.part}: {one.what}, threads: {one.threads}", "candidate", cells)))
+    rows.sort(key=lambda row: -row[0])
+    slower = sum(row.cells[-1] == "slower" for _, row in rows)
+    notes = (f"slower by more than {100 * (NOTICED - 1):.0f} %: {slower} of {len(rows)}",)
+    return Table(f"Against {name}", ("then s", "now s", "ratio", ""), tuple(row for _, row in rows), notes)
+
+
+def _seconds_of(record: dict[str, Any]) -> tuple[tuple[Any, Any, Any], float | None]:
+    """Return what a record is of, and its seconds from file to file, if it has any. Raises DataError."""
+    try:
+        key = record["part"], record["what"], record["threads"]
+        seconds = float(record["seconds"]["whole"]) if "seconds" in record else None
+    except (KeyError, TypeError, ValueError):
+        raise DataError("no record of a run of --speed", hint="a file of bench --speed --json") from None
+    return key, seconds or None
+
+
+def _limits(found: Sequence[Measured]) -> Table:
+    names = list(found[0].found["gflops"])
+    rows = [
+        Row(one.what, "candidate", tuple(f"{one.found['gflops'][name]:.0f}" for name in names))
+        for one in found
+    ]
+    notes = (
+        "GFLOP/s of a convolution of 64 channels; int8 only where it is exact",
+        f"the processor has {', '.join(found[0].found['features']) or 'said nothing of its instructions'}",
+    )
+    return Table("What the processor could do at most", tuple(names), tuple(rows), notes)
+
+
+def _shares(measured: Sequence[Measured]) -> Table:
+    """Return how much of the limit the network reaches, by precision and threads."""
+    limits = {one.threads: one.found["gflops"] for one in measured if one.part == "limits"}
+    rows = []
+    for one in measured:
+        cost, limit = one.found.get("gmac_a_megapixel"), limits.get(one.threads, {}).get(one.what)
+        if one.part == "threads" and cost and limit:
+            speed = 2 * cost * one.found["megapixels"] / one.found["seconds"]["network"]
+            cells = (f"{speed:.0f}", f"{limit:.0f}", f"{100 * speed / limit:.0f}")
+            rows.append(Row(f"{one.what}, threads: {one.threads}", "candidate", cells))
+    notes = ("operations of the network over its seconds, and of one convolution over its own",)
+    return Table("Share of the limit", ("GFLOP/s", "limit", "%"), tuple(rows), notes)
 
 
 def _starts(found: Sequence[Measured]) -> Table:
@@ -243,6 +311,7 @@ def _memory(one: Measured) -> str:
 
 
 PARTS: dict[str, Callable[[Sequence[Measured]], Table]] = {
+    "limits": _limits,
     "start": _starts,
     "sizes": _sizes,
     "threads": _threads,

@@ -55,6 +55,11 @@ class TimedStages(Stages):
         with timed(self.seconds, f"stage {stage}", estimate.device):
             return self.within.restore(stage, estimate, degraded)
 
+    def in_integers(self) -> TimedStages:
+        """Have the stages within in integers; see `Stages`."""
+        self.within = self.within.in_integers()
+        return self
+
     def gain(self, high: Tensor, degraded_high: Tensor) -> Tensor:
         """Remove the redundancy from the high bands; see `Stages`."""
         with timed(self.seconds, "gain", high.device):

@@ -70,6 +70,8 @@ class BenchRequest:
     """Megapixels with commas between, up to 500."""
     threads: Annotated[str, typer.Option(rich_help_panel=SPEED)] = "1,2"
     """Of the processor, with commas between."""
+    compare: Annotated[Path | None, typer.Option(rich_help_panel=SPEED)] = None
+    """The --json of an earlier run of --speed: what became slower since, the worst first."""
     device: Annotated[tuple[str, ...], typer.Option(rich_help_panel=COMPARED)] = ("auto",)
     """auto, cpu, cuda, cuda:N, mps. May be repeated."""
     precision: Annotated[tuple[str, ...], typer.Option(rich_help_panel=COMPARED)] = ()
@@ -159,6 +161,8 @@ class BenchRequest:
                 find_task(task)
         if self.no_weights and (self.weights or not self.outputs):
             raise UsageError("--no-weights goes with --outputs, and without --weights")
+        if self.compare is not None:
+            raise UsageError("--compare goes with --speed", hint="bench compare A.json B.json for results")
         if self.resume and self.json is None:
             raise UsageError("--resume needs --json", hint="the journal lies beside that file")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from cyclerdm_cli.commands.bench_request import BenchRequest, names_in
 from cyclerdm_cli.commands.inputs import refuse_inputs
 from cyclerdm_cli.commands.reporting import put_line, words
-from cyclerdm_cli.errors import UsageError
+from cyclerdm_cli.errors import DataError, UsageError
 
 LARGEST, MOST_THREADS = 500, 1024
 
@@ -18,10 +20,12 @@ def carry_out(request: BenchRequest) -> None:
     threads = [int(one) for one in _numbers(request.threads, "--threads", MOST_THREADS)]
     if max(len(request.weights), len(request.task), len(request.device)) > 1:
         raise UsageError("--speed measures one --weights on one --device", hint="run it once for each")
-    refuse_inputs([request.json], [Path(one) for one in request.weights])
+    inputs = [Path(one) for one in request.weights] + ([request.compare] if request.compare else [])
+    refuse_inputs([request.json], inputs)
+    before = _read_records(request.compare) if request.compare else []
 
     from cyclerdm_cli.benchmark.records import to_json
-    from cyclerdm_cli.benchmark.speed import SpeedPlan, measure_speed, tables
+    from cyclerdm_cli.benchmark.speed import SpeedPlan, compare, measure_speed, tables
     from cyclerdm_cli.benchmark.typesetting import to_text
     from cyclerdm_cli.commands.downloads import find_weights
     from cyclerdm_cli.device import PRECISIONS, choose_engine
@@ -47,8 +51,23 @@ def carry_out(request: BenchRequest) -> None:
     measured = measure_speed(plan, say)
     for table in tables(measured):
         put_line(to_text(table))
+    if request.compare is not None:
+        put_line(to_text(compare(measured, before, request.compare.name)))
     if request.json is not None:
         write_atomically(request.json, to_json([], {"speed": [one.record() for one in measured]}).encode())
+
+
+def _read_records(path: Path) -> list[dict[str, Any]]:
+    """Return the records of an earlier run of --speed. Raises DataError."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["speed"]
+        if not all(isinstance(one, dict) and {"part", "what", "threads"} <= set(one) for one in found):
+            raise TypeError
+    except OSError as fault:
+        raise DataError(f"{path}: {fault.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise DataError(f"{path}: no run of --speed", hint="a file of bench --speed --json") from None
+    return list(found)
 
 
 def _numbers(text: str, option: str, most: float) -> list[float]:

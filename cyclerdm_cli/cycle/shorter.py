@@ -13,6 +13,11 @@ class FirstStages(Stages):
     def __init__(self, stages: Stages, count: int) -> None:
         self.stages, self.count, self.wavelet = stages, count, stages.wavelet
 
+    def in_integers(self) -> Stages:
+        """Have the stages in integers; see `Stages`."""
+        self.stages = self.stages.in_integers()
+        return self
+
     def restore(self, stage: int, estimate: Tensor, degraded: Tensor) -> Tensor:
         """Run a stage, or leave the estimate as it is; see `Stages`."""
         return self.stages.restore(stage, estimate, degraded) if stage <= self.count else estimate

@@ -21,7 +21,7 @@ from cyclerdm_cli.weights.places import (
     own_registry,
     weights_folder,
 )
-from cyclerdm_cli.weights.ranges import shipped_ranges
+from cyclerdm_cli.weights.ranges import ranges_of, shipped_ranges
 
 if TYPE_CHECKING:
     from cyclerdm_cli.weights.fetching import Watcher
@@ -164,11 +164,11 @@ class Choice:
         """Whether it is known what flows in the network, so that it can be run in integers."""
         from cyclerdm_cli.weights.file import read_header
 
-        if self.entry is not None:
-            return bool(shipped_ranges(self.entry.sha256))
+        if self.entry is not None and shipped_ranges(self.entry.sha256):
+            return True
         try:
-            return bool(read_header(self.path).ranges)
-        except WeightsError:
+            return self.is_here and bool(ranges_of(self.path, read_header(self.path)))
+        except (ValueError, WeightsError):  # which is told when it is loaded
             return False
 
     @property

@@ -105,11 +105,19 @@ def test_tables_are_printed_and_json_written(
     words += ["--device", "cpu", "--precision", "fp32", "--json", str(tmp_path / "s.json")]
     ended = CliRunner().invoke(app, words)
     assert ended.exit_code == 0, ended.stderr
-    for title in ("Start of the program", "By size", "By precision and threads", "Against the authors'"):
+    for title in (
+        "could do at most",
+        "Share of the limit",
+        "Start of the program",
+        "By size",
+        "By precision and threads",
+        "Against the authors'",
+    ):
         assert title in ended.stdout
     assert re.search(r"0\.02 MP +\d+\.\d\d", ended.stdout)
     records = json.loads((tmp_path / "s.json").read_text())["speed"]
     assert [one["part"] for one in records] == [
+        "limits",
         "start",
         "start",
         "sizes",
@@ -119,6 +127,16 @@ def test_tables_are_printed_and_json_written(
         "against",
     ]
     assert probed[2] == ("threads", "fp32", 1)
+
+    for one in records:
+        if one["part"] == "sizes":
+            one["seconds"]["whole"] /= 100
+    (tmp_path / "before.json").write_text(json.dumps({"speed": records}))
+    ended = CliRunner().invoke(app, [*words, "--compare", str(tmp_path / "before.json")])
+    assert ended.exit_code == 0, ended.stderr
+    rows = ended.stdout.partition("Against before.json")[2]
+    assert len(re.findall(r"sizes: .* slower", rows)) == 2
+    assert rows.index("sizes: ") < rows.index("start: --help")
 
 
 def test_a_process_that_fails_says_why(tiny_weights: Path) -> None:
@@ -144,3 +162,28 @@ def test_bad_words_are_one_line_and_status_2(words: list[str], said: str) -> Non
     assert ended.exit_code == 2
     assert said in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"speed": 3}', '{"speed": [1]}', '{"speed": [{}]}', None])
+def test_what_is_no_earlier_run_is_told_before_anything_is_measured(
+    content: str | None, tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cyclerdm_cli.benchmark import speed
+
+    monkeypatch.setattr(speed, "_run", lambda *words: pytest.fail("measured"))
+    before = tmp_path / "before.json"
+    if content is not None:
+        before.write_text(content)
+    ended = CliRunner().invoke(
+        app, ["bench", "--speed", "--weights", str(tiny_weights), "--compare", str(before)]
+    )
+    assert ended.exit_code != 0
+    assert "before.json" in ended.stderr
+
+
+def test_the_limits_of_this_processor_are_measured() -> None:
+    from cyclerdm_cli.benchmark.limits import measure_limits
+
+    found = measure_limits()
+    assert all(speed > 0 for speed in found["gflops"].values())
+    assert {"fp32", "bf16"} <= set(found["gflops"])

@@ -1,4 +1,4 @@
-"""Restoring in 8-bit integers: close to float32, the same whatever the tiles, and only where it is known to be right."""
+"""Restoring in 8-bit integers: close to float32, whatever the tiles, and only where it is known to be right."""
 
 from __future__ import annotations
 
@@ -113,9 +113,11 @@ def test_ranges_travel_in_the_header_and_allow_integers(network: CompactNetwork,
 )
 def test_damaged_ranges_are_told(ranges: dict[str, object], tmp_path: Path) -> None:
     path = tmp_path / "own.safetensors"
-    header = Header("compact", TINY.to_json(), ("denoise",), "CC0-1.0", "none", "2026-01-01", {}, ranges=ranges)
+    header = Header(
+        "compact", TINY.to_json(), ("denoise",), "CC0-1.0", "none", "2026-01-01", {}, ranges=ranges
+    )
     write_weights(path, tiny_network().state_dict(), header)
-    with pytest.raises(WeightsError, match="own.safetensors: the description inside is damaged: ranges"):
+    with pytest.raises(WeightsError, match=r"own\.safetensors: the description inside is damaged: ranges"):
         load_network(path)
 
 
