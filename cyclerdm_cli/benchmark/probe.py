@@ -62,7 +62,7 @@ class Errand:
 
 def measure(errand: Errand) -> dict[str, Any]:
     """Return seconds and MiB by what they were for, the device, the precision, and the machine."""
-    engine = choose_engine(errand.device, errand.precision)
+    engine = choose_engine(errand.device, errand.precision, tuple(PRECISIONS))
     paper = errand.weights == PAPER
     network = PaperNetwork().eval().requires_grad_(False) if paper else load_network(Path(errand.weights))[0]
     watch = Stopwatch(network)
