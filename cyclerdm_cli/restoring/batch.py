@@ -86,6 +86,8 @@ class Work:
     files: FileOptions
     choose: Callable[[Picture], Choice] | None = None
     """Chooses the tasks for each picture, instead of `tasks`."""
+    unchanged: Callable[[Job], bool] = lambda job: True
+    """Asked before a result is written: whether its input still is what it was when it was read."""
 
 
 @dataclass(frozen=True)
@@ -395,6 +397,8 @@ def _write(one: _Read, work: Work, before: NDArray[np.generic] | None) -> Outcom
     try:
         changed = any(work.restorers.kit.strength_of(task.name) > 0 for task in one.tasks)
         data = encode(after, options) if changed else _copied(job, after, options, work.files)
+        if not work.unchanged(job):
+            raise PictureError(f"{job.input.name}: has changed while it was restored")
         # The result last: --skip-existing takes it for a sign that all is there.
         if job.compare is not None and before is not None:
             _put(job.compare, encode(compared(before, after), options), work.files)
