@@ -161,11 +161,15 @@ class RestoreRequest:
                 raise UsageError(f"--watch and --{name.replace('_', '-')} exclude each other")
         if self.output is None or self.output == "-":
             given = "" if self.output is None else "-o -: "
-            raise UsageError(f"{given}--watch needs a place for many results", hint="-o FOLDER/ or a template")
+            raise UsageError(
+                f"{given}--watch needs a place for many results", hint="-o FOLDER/ or a template"
+            )
         for name in self.inputs:
             if not os.path.isdir(name):
                 what = "is no folder" if os.path.lexists(name) else "there is no such folder"
-                raise UsageError(f"{name}: {what}, and --watch needs one", hint="restore FOLDER -o OUT/ --watch")
+                raise UsageError(
+                    f"{name}: {what}, and --watch needs one", hint="restore FOLDER -o OUT/ --watch"
+                )
 
     def file_options(
         self, piped: Mapping[Path | None, bytes | PictureError], inputs: frozenset[Identity]

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from cyclerdm_cli.commands.progress import Progress
     from cyclerdm_cli.restoring.outcome import Outcome
 
-PAUSE = 0.5
-"""Seconds between two looks at the folders, at least."""
-SHARE = 20
-"""How many times longer than a look the pause after it is, at least: looking costs no more of a machine than that."""
+PAUSE, LONGEST_PAUSE = 0.5, 10.0
+"""Seconds between two looks at the folders, at least and at most."""
+SHARE = 5
+"""How many times longer than a look the pause after it is, within those: looking leaves the machine to others."""
 WINK = 0.1
 """Seconds between two questions whether to end."""
 
@@ -76,7 +76,8 @@ class WatchingRun(Run):
                     restore_files(jobs, watch)
                     progress.rest()
                 else:
-                    _rest(max(PAUSE, SHARE * (time.monotonic() - began)), stopped)
+                    took = time.monotonic() - began
+                    _rest(min(LONGEST_PAUSE, max(PAUSE, SHARE * took)), stopped)
         self._end(account)
 
     def _say_faults(self, before: list[str], progress: Progress) -> list[str]:

@@ -119,6 +119,7 @@ def _names(inputs: Sequence[Input], output: str | None, task: str, format: str) 
 
 
 def is_folder(output: str) -> bool:
+    """Tell whether what stands after `-o` is a folder, there already or not."""
     if os.path.isdir(output):
         return True
     if "{" in output or os.path.isfile(output):

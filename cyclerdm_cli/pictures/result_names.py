@@ -1,4 +1,4 @@
-"""Which files may be results of a run or of one before it, by the output's name: a watched folder's own are no inputs."""
+"""Which files may be results of a run or of one before it, by the output's name: they are no inputs."""
 
 from __future__ import annotations
 
@@ -22,9 +22,7 @@ ORDINARY = "an-ordinary-name.cyclerdm"
 class ResultNames:
     """The names that results have, as far as they could lie in folders that are watched."""
 
-    def __init__(
-        self, output: str, task: str, format: str, folders: Sequence[Path], recursive: bool
-    ) -> None:
+    def __init__(self, output: str, task: str, format: str, folders: Sequence[Path], recursive: bool) -> None:
         """See that results and inputs can be told apart.
 
         Args:

@@ -1,4 +1,4 @@
-"""Files that arrive: handed out once they stand still, again when they change or after a while, and never results."""
+"""Files that arrive: handed out once they stand still, again when they change or after a while; never results."""
 
 from __future__ import annotations
 
