@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from cyclerdm_cli.commands.machine_options import read_memory, read_strength, re
 from cyclerdm_cli.commands.reporting import words
 from cyclerdm_cli.commands.restore_request import RestoreRequest
 from cyclerdm_cli.errors import UsageError
+from cyclerdm_cli.pictures.addresses import is_address
 from cyclerdm_cli.pictures.arrivals import Arrivals, Watched
 from cyclerdm_cli.pictures.atomic import Identity, identities
 from cyclerdm_cli.pictures.formats import format_named
@@ -26,10 +27,14 @@ from cyclerdm_cli.pictures.selecting import Selection
 from cyclerdm_cli.pictures.spooling import Spool
 from cyclerdm_cli.restoring.asked import AUTO, names_of, tasks_asked
 from cyclerdm_cli.tasks.catalogue import Task, find_task
+from cyclerdm_cli.weights.places import OFFLINE, is_offline
 
 if TYPE_CHECKING:
     from cyclerdm_cli.restoring.batch import FileOptions
     from cyclerdm_cli.restoring.planning import RestoreOptions
+
+HERE = ("file://", "memory://")
+"""How addresses begin to which no connection leads."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ def make_plan(request: RestoreRequest, command: str, settings: Sequence[Path] = 
     """
     tasks, meant = _find_tasks(request)
     _check_picture_options(request, tasks)
+    _refuse_connections(request, (*request.inputs, request.output))
     passed_over: Counter[str] = Counter()
     jobs: Collection[Job] = []
     arrivals, read = None, frozenset[Identity]()
@@ -81,6 +87,7 @@ def make_plan(request: RestoreRequest, command: str, settings: Sequence[Path] = 
     else:
         jobs, others = _find_jobs(request, names_of(tasks), passed_over, settings)
         _check_streams(request, jobs, command)
+        _refuse_connections(request, (place for job in jobs for place in (job.input.path, job.output)))
         named = (job.input.path for job in jobs if job.input.path is not None)
         read = identities((*named, *others)) if request.overwrite else read
     piped = read_pipes(jobs, request.mask, request.limit_pixels)
@@ -139,6 +146,16 @@ def _check_picture_options(request: RestoreRequest, tasks: list[Task]) -> None:
         raise UsageError(f"--mask-from {request.mask_from}: is none of {', '.join(MASKS_FROM)}")
     if request.colour_space not in COLOUR_SPACES:
         raise UsageError(f"--colour-space {request.colour_space}: is none of {', '.join(COLOUR_SPACES)}")
+
+
+def _refuse_connections(request: RestoreRequest, places: Iterable[Path | str | None]) -> None:
+    """Raise UsageError over addresses where no connection may be opened."""
+    if not (request.offline or is_offline()):
+        return
+    word = "--offline" if request.offline else OFFLINE
+    for place in places:
+        if place is not None and is_address(place) and not str(place).startswith(HERE):
+            raise UsageError(f"{place}: {word} forbids to open a connection")
 
 
 def _check_streams(request: RestoreRequest, jobs: Collection[Job], command: str) -> None:

@@ -49,7 +49,7 @@ class RestoreRequest:
     """One call of `restore` or `enhance`, as it was typed. The fields' order is that of the options in the help."""
 
     inputs: Annotated[tuple[str, ...], typer.Argument()]
-    """Files, folders, quoted globs, @list.txt, or - for a pipe."""
+    """Files, folders, quoted globs, @list.txt, https:// and s3:// (extra remote), or - for a pipe."""
     output: Annotated[str | None, typer.Option("-o", rich_help_panel=PICTURES)] = None
     """A file, a folder, a template such as out/{stem}_{task}{ext}, or - for a pipe. Default: {stem}_{task}{ext}
     beside the input."""

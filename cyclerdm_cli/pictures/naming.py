@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from cyclerdm_cli.errors import UsageError
-from cyclerdm_cli.pictures.addresses import is_address, normalised, placed
+from cyclerdm_cli.pictures.addresses import is_address, normalised, placed, refuse_unwritable
 from cyclerdm_cli.pictures.atomic import Identity, identity
 from cyclerdm_cli.pictures.formats import BY_NAME, RAW_EXTENSIONS, TITLES, format_of_name
 from cyclerdm_cli.pictures.listing import Input
@@ -83,6 +83,9 @@ def plan_outputs(
         )
         for entry, name in zip(inputs, names, strict=True)
     ]
+    for job in jobs:
+        if job.output is not None:
+            refuse_unwritable(job.output)
     if output is None or "{index}" not in output:
         jobs = _without_earlier_results(jobs)
     _refuse_clashes(jobs)
@@ -185,7 +188,7 @@ def _format(name: str, entry: Input, format: str) -> str:
         if wanted.name != format:
             raise UsageError(f"{name} is the name of a {wanted.title} file, but --format says {format}")
         return format
-    own = format_of_name(entry.path) if entry.path is not None else None
+    own = format_of_name(entry.path.name) if entry.path is not None else None
     return "keep" if own is wanted else wanted.name
 
 
