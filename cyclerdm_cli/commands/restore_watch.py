@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import typer
@@ -67,7 +67,7 @@ class WatchingRun(Run):
                     self._tell(outcome, weights, str(engine.device), progress)
 
             watch = Watch(report, progress.expect_tiles, progress.tile_done, stopped)
-            faults: list[str] = []
+            faults: Mapping[str, str] = {}
             while not stopped():
                 began = time.monotonic()
                 ready = self.arrivals.look()
@@ -80,15 +80,13 @@ class WatchingRun(Run):
                     _rest(min(LONGEST_PAUSE, max(PAUSE, SHARE * took)), stopped)
         self._end(account)
 
-    def _say_faults(self, before: list[str], progress: Progress) -> list[str]:
+    def _say_faults(self, before: Mapping[str, str], progress: Progress) -> Mapping[str, str]:
         """Say which folders cannot be looked at, each once, and which can be again; return those that cannot."""
-        faults = list(self.arrivals.faults)
-        for line in faults:
-            if line not in before:
-                progress.say(f"cyclerdm: {line}; waiting for it", always=True)
-        for line in before:
-            if line not in faults:
-                progress.say(f"no longer: {line}", always=True)
+        faults = self.arrivals.faults
+        for folder in faults.keys() - before.keys():
+            progress.say(f"cyclerdm: {faults[folder]}; waiting for it", always=True)
+        for folder in before.keys() - faults.keys():
+            progress.say(f"{folder}: is there again", always=True)
         return faults
 
     def _end(self, account: Account) -> None:

@@ -88,8 +88,8 @@ class Arrivals:
         self.watched = watched
         self.passed_over: Counter[str] = Counter()
         """What the last look left alone, by its kind."""
-        self.faults: list[str] = []
-        """What could not be looked at the last time, a line each."""
+        self.faults: dict[str, str] = {}
+        """By folder: why it could not be looked at the last time, in a line."""
         self._plan, self._clock = plan, clock
         self._known: dict[str, _Known] = {}
         self._places = Places()
@@ -98,7 +98,7 @@ class Arrivals:
     def look(self) -> list[Arrival]:
         """Return the files that are ready now; they are in hand until `ended` says what became of them."""
         now = self._clock()
-        self.passed_over, self.faults = Counter(), []
+        self.passed_over, self.faults = Counter(), {}
         ready = []
         for entry, mark in self._found():
             known = self._known.get(entry.name)
@@ -157,7 +157,7 @@ class Arrivals:
             except OSError as fault:
                 self._note(fault)
             except UsageError as fault:
-                self.faults.append(str(fault))
+                self.faults[str(root)] = str(fault)
 
     def _in_folder(self, root: Path, selection: Selection) -> Iterator[Input]:
         """Yield the files below a folder that are wanted, and no results."""
@@ -174,7 +174,11 @@ class Arrivals:
                 yield entry
 
     def _note(self, fault: OSError) -> None:
-        self.faults.append(f"{fault.filename}: cannot be listed: {fault.strerror}")
+        """Take down what cannot be looked at; a folder inside that has just gone is nothing to wait for."""
+        folder = str(fault.filename)
+        if isinstance(fault, FileNotFoundError) and folder not in map(str, self.watched.folders):
+            return
+        self.faults[folder] = f"{folder}: cannot be listed: {fault.strerror}"
 
     def _planned(self, entry: Input) -> Arrival:
         """Settle where a file's result goes."""

@@ -47,6 +47,11 @@ class Watcher:
         return [record for line in lines if "summary" not in (record := json.loads(line))]
 
     @property
+    def settled(self) -> set[str]:
+        """The inputs that have results."""
+        return {str(one["input"]) for one in self.records if one["status"] != "failed"}
+
+    @property
     def summary(self) -> dict[str, float]:
         """The last line."""
         return json.loads(self.out.read_text().splitlines()[-1])["summary"]
@@ -83,7 +88,7 @@ def wait_for(condition: Callable[[], bool], watcher: Watcher | None = None) -> N
     while not condition():
         assert time.monotonic() < deadline, watcher and watcher.said
         assert watcher is None or watcher.process.poll() is None, watcher.said
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def picture(number: int) -> bytes:
@@ -111,6 +116,11 @@ def deliver(folder: Path, numbers: range, pause: float, draw: random.Random) -> 
                     time.sleep(pause * draw.random())
 
 
+def count_in(results: Path) -> int:
+    """Return how many whole files there are."""
+    return sum(not name.startswith(".") for name in os.listdir(results)) if results.is_dir() else 0
+
+
 def check(folder: Path, results: Path, count: int) -> list[str]:
     """Return what is wrong with the results: one for each picture, whole, nothing else."""
     wrong = [] if leftovers(results) == [] else [f"left: {leftovers(results)}"]
@@ -136,18 +146,16 @@ def kill_and_restart(place: Path, words: list[str], count: int, kills: int, paus
     for turn in range(kills + 1):
         with watching(place, "in", "-o", "out/", *words) as watcher:
             share = count * (turn + 1) // (kills + 1) if turn < kills else count
-            wait_for(lambda share=share: len(contents(results)) >= share, watcher)  # type: ignore[misc]
+            wait_for(lambda share=share: count_in(results) >= share, watcher)  # type: ignore[misc]
             if turn == kills:
                 deliverer.join()
-                wait_for(lambda: {one["input"] for one in watcher.records} >= {f"in/{one}" for one in
-                         contents(results)}, watcher)  # fmt: skip
+                wait_for(lambda watcher=watcher: len(watcher.settled) >= count, watcher)  # type: ignore[misc]
                 status = watcher.status_after(signal.SIGTERM)
                 if status != 130:
                     wrong.append(f"exit status {status}: {watcher.said}")
             else:
                 watcher.status_after(signal.SIGKILL)
         done.update(str(one["input"]) for one in watcher.records if one["status"] == "ok")
-        wrong += [str(one["error"]) for one in watcher.records if one["status"] == "failed"]
     wrong += [f"{one}: done {times} times" for one, times in done.items() if times > 1]
     return wrong + check(folder, results, count)
 

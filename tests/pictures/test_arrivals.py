@@ -97,11 +97,11 @@ def test_a_folder_that_goes_and_comes_back_has_nothing_new(clock: Clock) -> None
     assert names(here, clock) == ["a.png"]
     os.rename("in", "gone")
     assert names(here, clock, 2 * FORGETTING) == []
-    assert here.faults == ["in: cannot be listed: No such file or directory"]
+    assert here.faults == {"in": "in: cannot be listed: No such file or directory"}
     os.rename("gone", "in")
     put("b.png")
     assert names(here, clock) == ["b.png"]
-    assert here.faults == []
+    assert here.faults == {}
 
 
 def test_what_has_long_been_gone_is_forgotten(clock: Clock) -> None:
