@@ -39,7 +39,10 @@ ANYONE_MAY_SET = (
     "exclude", "skip_existing", "format", "quality", "depth", "background", "colour_space", "strip_metadata",
     "compare", "frame",
 )  # fmt: skip
-RIVALS = (("task", "prompt"), ("overwrite", "skip_existing"), ("quiet", "verbose"))
+RIVALS = (
+    ("task", "prompt"), ("overwrite", "skip_existing"), ("quiet", "verbose"), ("watch", "overwrite"),
+    ("watch", "cluster"), ("watch", "dry_run"),
+)  # fmt: skip
 """Options that exclude each other: where the nearer of the two is set, a farther default gives way."""
 GO_WITH = {"clip": "prompt", "actors": "cluster"}
 """Options that mean nothing without another one: as defaults they wait for it."""

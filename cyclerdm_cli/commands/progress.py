@@ -56,6 +56,10 @@ class Progress:
         """Count a tile."""
         self._bars.advance(self._tiles)
 
+    def rest(self) -> None:
+        """Show no picture, until one begins."""
+        self._bars.update(self._tiles, visible=False)
+
     def file_done(self) -> None:
         """Count a picture."""
         self._bars.advance(self._files)

@@ -10,6 +10,7 @@ from cyclerdm_cli.commands.reporting import faults_in_one_line
 from cyclerdm_cli.commands.restore_plan import make_plan
 from cyclerdm_cli.commands.restore_request import RestoreRequest
 from cyclerdm_cli.commands.restore_run import Run
+from cyclerdm_cli.commands.restore_watch import WatchingRun
 from cyclerdm_cli.tasks.catalogue import TASKS, Command
 
 
@@ -29,7 +30,8 @@ def add_to(app: typer.Typer, command: Command) -> None:
         asked.tell()
         with asked.saying_where():
             wanted.check()
-            call = Run(wanted, make_plan(wanted, command, asked.read))
+            kind = WatchingRun if wanted.watch else Run
+            call = kind(wanted, make_plan(wanted, command, asked.read))
             if wanted.dry_run:
                 call.describe()
             else:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,18 +16,25 @@ from cyclerdm_cli.commands.machine_options import read_memory, read_strength, re
 from cyclerdm_cli.commands.reporting import words
 from cyclerdm_cli.commands.restore_request import RestoreRequest
 from cyclerdm_cli.errors import UsageError
-from cyclerdm_cli.pictures.atomic import identities
+from cyclerdm_cli.pictures.addresses import is_address
+from cyclerdm_cli.pictures.arrivals import Arrivals, Watched
+from cyclerdm_cli.pictures.atomic import Identity, identities
 from cyclerdm_cli.pictures.formats import format_named
 from cyclerdm_cli.pictures.listing import Input, files_in, list_inputs, lists_in
-from cyclerdm_cli.pictures.naming import Job, plan_outputs
+from cyclerdm_cli.pictures.naming import Job, is_folder, plan_outputs
+from cyclerdm_cli.pictures.result_names import ResultNames
 from cyclerdm_cli.pictures.selecting import Selection
 from cyclerdm_cli.pictures.spooling import Spool
 from cyclerdm_cli.restoring.asked import AUTO, names_of, tasks_asked
 from cyclerdm_cli.tasks.catalogue import Task, find_task
+from cyclerdm_cli.weights.places import OFFLINE, is_offline
 
 if TYPE_CHECKING:
     from cyclerdm_cli.restoring.batch import FileOptions
     from cyclerdm_cli.restoring.planning import RestoreOptions
+
+HERE = ("file://", "memory://")
+"""How addresses begin to which no connection leads."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +44,15 @@ class Plan:
     tasks: list[Task]
     """Empty: chosen for each picture."""
     jobs: Collection[Job]
+    """None of them is known yet where folders are watched."""
     passed_over: Mapping[str, int]
     """How many of what kinds a search came upon that are no pictures read here."""
     files: FileOptions
     options: RestoreOptions
     strengths: Mapping[str, float]
     """Of single tasks, in place of that of all."""
+    arrivals: Arrivals | None = None
+    """What comes into folders that are watched."""
 
     @property
     def names(self) -> list[str]:
@@ -67,18 +78,19 @@ def make_plan(request: RestoreRequest, command: str, settings: Sequence[Path] = 
     """
     tasks, meant = _find_tasks(request)
     _check_picture_options(request, tasks)
+    _refuse_connections(request, (*request.inputs, request.output))
     passed_over: Counter[str] = Counter()
-    selection = Selection(request.include, request.exclude)
-    entries = list_inputs(request.inputs, request.recursive, passed_over, selection)
-    others = [*_files_beside(request, entries), *selection.read, *settings]
-    jobs: Collection[Job] = plan_outputs(
-        entries, request.output, names_of(tasks),
-        format=format_named(request.format), compare=request.compare, others=others,
-    )  # fmt: skip
-    _check_streams(request, jobs, command)
+    jobs: Collection[Job] = []
+    arrivals, read = None, frozenset[Identity]()
+    if request.watch:
+        arrivals = _arrivals(request, names_of(tasks))
+    else:
+        jobs, others = _find_jobs(request, names_of(tasks), passed_over, settings)
+        _check_streams(request, jobs, command)
+        _refuse_connections(request, (place for job in jobs for place in (job.input.path, job.output)))
+        named = (job.input.path for job in jobs if job.input.path is not None)
+        read = identities((*named, *others)) if request.overwrite else read
     piped = read_pipes(jobs, request.mask, request.limit_pixels)
-    named = (job.input.path for job in jobs if job.input.path is not None)
-    read = identities((*named, *others)) if request.overwrite else frozenset()
     if request.cluster is not None:
         jobs = Spool(jobs)
     memory = read_memory(request.memory)
@@ -91,7 +103,39 @@ def make_plan(request: RestoreRequest, command: str, settings: Sequence[Path] = 
         read_tile(request.tile), request.overlap, request.batch, request.steps, strength, request.seed, memory,
         request.stages, request.effort,
     )  # fmt: skip
-    return Plan(tasks, jobs, passed_over, files, options, {**meant, **strengths})
+    return Plan(tasks, jobs, passed_over, files, options, {**meant, **strengths}, arrivals)
+
+
+def _find_jobs(
+    request: RestoreRequest, task: str, passed_over: Counter[str], settings: Sequence[Path]
+) -> tuple[list[Job], list[Path]]:
+    """Return what is done to the pictures that are there, and the files that are read beside them."""
+    selection = Selection(request.include, request.exclude)
+    entries = list_inputs(request.inputs, request.recursive, passed_over, selection)
+    others = [*_files_beside(request, entries), *selection.read, *settings]
+    jobs = plan_outputs(
+        entries, request.output, task,
+        format=format_named(request.format), compare=request.compare, others=others,
+    )  # fmt: skip
+    return jobs, others
+
+
+def _arrivals(request: RestoreRequest, task: str) -> Arrivals:
+    """Return what comes into folders. Raises UsageError where there cannot be a place for every result."""
+    folders = list({os.path.realpath(name): Path(name) for name in request.inputs}.values())
+    output = (request.output or "").removeprefix("file://")
+    if is_folder(output):
+        output = os.path.join(output, "")  # a folder, even while it is not there
+    format = format_named(request.format)
+    results = ResultNames(output, task, format, folders, request.recursive)
+
+    def plan(entry: Input) -> Job:
+        (job,) = plan_outputs([entry], output, task, format=format, compare=request.compare)
+        return job
+
+    plan(Input(folders[0] / "picture.png", folders[0], found=True))
+    watched = Watched(folders, request.recursive, request.include, request.exclude, results)
+    return Arrivals(watched, plan)
 
 
 def _check_picture_options(request: RestoreRequest, tasks: list[Task]) -> None:
@@ -102,6 +146,16 @@ def _check_picture_options(request: RestoreRequest, tasks: list[Task]) -> None:
         raise UsageError(f"--mask-from {request.mask_from}: is none of {', '.join(MASKS_FROM)}")
     if request.colour_space not in COLOUR_SPACES:
         raise UsageError(f"--colour-space {request.colour_space}: is none of {', '.join(COLOUR_SPACES)}")
+
+
+def _refuse_connections(request: RestoreRequest, places: Iterable[Path | str | None]) -> None:
+    """Raise UsageError over addresses where no connection may be opened."""
+    if not (request.offline or is_offline()):
+        return
+    word = "--offline" if request.offline else OFFLINE
+    for place in places:
+        if place is not None and is_address(place) and not str(place).startswith(HERE):
+            raise UsageError(f"{place}: {word} forbids to open a connection")
 
 
 def _check_streams(request: RestoreRequest, jobs: Collection[Job], command: str) -> None:

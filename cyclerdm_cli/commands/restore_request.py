@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ class RestoreRequest:
     """One call of `restore` or `enhance`, as it was typed. The fields' order is that of the options in the help."""
 
     inputs: Annotated[tuple[str, ...], typer.Argument()]
-    """Files, folders, quoted globs, @list.txt, or - for a pipe."""
+    """Files, folders, quoted globs, @list.txt, https:// and s3:// (extra remote), or - for a pipe."""
     output: Annotated[str | None, typer.Option("-o", rich_help_panel=PICTURES)] = None
     """A file, a folder, a template such as out/{stem}_{task}{ext}, or - for a pipe. Default: {stem}_{task}{ext}
     beside the input."""
@@ -123,6 +124,8 @@ class RestoreRequest:
     """Of an animated file, counted from 0."""
     limit_pixels: Annotated[int, typer.Option(min=1)] = 500_000_000
     """Refuse larger pictures."""
+    watch: bool = False
+    """Restore what is in a folder and has no result yet, then each picture that arrives, until Ctrl-C."""
     dry_run: bool = False
     """Say what would be done."""
     json: Annotated[bool, typer.Option(rich_help_panel=OUTPUT)] = False
@@ -142,12 +145,31 @@ class RestoreRequest:
             raise UsageError("--overwrite and --skip-existing exclude each other")
         if self.quiet and self.verbose:
             raise UsageError("--quiet and --verbose exclude each other")
+        if self.watch:
+            self._check_watch()
         mirrors_of(self.effort)
         check_cluster(self.cluster, self.actors)
         if self.clip is not None and self.prompt is None:
             raise UsageError("--clip goes with --prompt")
         if self.prompt is not None and self.task is not None:
             raise UsageError("--task and --prompt exclude each other")
+
+    def _check_watch(self) -> None:
+        """See that a folder can be watched, whatever lies in it. Raises UsageError."""
+        for name in ("overwrite", "dry_run", "cluster"):
+            if getattr(self, name):
+                raise UsageError(f"--watch and --{name.replace('_', '-')} exclude each other")
+        if self.output is None or self.output == "-":
+            given = "" if self.output is None else "-o -: "
+            raise UsageError(
+                f"{given}--watch needs a place for many results", hint="-o FOLDER/ or a template"
+            )
+        for name in self.inputs:
+            if not os.path.isdir(name):
+                what = "is no folder" if os.path.lexists(name) else "there is no such folder"
+                raise UsageError(
+                    f"{name}: {what}, and --watch needs one", hint="restore FOLDER -o OUT/ --watch"
+                )
 
     def file_options(
         self, piped: Mapping[Path | None, bytes | PictureError], inputs: frozenset[Identity]
@@ -165,6 +187,6 @@ class RestoreRequest:
         return FileOptions(
             write=WriteOptions("keep", self.quality, depth, self.strip_metadata, self.background),
             mask=self.mask, mask_from=self.mask_from, overwrite=self.overwrite, inputs=inputs,
-            skip_existing=self.skip_existing, compare=self.compare, colour_space=self.colour_space,
+            skip_existing=self.skip_existing or self.watch, compare=self.compare, colour_space=self.colour_space,
             frame=self.frame, limit_pixels=self.limit_pixels, jobs=self.jobs, piped=piped,
         )  # fmt: skip

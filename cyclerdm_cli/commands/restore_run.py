@@ -24,7 +24,7 @@ from cyclerdm_cli.commands.reporting import (
 )
 from cyclerdm_cli.commands.restore_plan import Plan
 from cyclerdm_cli.commands.restore_request import RestoreRequest
-from cyclerdm_cli.commands.stopping import CLUSTER_GRACE, GRACE, stopping_on_signals
+from cyclerdm_cli.commands.stopping import CLUSTER_GRACE, GO_ON, GRACE, stopping_on_signals
 from cyclerdm_cli.escapes import shown_name, to_json
 from cyclerdm_cli.pictures.atomic import identities
 from cyclerdm_cli.pictures.listing import said_of
@@ -43,7 +43,7 @@ MOST_FAILURES = 20
 
 
 @dataclass
-class _Account:
+class Account:
     """What became of the pictures so far."""
 
     counts: dict[str, int] = field(default_factory=lambda: {"ok": 0, "skipped": 0, "failed": 0})
@@ -57,6 +57,12 @@ class _Account:
         self.seconds += outcome.seconds
         if outcome.status == "failed" and len(self.failures) < MOST_FAILURES:
             self.failures.append(outcome.error)
+
+    def take_back(self, failure: str) -> None:
+        """Count one less that failed: something else has become of it."""
+        self.counts["failed"] -= 1
+        if failure in self.failures:
+            self.failures.remove(failure)
 
     @property
     def told(self) -> int:
@@ -126,7 +132,7 @@ class Run:
         from cyclerdm_cli.commands.progress import Progress
         from cyclerdm_cli.restoring.batch import Watch
 
-        account = _Account()
+        account = Account()
         with (
             Progress(words(), len(self.plan.jobs), self.request.quiet) as progress,
             warnings_to(progress.say),
@@ -148,16 +154,14 @@ class Run:
                 interrupted = stopped() and account.told < len(self.plan.jobs)
         self._close(account, interrupted)
 
-    def _close(self, account: _Account, interrupted: bool) -> None:
+    def _close(self, account: Account, interrupted: bool) -> None:
         """Sum up, and raise the exit status of the contract where it is not 0."""
         if self.request.json:
             put_record({"summary": {**account.counts, "seconds": round(account.seconds, 3)}})
         counts, console = account.counts, words()
         if interrupted:
             left = f"{account.tally}, {len(self.plan.jobs) - account.told} left"
-            console.print(
-                f"interrupted: {left}; the same command with --skip-existing goes on from here", markup=False
-            )
+            console.print(f"interrupted: {left}; {GO_ON}", markup=False)
             raise typer.Exit(INTERRUPTED)
         passed_over = said_of(self.plan.passed_over)
         if not self.request.quiet and (len(self.plan.jobs) > 1 or passed_over):
@@ -172,8 +176,14 @@ class Run:
             raise typer.Exit(3 if counts["ok"] or counts["skipped"] else 1)
 
     @contextmanager
-    def _at_work(self) -> Iterator[tuple[str, Engine, Callable[[Collection[Job], Watch], None]]]:
-        """Give the weights' name, what they work on, and who does a plan: this process, or a cluster's workers."""
+    def _at_work(
+        self, unchanged: Callable[[Job], bool] = lambda job: True
+    ) -> Iterator[tuple[str, Engine, Callable[[Collection[Job], Watch], None]]]:
+        """Give the weights' name, what they work on, and who does a plan: this process, or a cluster's workers.
+
+        Args:
+            unchanged: as in `batch.Work`; workers do not ask.
+        """
         from cyclerdm_cli.restoring.batch import Work, restore_files
         from cyclerdm_cli.restoring.restorers import Restorers
 
@@ -183,7 +193,7 @@ class Run:
             files = replace(files, inputs=files.inputs | own)
         if self.request.cluster is None:
             restorers = Restorers(kit, self.plan.names)
-            work = Work(restorers, self.plan.tasks, files, self._chooser(kit))
+            work = Work(restorers, self.plan.tasks, files, self._chooser(kit), unchanged)
             yield self._title(kit), restorers.engine, partial(restore_files, work)
             return
         from cyclerdm_cli.cluster.restoring import Wanted, crew

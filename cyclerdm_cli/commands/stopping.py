@@ -27,9 +27,20 @@ CLUSTER_GRACE = 15.0
 SHOW_CURSOR, CLEAR_LINE = "\x1b[?25h", "\r\x1b[K"
 
 
+GO_ON = "the same command with --skip-existing goes on from here"
+
+
 @contextmanager
-def stopping_on_signals(say: Callable[[], None], grace: float = GRACE) -> Iterator[Callable[[], bool]]:
-    """Give a function that tells whether the work shall end; `say` is called when that begins to be so."""
+def stopping_on_signals(
+    say: Callable[[], None], grace: float = GRACE, last_words: Callable[[], str] = lambda: GO_ON
+) -> Iterator[Callable[[], bool]]:
+    """Give a function that tells whether the work shall end.
+
+    Args:
+        say: called when that begins to be so.
+        grace: seconds in which the work must have ended.
+        last_words: what is said where it has not.
+    """
     asked: list[int] = []
 
     def ask(number: int, _: object) -> None:
@@ -43,7 +54,7 @@ def stopping_on_signals(say: Callable[[], None], grace: float = GRACE) -> Iterat
     # Who was started with a signal ignored, as by nohup, goes on ignoring it.
     before = {number: signal.getsignal(number) for number in SIGNALS}
     heeded = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
-    with _ending_in_any_case(heeded, grace):
+    with _ending_in_any_case(heeded, grace, last_words):
         for number in heeded:
             signal.signal(number, ask)
         try:
@@ -54,11 +65,13 @@ def stopping_on_signals(say: Callable[[], None], grace: float = GRACE) -> Iterat
 
 
 @contextmanager
-def _ending_in_any_case(heeded: Collection[int], grace: float) -> Iterator[None]:
+def _ending_in_any_case(
+    heeded: Collection[int], grace: float, last_words: Callable[[], str]
+) -> Iterator[None]:
     """End the process some seconds after the first signal, and at once after the second."""
     listening, told = socket.socketpair()
     told.setblocking(False)
-    timer = threading.Timer(grace, _end)
+    timer = threading.Timer(grace, _end, [last_words])
     timer.daemon = True
 
     def listen() -> None:
@@ -70,7 +83,7 @@ def _ending_in_any_case(heeded: Collection[int], grace: float) -> Iterator[None]
                 first = time.monotonic()
                 timer.start()
             elif time.monotonic() - first > SAME:
-                _end()
+                _end(last_words)
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
@@ -85,10 +98,10 @@ def _ending_in_any_case(heeded: Collection[int], grace: float) -> Iterator[None]
         timer.cancel()
 
 
-def _end() -> None:
+def _end(last_words: Callable[[], str]) -> None:
     """End at once; what is half written has a temporary name, which the next run clears away."""
     with suppress(OSError, ValueError, AttributeError):
         clean = CLEAR_LINE + SHOW_CURSOR if sys.stderr.isatty() else ""
-        line = "cyclerdm: interrupted; the same command with --skip-existing goes on from here\n"
+        line = f"cyclerdm: interrupted; {last_words()}\n"
         os.write(sys.stderr.fileno(), (clean + line).encode())
     os._exit(INTERRUPTED)

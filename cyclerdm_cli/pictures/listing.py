@@ -8,7 +8,7 @@ import re
 import stat
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,6 +102,30 @@ def list_inputs(
             hint = f"passed over: {left}"
         raise UsageError(f"{first.name}: the folder holds no pictures", hint=hint)
     return list(inputs.values())
+
+
+def pictures_below(
+    root: Path,
+    recursive: bool,
+    passed_over: Counter[str],
+    refuse: Callable[[OSError], None],
+    leaves: Callable[[str], bool],
+) -> Iterator[Input]:
+    """Yield the pictures in a folder that others are at work in, as a search finds them.
+
+    Args:
+        root: the folder.
+        recursive: whether folders inside it are searched.
+        passed_over: is told what is left alone, by its kind.
+        refuse: is told of each folder that cannot be listed.
+        leaves: tells of a folder whether nothing below it is wanted.
+
+    Raises:
+        OSError: a folder went away meanwhile.
+    """
+    for folder, names in _walk(str(root), recursive, passed_over, refuse, leaves):
+        for name in names:
+            yield Input(Path(folder, name), root, found=True)
 
 
 def said_of(passed_over: Mapping[str, int]) -> str:
@@ -215,13 +239,21 @@ def _literal(name: str, recursive: bool, passed_over: Counter[str]) -> Iterator[
         yield Input(root, root.parent, folder=True)
 
 
-def _walk(top: str, recursive: bool, passed_over: Counter[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield each folder with the names of its pictures, both in natural order."""
+def _refuse(error: OSError) -> None:
+    """Raise UsageError over a folder that cannot be listed."""
+    raise UsageError(f"{error.filename}: cannot be listed: {error.strerror}") from error
 
-    def refuse(error: OSError) -> None:
-        raise UsageError(f"{error.filename}: cannot be listed: {error.strerror}") from error
 
+def _walk(
+    top: str,
+    recursive: bool,
+    passed_over: Counter[str],
+    refuse: Callable[[OSError], None] = _refuse,
+    leaves: Callable[[str], bool] = lambda folder: False,
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield each folder with the names of its pictures, both in natural order; not those below what it `leaves`."""
     for folder, folders, names in os.walk(top, onerror=refuse):
+        folders[:] = [name for name in folders if not leaves(os.path.join(folder, name))]
         mistaken = [name for name in folders if _is_picture(name)]
         if recursive:
             mistaken = [name for name in mistaken if not _any_in(os.path.join(folder, name))]

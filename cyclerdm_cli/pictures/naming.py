@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import string
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 
 from cyclerdm_cli.errors import UsageError
-from cyclerdm_cli.pictures.addresses import is_address, normalised, placed
+from cyclerdm_cli.pictures.addresses import is_address, normalised, placed, refuse_unwritable
 from cyclerdm_cli.pictures.atomic import Identity, identity
 from cyclerdm_cli.pictures.formats import BY_NAME, RAW_EXTENSIONS, TITLES, format_of_name
 from cyclerdm_cli.pictures.listing import Input
@@ -83,6 +83,9 @@ def plan_outputs(
         )
         for entry, name in zip(inputs, names, strict=True)
     ]
+    for job in jobs:
+        if job.output is not None:
+            refuse_unwritable(job.output)
     if output is None or "{index}" not in output:
         jobs = _without_earlier_results(jobs)
     _refuse_clashes(jobs)
@@ -103,7 +106,7 @@ def _names(inputs: Sequence[Input], output: str | None, task: str, format: str) 
         output = "{dir}/{stem}_{task}{ext}"
     elif output == "":
         raise UsageError("the output's name is empty")
-    elif _is_folder(output):
+    elif is_folder(output):
         return [
             os.path.join(output, os.path.dirname(entry.relative), _file(entry, extension)) for entry in inputs
         ]
@@ -114,11 +117,12 @@ def _names(inputs: Sequence[Input], output: str | None, task: str, format: str) 
         if format_of_name(output) is None and format == "keep":
             raise UsageError(f"{output}: no picture format has that extension", hint=TITLES)
         return [output]
-    parts = _template(output)
+    parts = template_parts(output)
     return [_filled(parts, entry, index, task, extension) for index, entry in enumerate(inputs, 1)]
 
 
-def _is_folder(output: str) -> bool:
+def is_folder(output: str) -> bool:
+    """Tell whether what stands after `-o` is a folder, there already or not."""
     if os.path.isdir(output):
         return True
     if "{" in output or os.path.isfile(output):
@@ -137,7 +141,7 @@ def _stem_and_extension(entry: Input) -> tuple[str, str]:
     return stem, ".tif" if extension.lower() in RAW_EXTENSIONS else extension
 
 
-def _template(output: str) -> list[tuple[str, str | None]]:
+def template_parts(output: str) -> list[tuple[str, str | None]]:
     """Part a template into texts, each with the field that follows it."""
     try:
         parsed = list(string.Formatter().parse(output))
@@ -184,7 +188,7 @@ def _format(name: str, entry: Input, format: str) -> str:
         if wanted.name != format:
             raise UsageError(f"{name} is the name of a {wanted.title} file, but --format says {format}")
         return format
-    own = format_of_name(entry.path) if entry.path is not None else None
+    own = format_of_name(entry.path.name) if entry.path is not None else None
     return "keep" if own is wanted else wanted.name
 
 
@@ -246,17 +250,32 @@ def _without_earlier_results(jobs: list[Job]) -> list[Job]:
     ]
 
 
-def _refuse_clashes(jobs: list[Job]) -> None:
-    """Raise where two results would be written to one place."""
-    taken: dict[str, Job] = {}
-    for job in jobs:
+class Places:
+    """Which job has which places for its results."""
+
+    def __init__(self) -> None:
+        self._takers: dict[str, Job] = {}
+
+    def take(self, job: Job) -> None:
+        """Give a job its places. Raises UsageError where another job has one of them."""
         for place in (job.output, job.compare):
-            other = job if place is None else taken.setdefault(_key(place), job)
+            other = job if place is None else self._takers.setdefault(_key(place), job)
             if other is not job:
                 raise UsageError(
                     f"{other.input.name} and {job.input.name} would both be written to {place}",
                     hint="give a template with {dir}, {ext} or {index} after -o",
                 )
+
+    def keep(self, inputs: Container[str]) -> None:
+        """Forget the places of all but these inputs, which are told by their names."""
+        self._takers = {key: job for key, job in self._takers.items() if job.input.name in inputs}
+
+
+def _refuse_clashes(jobs: list[Job]) -> None:
+    """Raise where two results would be written to one place."""
+    places = Places()
+    for job in jobs:
+        places.take(job)
 
 
 def _refuse_inputs_places(jobs: list[Job], others: Iterable[Path]) -> None:

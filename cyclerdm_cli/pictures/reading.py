@@ -19,7 +19,7 @@ from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from cyclerdm_cli.errors import PictureError
 from cyclerdm_cli.pictures import raw, said_colours, tiff_other, tiff_reading
-from cyclerdm_cli.pictures.addresses import Address, fetch_bytes
+from cyclerdm_cli.pictures.addresses import Address
 from cyclerdm_cli.pictures.carrying import to_levels
 from cyclerdm_cli.pictures.colour import ColourSpace, colour_space, to_srgb
 from cyclerdm_cli.pictures.completeness import refuse_incomplete
@@ -29,6 +29,7 @@ from cyclerdm_cli.pictures.formats import FORMATS, TITLES, Format, format_of_pil
 from cyclerdm_cli.pictures.metadata import beside_pixels, upright_exif, upright_xmp
 from cyclerdm_cli.pictures.picture import Mode, Picture, SaidBy
 from cyclerdm_cli.pictures.png_chunks import Chunks, is_png, parted
+from cyclerdm_cli.pictures.streams import read_address
 from cyclerdm_cli.pictures.tiff_layout import count_pages
 
 T = TypeVar("T")
@@ -111,7 +112,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         PictureError: it is missing, a folder, a device, or not ours to read.
     """
     if isinstance(path, Address):
-        return fetch_bytes(path)
+        return read_address(path, DEFAULT_LIMIT_PIXELS)
     try:
         kind = os.stat(path).st_mode
         if stat.S_ISDIR(kind):

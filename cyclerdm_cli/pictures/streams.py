@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cyclerdm_cli.errors import PictureError
-from cyclerdm_cli.pictures.addresses import Address
+from cyclerdm_cli.pictures.addresses import Address, fetch_bytes
 from cyclerdm_cli.pictures.formats import TITLES, may_begin_picture
 
 PATIENCE = 5.0
@@ -22,6 +22,8 @@ BYTES_A_PIXEL = 8
 """Of the largest that is kept of a pixel: four channels of 16 bits."""
 ROOM = 256 << 20
 """Bytes of a file that may be other things than its first picture's pixels."""
+
+HINT = "see --limit-pixels"
 
 
 def most_bytes(limit_pixels: int) -> int:
@@ -41,8 +43,6 @@ def is_special(path: str | os.PathLike[str]) -> bool:
 
 def check_file(path: Path, limit_pixels: int) -> None:
     """Raise PictureError over a file too large to be a picture; smaller ones are left to the decoder."""
-    if isinstance(path, Address):
-        return
     try:
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode) or found.st_size <= BLOCK:
@@ -51,6 +51,17 @@ def check_file(path: Path, limit_pixels: int) -> None:
             _check(stream.read(16), found.st_size, most_bytes(limit_pixels), str(path))
     except (OSError, ValueError):
         return  # whoever reads it says why not
+
+
+def read_address(address: Address, limit_pixels: int) -> bytes:
+    """Return what lies at an address. Raises PictureError where it is too much, or no picture, or not there."""
+    most = most_bytes(limit_pixels)
+
+    def check(head: bytes | None, size: int) -> None:
+        if size > BLOCK:
+            _check(head, size, most, str(address))
+
+    return fetch_bytes(address, check)
 
 
 def read_stream(stream: BinaryIO, name: str, most: int, pictures: bool = True) -> bytes:
@@ -104,16 +115,16 @@ def _joined(blocks: Iterator[bytes], name: str, most: int, pictures: bool) -> by
     for block in blocks:
         data += block
         if len(data) > BLOCK:
-            _check(bytes(data[:16]) if pictures else None, len(data), most, name)
+            _check(bytes(data[:16]) if pictures else None, len(data), most, name, HINT if pictures else "")
     return bytes(data)
 
 
-def _check(head: bytes | None, size: int, most: int, name: str) -> None:
+def _check(head: bytes | None, size: int, most: int, name: str, hint: str = HINT) -> None:
     if head is not None and not may_begin_picture(head):
         raise PictureError(f"{name}: not a picture of a format read here", hint=TITLES)
     if size > most:
         what = f"{size / 2**20:,.0f} MiB are more than the {most / 2**20:,.0f} MiB that are read"
-        raise PictureError(f"{name}: {what}", hint="see --limit-pixels" if head is not None else "")
+        raise PictureError(f"{name}: {what}", hint=hint)
 
 
 def _mode(path: str | os.PathLike[str], test: Callable[[int], bool]) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyclerdm_cli.errors import CycleRDMError, PictureError
-from cyclerdm_cli.pictures.addresses import exists, is_taken
+from cyclerdm_cli.pictures.addresses import Address, exists, is_taken
 from cyclerdm_cli.pictures.atomic import Identity, TakenError, clear_leftovers, write_atomically
 from cyclerdm_cli.pictures.footprint import Extent
 from cyclerdm_cli.pictures.masks import check_mask, find_mask, own_mask, read_mask
@@ -24,7 +24,7 @@ from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.raw import kind_of
 from cyclerdm_cli.pictures.reading import read_bytes, read_extent, read_picture
 from cyclerdm_cli.pictures.sidebyside import compared
-from cyclerdm_cli.pictures.streams import check_file, is_pipe
+from cyclerdm_cli.pictures.streams import check_file, is_pipe, read_address
 from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
 from cyclerdm_cli.restoring.outcome import Outcome
 from cyclerdm_cli.restoring.restorers import Restorers
@@ -63,7 +63,7 @@ class FileOptions:
     """What came through pipes, or why nothing did, by their names; None: standard input."""
 
     def source(self, path: Path | None) -> Path | bytes:
-        """Return a file, or what came through a pipe. Raises PictureError where it cannot be a picture."""
+        """Return a file, or what came through a pipe or from an address. Raises PictureError: it is no picture."""
         found = self.piped.get(path)
         if isinstance(found, PictureError):
             raise found
@@ -72,6 +72,8 @@ class FileOptions:
         assert path is not None
         if is_pipe(path):
             raise PictureError(f"{path}: has become a pipe")
+        if isinstance(path, Address):
+            return read_address(path, self.limit_pixels)
         check_file(path, self.limit_pixels)
         return path
 
@@ -86,6 +88,8 @@ class Work:
     files: FileOptions
     choose: Callable[[Picture], Choice] | None = None
     """Chooses the tasks for each picture, instead of `tasks`."""
+    unchanged: Callable[[Job], bool] = lambda job: True
+    """Asked before a result is written: whether its input still is what it was when it was read."""
 
 
 @dataclass(frozen=True)
@@ -395,6 +399,8 @@ def _write(one: _Read, work: Work, before: NDArray[np.generic] | None) -> Outcom
     try:
         changed = any(work.restorers.kit.strength_of(task.name) > 0 for task in one.tasks)
         data = encode(after, options) if changed else _copied(job, after, options, work.files)
+        if not work.unchanged(job):
+            raise PictureError(f"{job.input.name}: has changed while it was restored")
         # The result last: --skip-existing takes it for a sign that all is there.
         if job.compare is not None and before is not None:
             _put(job.compare, encode(compared(before, after), options), work.files)
