@@ -11,6 +11,7 @@ import typer
 
 from cyclerdm_cli.commands.completion import (
     COLOUR_SPACES,
+    COMPARISONS,
     DEPTHS,
     DEVICES,
     EFFORTS,
@@ -32,7 +33,7 @@ from cyclerdm_cli.commands.machine_options import (
     Tile,
     check_cluster,
 )
-from cyclerdm_cli.commands.options import check_fields
+from cyclerdm_cli.commands.options import Alone, check_fields
 from cyclerdm_cli.errors import PictureError, UsageError
 from cyclerdm_cli.restoring.mirroring import mirrors_of
 
@@ -117,8 +118,13 @@ class RestoreRequest:
     """RAW files are developed into it: srgb, p3, adobe-rgb or prophoto (extra raw)."""
     strip_metadata: Annotated[bool, typer.Option(rich_help_panel=PICTURES)] = False
     """Leave EXIF, XMP and ICC out."""
-    compare: Annotated[bool, typer.Option(rich_help_panel=PICTURES)] = False
-    """Also write before | after."""
+    compare: Annotated[
+        str | None,
+        typer.Option(metavar="[KIND]", rich_help_panel=PICTURES, autocompletion=one_of(COMPARISONS)),
+        Alone(COMPARISONS[0], COMPARISONS),
+    ] = None
+    """Also write a picture of before and after: side, beside each other (also without a KIND); split or diagonal,
+    one picture in two halves; detail, what changed most at 1:1; animated, a WebP file that shows them in turn."""
     frame: Annotated[int, typer.Option(min=0)] = 0
     """Of an animated file, counted from 0."""
     limit_pixels: Annotated[int, typer.Option(min=1)] = 500_000_000
