@@ -18,6 +18,7 @@ from cyclerdm_cli.commands.completion import (
     FORMATS,
     MASKS_FROM,
     PRECISIONS,
+    PROGRESS,
     complete_task,
     one_of,
 )
@@ -133,6 +134,10 @@ class RestoreRequest:
     """Say what would be done."""
     json: Annotated[bool, typer.Option(rich_help_panel=OUTPUT)] = False
     """One JSON object a line."""
+    summary_json: Annotated[Path | None, typer.Option(rich_help_panel=OUTPUT)] = None
+    """A file for the summary, which is then not the last line of --json; replaced where it is there."""
+    progress: Annotated[str, typer.Option(rich_help_panel=OUTPUT, autocompletion=one_of(PROGRESS))] = "auto"
+    """auto, a bar on a terminal; json, one JSON object a line on standard error; or none."""
     quiet: Annotated[bool, typer.Option("-q", rich_help_panel=OUTPUT)] = False
     """Only faults; the results' paths only into a pipe or a file."""
     verbose: Annotated[bool, typer.Option("-v", rich_help_panel=OUTPUT)] = False
@@ -148,6 +153,8 @@ class RestoreRequest:
             raise UsageError("--overwrite and --skip-existing exclude each other")
         if self.quiet and self.verbose:
             raise UsageError("--quiet and --verbose exclude each other")
+        if self.progress not in PROGRESS:
+            raise UsageError(f"--progress {self.progress}: is none of {', '.join(PROGRESS)}")
         mirrors_of(self.effort)
         check_cluster(self.cluster, self.actors)
         if self.clip is not None and self.prompt is None:
