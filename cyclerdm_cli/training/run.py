@@ -29,6 +29,7 @@ from cyclerdm_cli.training.data import (
 )
 from cyclerdm_cli.training.examining import examiner
 from cyclerdm_cli.training.objective import Objective
+from cyclerdm_cli.training.page import write_page
 from cyclerdm_cli.training.processes import Processes
 from cyclerdm_cli.training.records import LOG, RunLog, draw_curves
 from cyclerdm_cli.training.trainer import CHECKPOINT, train
@@ -122,7 +123,7 @@ def find_data(run: Run) -> DataFound:
 def perform(
     run: Run, say: Say, stopped: Callable[[], bool], report: Callable[[dict[str, Any]], None]
 ) -> Path:
-    """Train and write `weights.safetensors`, `log.jsonl`, `curves.png`, `samples.png` into the run's folder.
+    """Train, and write into the run's folder the weights, the log, curves as a picture and a page, and samples.
 
     Args:
         run: what is asked.
@@ -165,6 +166,8 @@ def _perform(
         if log is not None:
             log.add(record)
             report(record)
+            if "validation" in record:
+                write_page(run.out, run.out.name, log.read())
 
     values = train(
         network, source, run.recipe, run.out, processes=processes, resume=resume, stopped=stopped,
@@ -174,7 +177,9 @@ def _perform(
     if processes.leads:
         write_weights(path, values, _header(run, network.config, found))
         if log is not None:
-            draw_curves(log.read()).save(run.out / "curves.png")
+            records = log.read()
+            draw_curves(records).save(run.out / "curves.png")
+            write_page(run.out, run.out.name, records)
     return path
 
 
