@@ -23,7 +23,9 @@ def add_to(bench: typer.Typer) -> None:
     @faults_in_one_line
     def datasets(
         name: Annotated[str | None, typer.Argument(help="One of them, with all that is known of it.")] = None,
-        json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with all there is.")] = False,
+        json: Annotated[
+            bool, typer.Option("--json", help="One JSON object a line, with all there is.")
+        ] = False,
     ) -> None:
         from cyclerdm_cli.benchmark.datasets import find_dataset, read_datasets
 

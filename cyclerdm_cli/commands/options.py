@@ -62,7 +62,7 @@ def takes(
 
 
 def command_class(request: type[Any]) -> type[TyperCommand]:
-    """Return the class of a command that takes a dataclass: its options marked `Alone` may stand without a value."""
+    """Return the class of a command that takes a dataclass; options marked `Alone` may stand without a value."""
     alone = {flag(option.name): option.alone for option in _options(request) if option.alone is not None}
 
     class Command(TyperCommand):

@@ -15,7 +15,6 @@ from rich.progress import Progress as Bars
 from cyclerdm_cli.commands.reporting import put_line, put_word_line
 from cyclerdm_cli.escapes import shown_name
 
-
 LINES_APART = 0.5
 """Seconds at least between two lines about the tiles of one picture."""
 

@@ -131,7 +131,9 @@ def _check_summary(request: RestoreRequest, jobs: Collection[Job], others: Seque
     if there is not None and there in identities((*read, *others)):
         raise UsageError(f"--summary-json {place}: is an input", hint="inputs are never overwritten")
     made = os.path.abspath(place)
-    if any(made == os.path.abspath(one) for job in jobs for one in (job.output, job.compare) if one is not None):
+    if any(
+        made == os.path.abspath(one) for job in jobs for one in (job.output, job.compare) if one is not None
+    ):
         raise UsageError(f"--summary-json {place}: a result goes there")
 
 

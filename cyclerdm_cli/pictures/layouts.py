@@ -122,7 +122,7 @@ def framed(pixels: Pixels, names: Names, *, after: bool) -> Pixels:
 
 
 def reduced(pixels: Pixels, longest: int) -> Pixels:
-    """Return a picture whose longer side has so many pixels at most, averaged; one that has is returned as it is."""
+    """Return a picture whose longer side has so many pixels at most, averaged; or the same where it has."""
     height, width = pixels.shape[:2]
     if max(height, width) <= longest:
         return pixels
@@ -155,7 +155,9 @@ def place_of_detail(before: Pixels, after: Pixels) -> Place:
     if not grid.any():
         return Place((height - high) // 2, (width - wide) // 2, high, wide, changed=False)
     sums = np.pad(grid.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    down, across = (min(max(1, side // step), size) for side, size in zip((high, wide), grid.shape, strict=True))
+    down, across = (
+        min(max(1, side // step), size) for side, size in zip((high, wide), grid.shape, strict=True)
+    )
     within = sums[down:, across:] - sums[:-down, across:] - sums[down:, :-across] + sums[:-down, :-across]
     top, left = np.unravel_index(int(within.argmax()), within.shape)
     return Place(min(int(top) * step, height - high), min(int(left) * step, width - wide), high, wide)

@@ -81,12 +81,10 @@ def plan_outputs(
     if output and "{" not in output:
         output = _direct(output)
     names = list(map(_direct, _names(inputs, output, task, format)))
+    beside = [placed(compare_name(name, compare)) if compare else None for name in names]
     jobs = [
-        Job(
-            entry, placed(name), _format(name, entry, format),
-            placed(compare_name(name, compare)) if compare else None,
-        )  # fmt: skip
-        for entry, name in zip(inputs, names, strict=True)
+        Job(entry, placed(name), _format(name, entry, format), place)
+        for entry, name, place in zip(inputs, names, beside, strict=True)
     ]
     if output is None or "{index}" not in output:
         jobs = _without_earlier_results(jobs)

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def test_progress_is_told_as_json_on_standard_error(denoise: list[str], folder: 
         (1, "a.png", "ok"), (2, "b.png", "failed"),
     ]  # fmt: skip
     assert (files[-1]["eta"], files[-1]["tile"]) == (0, 0)
-    assert all(before["seconds"] <= after["seconds"] for before, after in zip(told, told[1:], strict=False))
+    assert all(before["seconds"] <= after["seconds"] for before, after in pairwise(told))
     assert any(line.startswith("cyclerdm: ") for line in err.splitlines()), "faults are words all the same"
     assert not records(call(*denoise, folder / "a.png", "--progress", "none")[2])
 

@@ -115,7 +115,12 @@ def test_compare_writes_before_and_after(
     ],
 )
 def test_a_comparison_has_a_kind_or_is_side_by_side(
-    denoise: list[str], photograph_file: Path, tmp_path: Path, words: list[str], name: str, size: tuple[int, int]
+    denoise: list[str],
+    photograph_file: Path,
+    tmp_path: Path,
+    words: list[str],
+    name: str,
+    size: tuple[int, int],
 ) -> None:
     given = [word.format(photo=photograph_file) for word in words]
     status, out, err = call(*denoise, "-o", tmp_path / "x.png", "--json", *given)

@@ -93,7 +93,9 @@ def test_where_nothing_changed_the_middle_is_shown() -> None:
     assert abs(place.left + place.width / 2 - 750) <= 1
 
 
-@pytest.mark.parametrize(("height", "width", "times"), [(1600, 2900, 1), (300, 451, 2), (20, 30, 2), (1, 1, 2)])
+@pytest.mark.parametrize(
+    ("height", "width", "times"), [(1600, 2900, 1), (300, 451, 2), (20, 30, 2), (1, 1, 2)]
+)
 def test_a_detail_is_shown_pixel_by_pixel(height: int, width: int, times: int) -> None:
     before, after = pair(height, width)
     place = place_of_detail(before, after)

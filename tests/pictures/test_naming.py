@@ -268,7 +268,14 @@ def test_inputs_are_never_overwritten(here):
 
 
 def test_earlier_results_in_the_folder_are_not_restored_again(here):
-    make("in/a.png", "in/a_denoise.png", "in/a_denoise_compare.png", "in/a_denoise_compare.webp", "in/b.png", "in/out/a.png")
+    make(
+        "in/a.png",
+        "in/a_denoise.png",
+        "in/a_denoise_compare.png",
+        "in/a_denoise_compare.webp",
+        "in/b.png",
+        "in/out/a.png",
+    )
     assert planned(["in"]) == {"in/a.png": "in/a_denoise.png", "in/b.png": "in/b_denoise.png"}
     inside = planned(["in"], "in/out", recursive=True)
     assert inside["in/a.png"] == "in/out/a.png"
