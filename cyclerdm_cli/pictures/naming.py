@@ -241,8 +241,8 @@ def _without_earlier_results(jobs: list[Job]) -> list[Job]:
     makers: dict[str, Job] = {}
     for job in jobs:
         if job.output is not None:
-            made = (job.output, *(compare_name(job.output, kind) for kind in ("side", "animated")))
-            makers |= dict.fromkeys(map(_key, made), job)
+            made = [str(job.output), *(compare_name(job.output, kind) for kind in ("side", "animated"))]
+            makers |= dict.fromkeys((_key(place) for place in made), job)
     return [
         job
         for job in jobs

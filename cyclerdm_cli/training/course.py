@@ -89,7 +89,7 @@ def _loss_in_words(phase: Sequence[Record]) -> str:
     late = (
         "has hardly changed"
         if abs(change) < STILL
-        else f"{'fell' if change < 0 else 'rose'} by {abs(change):.0%}"
+        else f"{'fell' if change < 0 else 'rose'} by {100 * abs(change):.0f} %"
     )
     return (
         f"Loss of phase {phase[0]['phase'] + 1}: from {first:.4g} in its first quarter to {last:.4g} in its last;"

@@ -11,7 +11,7 @@ from cyclerdm_cli.training.course import Record, course_in_words, measurements
 
 PAGE = "curves.html"
 SAMPLES = "samples.png"
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 420, 260, 52, 12, 12, 42
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 420, 260, 72, 12, 12, 42
 """Of a plot and its margins, in units of its text."""
 COLOURS = 6
 Curve = Sequence[tuple[float, float]]
@@ -23,6 +23,7 @@ STYLE = """
 body { margin: 0; background: var(--ground); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
 main { max-width: 1000px; margin: 0 auto; padding: 16px 12px 40px; }
 h1 { font-size: 22px; margin: 0 0 8px; overflow-wrap: anywhere; }
+ul { padding-left: 20px; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); gap: 14px; }
 figure { margin: 0; background: var(--card); border-radius: 6px; padding: 10px; }
 figcaption, .legend { font-size: 13px; color: var(--faint); }

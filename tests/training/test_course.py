@@ -62,7 +62,7 @@ def test_where_the_run_is_and_where_the_loss_went() -> None:
     assert re.fullmatch(
         r"Loss of phase 1: from 0\.953\d to 0\.57\d* .*", falling[1].replace(" in its first quarter", "")
     )
-    assert re.search(r"over the last it fell by 1\d%\.$", falling[1])
+    assert re.search(r"over the last it fell by 1\d %\.$", falling[1])
     assert course_in_words(log([0.0] * 16, [0.5] * 16))[1].endswith("over the last it has hardly changed.")
     assert "rose by" in course_in_words(log([0.0] * 16, [0.5] * 12 + [0.7] * 4))[1]
 
