@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cyclerdm_cli import __version__
-from cyclerdm_cli.commands import bench, env, export, restore, train, try_picture, weights
+from cyclerdm_cli.commands import bench, env, export, manual, restore, train, try_picture, weights
 from cyclerdm_cli.processor import share_processor
 
 app = typer.Typer(
@@ -49,6 +49,7 @@ bench.add_to(app)
 weights.add_to(app)
 export.add_to(app)
 env.add_to(app)
+manual.add_to(app)
 
 
 def _keep_streams_apart() -> None:

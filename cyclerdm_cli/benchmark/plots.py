@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 720, 300
+WIDTH, NARROW, HEIGHT = 720, 380, 300
+"""Of a plot on a page, of one on a telephone, and of both, in units of their text."""
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 14, 44
 LABEL = 13
 """Height of a line of small text."""
@@ -71,28 +72,39 @@ def logarithmic_axis(title: str, values: Sequence[float]) -> Axis:
     return Axis(title, low, high, tuple(mark for mark in marks if low <= mark <= high), True)
 
 
-def scatter(x: Axis, y: Axis, series: Sequence[Series]) -> str:
-    """Return a plot of dots with axes, grid and labels."""
+def counting_axis(title: str, count: int) -> Axis:
+    """Return an axis for the places 1 to `count`."""
+    step = next(
+        factor * 10**power for power in range(9) for factor in (1, 2, 5) if factor * 10**power * 8 >= count
+    )
+    return Axis(title, 0, count + 1, tuple(sorted({1, *range(step, count + 1, step)})))
+
+
+def scatter(x: Axis, y: Axis, series: Sequence[Series], width: int = WIDTH) -> str:
+    """Return a plot of dots with axes, grid and labels, WIDTH or NARROW wide."""
+    wide = width == WIDTH
+    shown = f"{escape(y.title)} against {escape(x.title)}"
     parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(y.title)} against {escape(x.title)}">'
+        f'<svg class="{"wide" if wide else "narrow"}" viewBox="0 0 {width} {HEIGHT}" role="img"'
+        f' aria-label="{shown}">'
     ]
     for tick in y.ticks:
         height = _y(y, tick)
         parts.append(
-            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" y2="{height:.1f}"/>'
+            f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{height:.1f}" y2="{height:.1f}"/>'
         )
         parts.append(
             f'<text class="tick" x="{LEFT - 6}" y="{height + 4:.1f}" text-anchor="end">{tick:g}</text>'
         )
-    for tick in x.ticks:
-        place = _x(x, tick)
+    for tick in x.ticks if wide else x.ticks[:: 1 + len(x.ticks) // 7]:
+        place = _x(x, tick, width)
         parts.append(
             f'<line class="grid" x1="{place:.1f}" x2="{place:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
         )
         parts.append(
             f'<text class="tick" x="{place:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{tick:g}</text>'
         )
-    middle = (LEFT + WIDTH - RIGHT) / 2
+    middle = (LEFT + width - RIGHT) / 2
     parts.append(
         f'<text class="title" x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{escape(x.title)}</text>'
     )
@@ -102,22 +114,24 @@ def scatter(x: Axis, y: Axis, series: Sequence[Series]) -> str:
     for one in series:
         for dot in one.dots:
             parts.append(
-                f'<circle class="c{one.colour}" cx="{_x(x, dot.x):.1f}" cy="{_y(y, dot.y):.1f}" r="4">'
+                f'<circle class="c{one.colour}" cx="{_x(x, dot.x, width):.1f}" cy="{_y(y, dot.y):.1f}" r="4">'
                 f"<title>{escape(dot.words)}</title></circle>"
+                if wide  # where no pointer can rest, nothing is shown of it
+                else f'<circle class="c{one.colour}" cx="{_x(x, dot.x, width):.1f}" cy="{_y(y, dot.y):.1f}" r="4"/>'
             )
-    parts += _labels(x, y, [dot for one in series for dot in one.dots if dot.label])
+    parts += _labels(x, y, [dot for one in series for dot in one.dots if dot.label], width)
     return "".join(parts) + "</svg>"
 
 
-def _labels(x: Axis, y: Axis, dots: Sequence[Dot]) -> list[str]:
+def _labels(x: Axis, y: Axis, dots: Sequence[Dot], width: int) -> list[str]:
     """Write labels beside dots, moved up so that none lies over another."""
     placed: list[tuple[float, float]] = []
     parts = []
     for dot in sorted(dots, key=lambda dot: dot.y):
-        across, down = _x(x, dot.x), _y(y, dot.y)
-        at_the_right = across < WIDTH * 0.7
+        across, down = _x(x, dot.x, width), _y(y, dot.y)
+        at_the_right = across < width * 0.7
         height = down + 4
-        while any(abs(height - other) < LABEL and abs(across - place) < WIDTH / 4 for place, other in placed):
+        while any(abs(height - other) < LABEL and abs(across - place) < width / 4 for place, other in placed):
             height -= 1
         placed.append((across, height))
         edge, anchor = (across + 9, "start") if at_the_right else (across - 9, "end")
@@ -131,8 +145,8 @@ def _labels(x: Axis, y: Axis, dots: Sequence[Dot]) -> list[str]:
     return parts
 
 
-def _x(axis: Axis, value: float) -> float:
-    return LEFT + axis.place(value) * (WIDTH - LEFT - RIGHT)
+def _x(axis: Axis, value: float, width: int) -> float:
+    return LEFT + axis.place(value) * (width - LEFT - RIGHT)
 
 
 def _y(axis: Axis, value: float) -> float:

@@ -1,5 +1,65 @@
-// Each figure holds all versions of a picture in its strip; two of them lie over each other on its stage.
 "use strict";
+// Each table can be sorted by a column and filtered by words; the order that it comes in is that of the page.
+for (const table of document.querySelectorAll("table")) {
+  const body = table.tBodies[0], rows = [...body.rows], heads = [...table.tHead.rows[0].cells];
+  if (rows.length < 2) continue;
+  const finding = document.createElement("div");
+  finding.className = "finding";
+  const words = Object.assign(document.createElement("input"), { type: "search", placeholder: "filter" });
+  words.setAttribute("aria-label", "show only lines with these words");
+  const order = document.createElement("select");
+  order.setAttribute("aria-label", "sort by");
+  const told = document.createElement("span");
+  finding.append(words, order, told);
+  if (rows.length > 5) table.parentElement.before(finding);
+
+  const filter = () => {
+    const wanted = words.value.toLowerCase().split(/\s+/);
+    let shown = 0;
+    for (const row of rows) {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !wanted.every((word) => text.includes(word));
+      shown += !row.hidden;
+    }
+    told.textContent = shown < rows.length ? `${shown} of ${rows.length}` : "";
+  };
+  const sort = (column, falling) => {
+    heads.forEach((head) => head.removeAttribute("aria-sort"));
+    order.value = `${column} ${falling}`;
+    if (column < 0) { body.append(...rows); return; }
+    heads[column].setAttribute("aria-sort", falling ? "descending" : "ascending");
+    const key = (row) => {
+      const cell = row.cells[column];
+      return "value" in cell.dataset ? Number(cell.dataset.value) : cell.textContent;
+    };
+    const after = (one, other) => {
+      const [a, b] = [key(one), key(other)];
+      if (a === "" || b === "") return (a === "") - (b === "");  // what was not measured stays last
+      const less = typeof a === "number" && typeof b === "number"
+        ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true });
+      return falling ? -less : less;
+    };
+    body.append(...[...rows].sort(after));
+  };
+  order.append(new Option("as it came", "-1 false"));
+  heads.forEach((head, column) => {
+    const title = head.textContent || "what";
+    for (const [falling, arrow] of [[false, "▲"], [true, "▼"]]) {
+      order.append(new Option(`${title} ${arrow}`, `${column} ${falling}`));
+    }
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: title });
+    head.replaceChildren(button);
+    button.addEventListener("click", () => sort(column, head.getAttribute("aria-sort") === "ascending"));
+  });
+  order.addEventListener("change", () => {
+    const [column, falling] = order.value.split(" ");
+    sort(Number(column), falling === "true");
+  });
+  words.addEventListener("input", filter);
+}
+document.body.classList.add("ready");
+
+// Each figure holds all versions of a picture in its strip; two of them lie over each other on its stage.
 for (const shot of document.querySelectorAll(".shot")) {
   const versions = [...shot.querySelectorAll(".strip img")];
   const stage = shot.querySelector(".stage");

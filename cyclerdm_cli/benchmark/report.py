@@ -14,9 +14,20 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from cyclerdm_cli.benchmark.plots import Axis, Dot, Series, linear_axis, logarithmic_axis, scatter
+from cyclerdm_cli.benchmark.pagetables import Cell, Line, badness, html_table, leading_number
+from cyclerdm_cli.benchmark.plots import (
+    NARROW,
+    Axis,
+    Dot,
+    Series,
+    counting_axis,
+    linear_axis,
+    logarithmic_axis,
+    scatter,
+)
 from cyclerdm_cli.benchmark.results import PictureScore, Result
-from cyclerdm_cli.benchmark.tables import TITLES, Table, difference, number
+from cyclerdm_cli.benchmark.scoring import SMALLER_IS_BETTER
+from cyclerdm_cli.benchmark.tables import TITLES, UNITS, Table, changed_by, difference, number, with_unit
 from cyclerdm_cli.benchmark.testsets import Pixels, few
 
 HERE = Path(__file__).parent
@@ -25,6 +36,12 @@ LONGEST = 1000
 QUALITY = 88
 COLOURS = 6
 """Beside the input's grey; more candidates begin again."""
+MOST_LINES = 400
+"""Pictures that a table has room for."""
+FEW_LINES = 40
+"""Pictures up to which the table is open from the beginning."""
+WORST_FIRST = {"worst": 0, "median": 1, "best": 2}
+"""In which order pictures are shown."""
 
 
 @dataclass(frozen=True)
@@ -83,53 +100,87 @@ def _title(section: Section) -> str:
 
 
 def _overview(sections: Sequence[Section]) -> str:
-    """Return a table with a line a set and candidate: what came in, what came out."""
+    """Return a table with a line a set and candidate: what came in, what came out; the least gain first."""
     lines = []
     for number_, section in enumerate(sections):
         for result in section.results:
             metric = result.leading
             gain = result.gains().get(metric)
-            cells = [
-                f'<a href="#set{number_}">{escape(_title(section))}</a>',
-                escape(result.setting.name),
-                str(len(result.pictures)),
-                TITLES[metric] if metric in result.output else "",
-                *(
-                    number(metric, side[metric]) if metric in side else ""
-                    for side in (result.input, result.output)
-                ),
-                difference(metric, gain) if gain else "",
-            ]
-            lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    head = "".join(
-        f"<th>{word}</th>"
-        for word in ("set", "with", "pictures", "measure", "input", "result", "change [95 %]")
-    )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+            come_in, came_out = (
+                Cell(number(metric, side[metric]), side[metric]) if metric in side else Cell("")
+                for side in (result.input, result.output)
+            )
+            cells = (
+                Cell(_title(section), link=f"set{number_}"),
+                Cell(result.setting.name),
+                Cell(str(len(result.pictures)), len(result.pictures)),
+                Cell(with_unit(metric) if metric in result.output else ""),
+                come_in,
+                came_out,
+                Cell(difference(metric, gain), gain.mean) if gain else Cell(""),
+            )
+            lines.append((badness(metric, gain.mean if gain else None), Line(cells)))
+    columns = ("set", "with", "pictures", "measure", "input", "result", "change [95 %]")
+    return html_table(columns, [line for _, line in sorted(lines, key=lambda one: one[0])], sorted_by=6)
 
 
 def _section(section: Section, place: int, names: Sequence[str]) -> str:
     table, first = section.table, section.results[0]
     failed = list(dict.fromkeys(line for result in section.results for line in result.failed))
     lines = [*table.notes, *few([f"left out: {line}" for line in failed])]
-    shots = "".join(_shot(shot, first) for shot in section.shots)
+    shots = "".join(
+        _shot(shot, first, f"shot{place}-{i}")
+        for i, shot in sorted(enumerate(section.shots), key=lambda one: WORST_FIRST.get(one[1].word, 0))
+    )
     return (
         f'<h2 id="set{place}">{escape(table.title)}</h2>{_table(table)}'
         f'<ul class="notes">{"".join(f"<li>{escape(line)}</li>" for line in lines)}</ul>'
         f"{_by_picture(section.results, names)}"
-        f'<div class="shots">{shots}</div>'
+        f'<div class="shots">{shots}</div>{_pictures(section, place)}'
     )
 
 
 def _table(table: Table) -> str:
-    head = "".join(f"<th>{escape(word)}</th>" for word in ("", *table.columns))
-    rows = "".join(
-        f'<tr class="{row.kind}"><td title="{escape(row.what)}">{escape(row.what)}</td>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row.cells)
-        + "</tr>"
+    lines = [
+        Line((Cell(row.what), *(Cell(cell, leading_number(cell)) for cell in row.cells)), row.kind)
         for row in table.rows
+    ]
+    return html_table(("", *table.columns), lines)
+
+
+def _pictures(section: Section, place: int) -> str:
+    """Return a table with a line a picture, the worst of the first candidate's first, linked to what is shown."""
+    first = section.results[0]
+    metric, shown = first.leading, {shot.scores[0][1].name: i for i, shot in enumerate(section.shots)}
+    outputs = [{one.name: one.output for one in result.pictures} for result in section.results]
+    lines = []
+    for picture in first.pictures:
+        before, after = picture.input.get(metric), picture.output.get(metric)
+        change = after - before if after is not None and before is not None else None
+        link = f"shot{place}-{shown[picture.name]}" if picture.name in shown else ""
+        cells = (
+            Cell(picture.name, link=link),
+            _measured(metric, before),
+            *(_measured(metric, output.get(picture.name, {}).get(metric)) for output in outputs),
+            Cell("" if change is None else changed_by(metric, change), change),
+        )
+        lines.append((badness(metric, change), Line(cells)))
+    lines.sort(key=lambda one: one[0])
+    names = [result.setting.name for result in section.results]
+    changed = "change" if len(names) == 1 else f"change, {names[0]}"
+    table = html_table(
+        ("picture", "input", *names, changed),
+        [line for _, line in lines[:MOST_LINES]],
+        sorted_by=len(names) + 2,
     )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    more = f", the first {MOST_LINES} of {len(lines)}" if len(lines) > MOST_LINES else ""
+    title = f"Picture by picture: {with_unit(metric)}, the worst change first{more}"
+    state = " open" if len(lines) <= FEW_LINES else ""
+    return f"<details{state}><summary>{escape(title)}</summary>{table}</details>" if len(lines) > 1 else ""
+
+
+def _measured(metric: str, value: float | None) -> Cell:
+    return Cell("") if value is None else Cell(number(metric, value), value)
 
 
 def _colour(name: str, names: Sequence[str]) -> int:
@@ -160,10 +211,17 @@ def _by_picture(results: Sequence[Result], names: Sequence[str]) -> str:
             Series(result.setting.name, _colour(result.setting.name, names), _dots(scores, metric, places))
         )
     heights = [dot.y for one in series for dot in one.dots]
-    title = f"{TITLES[metric]}{', dB' if metric.startswith('psnr') else ''}"
-    across = Axis("pictures, in the order of the input's number", 0, len(places) + 1, ())
-    plot = scatter(across, linear_axis(title, heights), series)
-    return f'<figure class="plot">{plot}{_legend(series)}</figure>'
+    better = "lower" if metric in SMALLER_IS_BETTER else "higher"
+    judged = "" if metric in UNITS else f"; {better} is better"
+    caption = f"{with_unit(metric)}, picture by picture{judged}"
+    across = counting_axis("pictures, counted in the order of the input's number", len(places))
+    return _plot(caption, across, linear_axis(with_unit(metric), heights), series)
+
+
+def _plot(caption: str, across: Axis, up: Axis, series: Sequence[Series]) -> str:
+    """Return a plot for a page and one for a telephone, of which the page's style shows one."""
+    both = scatter(across, up, series) + scatter(across, up, series, NARROW)
+    return f'<figure class="plot"><figcaption>{escape(caption)}</figcaption>{both}{_legend(series)}</figure>'
 
 
 def _dots(
@@ -196,15 +254,15 @@ def _quality_against_time(results: Sequence[Result], names: Sequence[str]) -> st
     if not series:
         return ""
     every = [dot for one in series for dot in one.dots]
-    plot = scatter(
+    return _plot(
+        "What restoring gains against the time that it takes; better is further up and to the left",
         logarithmic_axis("seconds a megapixel", [dot.x for dot in every]),
         linear_axis("PSNR gained, dB", [0.0, *(dot.y for dot in every)]),
         series,
     )
-    return f'<figure class="plot">{plot}{_legend(series)}</figure>'
 
 
-def _shot(shot: Shot, first: Result) -> str:
+def _shot(shot: Shot, first: Result, anchor: str) -> str:
     metrics = TITLES if first.measured == "none" else (first.leading,)
     lines = []
     for name, picture in shot.scores:
@@ -224,7 +282,7 @@ def _shot(shot: Shot, first: Result) -> str:
     buttons = "".join(f'<button type="button" value="{factor}">{factor}×</button>' for factor in (1, 2, 4))
     caption = f"<b>{escape(shot.word)}</b> {escape(shot.scores[0][1].name)}<br>" + "<br>".join(lines)
     return (
-        f'<figure class="shot"><figcaption>{caption}</figcaption>'
+        f'<figure class="shot" id="{anchor}"><figcaption>{caption}</figcaption>'
         f'<div class="stage" data-ratio="{width} / {height}"><img alt=""><img alt=""><div class="edge"></div>'
         '<b class="left"></b><b class="right"></b></div>'
         f'<div class="tools"><select aria-label="left">{options}</select>'

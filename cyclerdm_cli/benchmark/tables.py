@@ -18,6 +18,10 @@ TITLES = {
 }  # fmt: skip
 
 
+UNITS = {"noise": "levels of 255", "sharpness": "variance of the Laplacian"}
+"""Of metrics that have one, beside PSNR's dB."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of a table: the input, a candidate, or a published number."""
@@ -38,17 +42,32 @@ class Table:
     notes: tuple[str, ...]
 
 
+def with_unit(metric: str) -> str:
+    """Return a metric's title with its unit: PSNR RGB, dB."""
+    unit = "dB" if metric.startswith("psnr") else UNITS.get(metric)
+    return f"{TITLES[metric]}, {unit}" if unit else TITLES[metric]
+
+
 def number(metric: str, value: float) -> str:
     """Return a metric as people write it."""
     if math.isinf(value):
         return "inf"
-    return f"{value:.4f}" if metric.startswith(("ssim", "lpips")) else f"{value:.2f}"
+    return f"{value:.{_places(metric)}f}"
+
+
+def changed_by(metric: str, value: float) -> str:
+    """Return a change of a metric as people write it: with its sign."""
+    return f"{value:+.{_places(metric)}f}"
+
+
+def _places(metric: str) -> int:
+    """Return how many figures stand behind the point."""
+    return 4 if metric.startswith(("ssim", "lpips")) else 2
 
 
 def difference(metric: str, found: Difference) -> str:
     """Return a difference with its interval: +1.23 [+0.98, +1.51]."""
-    places = 4 if metric.startswith(("ssim", "lpips")) else 2
-    mean = f"{found.mean:+.{places}f}"
+    places, mean = _places(metric), changed_by(metric, found.mean)
     if not math.isfinite(found.low):
         return mean
     return f"{mean} [{found.low:+.{places}f}, {found.high:+.{places}f}]"

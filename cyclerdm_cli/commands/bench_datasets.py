@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cyclerdm_cli.commands.reporting import faults_in_one_line, put_line
+from cyclerdm_cli.commands.reporting import faults_in_one_line, put_line, put_record
 
 if TYPE_CHECKING:
     from cyclerdm_cli.benchmark.datasets import Dataset
@@ -22,9 +23,16 @@ def add_to(bench: typer.Typer) -> None:
     @faults_in_one_line
     def datasets(
         name: Annotated[str | None, typer.Argument(help="One of them, with all that is known of it.")] = None,
+        json: Annotated[
+            bool, typer.Option("--json", help="One JSON object a line, with all there is.")
+        ] = False,
     ) -> None:
         from cyclerdm_cli.benchmark.datasets import find_dataset, read_datasets
 
+        if json:
+            for dataset in read_datasets().values() if name is None else [find_dataset(name).dataset]:
+                put_record(_record(dataset))
+            return
         if name is not None:
             _describe(find_dataset(name).dataset)
             return
@@ -32,6 +40,12 @@ def add_to(bench: typer.Typer) -> None:
         for dataset in read_datasets().values():
             count = str(dataset.images) if dataset.images else "-"
             put_line(f"{dataset.name:<16} {dataset.task:<11} {count:>6}  {_way(dataset)}")
+
+
+def _record(dataset: Dataset) -> dict[str, Any]:
+    """Return all there is about a set."""
+    fault = dataset.archive.fault if dataset.archive else "no direct address"
+    return {**asdict(dataset), "convention": dataset.convention, "fetched": not fault, "fault": fault or None}
 
 
 def _way(dataset: Dataset) -> str:

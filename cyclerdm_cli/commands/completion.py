@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable
 
 import typer
 
-from cyclerdm_cli.pictures.formats import DEPTH_CHOICES, DEVELOP_CHOICES, FORMAT_CHOICES, MASK_CHOICES
+from cyclerdm_cli.pictures.formats import (
+    COMPARE_CHOICES,
+    DEPTH_CHOICES,
+    DEVELOP_CHOICES,
+    FORMAT_CHOICES,
+    MASK_CHOICES,
+)
 from cyclerdm_cli.restoring.mirroring import EFFORTS as MIRRORS
 from cyclerdm_cli.tasks.catalogue import TASKS
 
@@ -16,6 +22,8 @@ EFFORTS = tuple(MIRRORS)
 FORMATS = FORMAT_CHOICES
 COLOUR_SPACES = DEVELOP_CHOICES
 MASKS_FROM = MASK_CHOICES
+COMPARISONS = COMPARE_CHOICES
+PROGRESS = ("auto", "json", "none")
 DEPTHS = tuple(map(str, DEPTH_CHOICES))
 
 

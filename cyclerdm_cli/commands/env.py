@@ -6,13 +6,14 @@ import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any
 
 import typer
 
 from cyclerdm_cli import __version__
-from cyclerdm_cli.commands.defaults import NAME, combine, find_files, own_defaults
+from cyclerdm_cli.commands.defaults import NAME, Setting, combine, find_files, own_defaults
 from cyclerdm_cli.commands.options import flag
-from cyclerdm_cli.commands.reporting import faults_in_one_line, put_line
+from cyclerdm_cli.commands.reporting import faults_in_one_line, put_line, put_record
 
 LIBRARIES = (
     "torch",
@@ -36,37 +37,85 @@ def add_to(app: typer.Typer) -> None:
         "Example: [bold]cyclerdm env[/]"
     )
     @faults_in_one_line
-    def env() -> None:
-        from cyclerdm_cli.device import choose_engine
-        from cyclerdm_cli.weights.places import cache_folder, is_offline, own_registry
-        from cyclerdm_cli.weights.registry import choose, tasks_of
-
-        put_line(f"cyclerdm {__version__}, Python {platform.python_version()}, {platform.platform()}")
-        for library in LIBRARIES:
-            try:
-                put_line(f"{library} {version(library)}")
-            except PackageNotFoundError:
-                put_line(f"{library} is not installed under that name")
-        put_line(f"processors: {len(os.sched_getaffinity(0)) if sys.platform == 'linux' else os.cpu_count()}")
-        put_line(f"auto chooses: {choose_engine()}")
-        put_line(f"cache folder: {cache_folder()}{', offline' if is_offline() else ''}")
-        if own := own_registry():
-            put_line(f"registry of your own: {own}")
-        for choice in {(one := choose(None, task)).name: one for task in tasks_of(None)}.values():
-            put_line(f"weights: {choice.name}, {choice.path}{'' if choice.is_here else ', to be fetched'}")
-        _tell_defaults()
+    def env(
+        json: Annotated[bool, typer.Option("--json", help="The same as one JSON object.")] = False,
+    ) -> None:
+        facts = _find_out()
+        if json:
+            put_record(facts)
+        else:
+            _tell(facts)
 
 
-def _tell_defaults() -> None:
-    """Say which options files decide, and which presets there are; beside pictures nothing is looked for."""
-    files = find_files()
-    for name, setting in combine({}, files).items():
-        put_line(f"default: {flag(name)} {setting.value}, from {setting.where}")
-    for file in files:
-        for preset, settings in file.presets.items():
-            said = ", ".join(f"{flag(name)} {setting.value}" for name, setting in settings.items())
-            put_line(f"preset {preset}: {said or 'nothing'}, from {file.path}")
-    if not files:
+def _find_out() -> dict[str, Any]:
+    """Return the record of `--json`: what is here, and what would be chosen."""
+    from cyclerdm_cli.device import PRECISIONS, choose_engine
+    from cyclerdm_cli.weights.places import cache_folder, is_offline, own_registry
+    from cyclerdm_cli.weights.registry import choose, tasks_of
+
+    engine, files, own = choose_engine(), find_files(), own_registry()
+    choices = {(one := choose(None, task)).name: one for task in tasks_of(None)}
+    return {
+        "version": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "libraries": {library: _version(library) for library in LIBRARIES},
+        "processors": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
+        "device": str(engine.device),
+        "precision": next(name for name, kind in PRECISIONS.items() if kind == engine.precision),
+        "reason": engine.reason,
+        "cache": str(cache_folder()),
+        "offline": is_offline(),
+        "registry": None if own is None else str(own),
+        "weights": [
+            {"name": one.name, "path": str(one.path), "here": one.is_here} for one in choices.values()
+        ],
+        "defaults": [_said(name, setting) for name, setting in combine({}, files).items()],
+        "presets": [
+            {
+                "name": preset,
+                "path": str(file.path),
+                "settings": [_said(name, setting) for name, setting in settings.items()],
+            }
+            for file in files
+            for preset, settings in file.presets.items()
+        ],
+        "defaults_files": [str(file.path) for file in files],
+    }
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
+
+
+def _said(name: str, setting: Setting) -> dict[str, Any]:
+    """Return an option that a file sets, with where it does."""
+    value = setting.value
+    plain = value if value is None or isinstance(value, (bool, int, float, tuple)) else str(value)
+    return {"option": flag(name), "value": plain, "where": setting.where}
+
+
+def _tell(facts: dict[str, Any]) -> None:
+    """Say all in lines for people."""
+    put_line(f"cyclerdm {facts['version']}, Python {facts['python']}, {facts['platform']}")
+    for library, number in facts["libraries"].items():
+        put_line(f"{library} {number}" if number else f"{library} is not installed under that name")
+    put_line(f"processors: {facts['processors']}")
+    put_line(f"auto chooses: {facts['device']}, {facts['precision']} ({facts['reason']})")
+    put_line(f"cache folder: {facts['cache']}{', offline' if facts['offline'] else ''}")
+    if facts["registry"]:
+        put_line(f"registry of your own: {facts['registry']}")
+    for one in facts["weights"]:
+        put_line(f"weights: {one['name']}, {one['path']}{'' if one['here'] else ', to be fetched'}")
+    for one in facts["defaults"]:
+        put_line(f"default: {one['option']} {one['value']}, from {one['where']}")
+    for preset in facts["presets"]:
+        said = ", ".join(f"{one['option']} {one['value']}" for one in preset["settings"])
+        put_line(f"preset {preset['name']}: {said or 'nothing'}, from {preset['path']}")
+    if not facts["defaults_files"]:
         put_line(
             f"no defaults of your own: neither {own_defaults()} nor a {NAME} in the working folder is there"
         )

@@ -20,11 +20,23 @@ from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 from typer.models import OptionInfo, ParameterInfo
 
 from cyclerdm_cli.errors import UsageError
 
 Request = TypeVar("Request")
+
+
+@dataclass(frozen=True)
+class Alone:
+    """What an option of words means that is given without one, as a switch is."""
+
+    value: str
+    words: tuple[str, ...]
+    """All that it may be given. What follows it is its value only if it is one of them, or comes after a =."""
+
+
 Command = Callable[..., None]
 
 
@@ -47,6 +59,27 @@ def takes(
     return lambda command: replace_parameter(
         command, "request", [context, *parameters], lambda given: gather(_typed(given))
     )
+
+
+def command_class(request: type[Any]) -> type[TyperCommand]:
+    """Return the class of a command that takes a dataclass; options marked `Alone` may stand without a value."""
+    alone = {flag(option.name): option.alone for option in _options(request) if option.alone is not None}
+
+    class Command(TyperCommand):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            return super().parse_args(ctx, _with_values(args, alone))
+
+    return Command
+
+
+def _with_values(words: Sequence[str], alone: Mapping[str, Alone]) -> list[str]:
+    """Return what was typed with the value of each option that stands without one."""
+    end = words.index("--") if "--" in words else len(words)
+    found = list(words)
+    for place, word in enumerate(words[:end]):
+        if (mark := alone.get(word)) and (place + 1 >= end or words[place + 1] not in mark.words):
+            found[place] = f"{word}={mark.value}"
+    return found
 
 
 def make(request: type[Request], given: Mapping[str, Any]) -> Request:
@@ -138,6 +171,8 @@ class _Option:
     """MISSING where a value must be given."""
     mark: ParameterInfo
     """What only a command line needs, with the range and the help."""
+    alone: Alone | None = None
+    """What it means without a value, where it may be given so."""
 
     def parameter(self) -> inspect.Parameter:
         """Return the parameter that a command has for it."""
@@ -154,6 +189,8 @@ class _Option:
         """Return a value as the field has it: a list as a tuple, a file's name as a Path, a number as its text."""
         if isinstance(value, list):
             return tuple(self.convert(one) for one in value)
+        if self.alone is not None and isinstance(value, bool):
+            return self.alone.value if value else None
         if self.kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
             return str(value)
         return Path(value) if self.kind is Path and isinstance(value, str) else value
@@ -167,6 +204,8 @@ class _Option:
         most: Any = self.mark.max
         if self.row and not isinstance(value, tuple):
             raise UsageError(f"{flag(self.name)} {value!r}", hint=f"allowed: a row of {self.kind.__name__}")
+        if self.alone is not None and value not in self.alone.words:
+            raise UsageError(f"{flag(self.name)} {value}", hint=f"allowed: {', '.join(self.alone.words)}")
         for one in value if self.row else (value,):
             if not isinstance(one, kinds) or (isinstance(one, bool) and self.kind is not bool):
                 raise UsageError(f"{flag(self.name)} {one!r}", hint=f"allowed: {self.kind.__name__}")
@@ -196,7 +235,8 @@ def _options(request: type) -> tuple[_Option, ...]:
             mark.param_decls = tuple(dict.fromkeys((*short, *(mark.param_decls or ()), flag(field.name))))
             mark.default = ...
         single = next((one for one in get_args(kind) if one not in (NoneType, ...)), kind)
-        found.append(_Option(field.name, single, get_origin(kind) is tuple, field.default, mark))
+        alone = next((one for one in marks if isinstance(one, Alone)), None)
+        found.append(_Option(field.name, single, get_origin(kind) is tuple, field.default, mark, alone))
     return tuple(found)
 
 

@@ -78,6 +78,14 @@ def put_line(line: str) -> None:
     put_bytes(line.encode("utf-8", "surrogateescape") + b"\n")
 
 
+def put_word_line(line: str) -> None:
+    """Write one line to standard error as it is; where that cannot be written any more, the work goes on."""
+    if sys.stderr is not None:
+        stream = _Lenient(sys.stderr)
+        stream.write(line + "\n")
+        stream.flush()
+
+
 def put_bytes(data: bytes) -> None:
     """Write bytes to standard output, at once; nothing where it was closed from the start. Raises as `put_line`."""
     if sys.stdout is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from cyclerdm_cli.commands.defaults import Asked, ask
-from cyclerdm_cli.commands.options import takes
+from cyclerdm_cli.commands.options import command_class, takes
 from cyclerdm_cli.commands.reporting import faults_in_one_line
 from cyclerdm_cli.commands.restore_plan import make_plan
 from cyclerdm_cli.commands.restore_request import RestoreRequest
@@ -22,7 +22,7 @@ def add_to(app: typer.Typer, command: Command) -> None:
     listing = "\n\n".join(f"[bold]{task.name}[/]: {task.summary}" for task in tasks)
     help_text = f"{summary}.\n\n{listing}\n\nExample: [bold]cyclerdm {command} {example}[/]"
 
-    @app.command(command, help=help_text)
+    @app.command(command, help=help_text, cls=command_class(RestoreRequest))
     @faults_in_one_line
     @takes(RestoreRequest, ask)
     def run(request: Asked) -> None:

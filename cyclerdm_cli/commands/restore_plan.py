@@ -18,7 +18,7 @@ from cyclerdm_cli.commands.restore_request import RestoreRequest
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.pictures.addresses import is_address
 from cyclerdm_cli.pictures.arrivals import Arrivals, Watched
-from cyclerdm_cli.pictures.atomic import Identity, identities
+from cyclerdm_cli.pictures.atomic import Identity, identities, identity
 from cyclerdm_cli.pictures.formats import format_named
 from cyclerdm_cli.pictures.listing import Input, files_in, list_inputs, lists_in
 from cyclerdm_cli.pictures.naming import Job, is_folder, plan_outputs
@@ -84,9 +84,11 @@ def make_plan(request: RestoreRequest, command: str, settings: Sequence[Path] = 
     arrivals, read = None, frozenset[Identity]()
     if request.watch:
         arrivals = _arrivals(request, names_of(tasks))
+        _check_summary(request, jobs, settings)
     else:
         jobs, others = _find_jobs(request, names_of(tasks), passed_over, settings)
         _check_streams(request, jobs, command)
+        _check_summary(request, jobs, others)
         _refuse_connections(request, (place for job in jobs for place in (job.input.path, job.output)))
         named = (job.input.path for job in jobs if job.input.path is not None)
         read = identities((*named, *others)) if request.overwrite else read
@@ -169,6 +171,24 @@ def _check_streams(request: RestoreRequest, jobs: Collection[Job], command: str)
     if any(job.input.path is None for job in jobs) and (sys.stdin is None or sys.stdin.isatty()):
         state = "closed" if sys.stdin is None else "a terminal"
         raise UsageError(f"standard input is {state}", hint=f"cat FILE | cyclerdm {command} - ...")
+
+
+def _check_summary(request: RestoreRequest, jobs: Collection[Job], others: Sequence[Path]) -> None:
+    """Raise UsageError where the summary would take the place of a file that is read, or of a result."""
+    place = request.summary_json
+    if place is None:
+        return
+    if place.is_dir():
+        raise UsageError(f"--summary-json {place}: is a folder")
+    there = identity(place)
+    read = (job.input.path for job in jobs if job.input.path is not None)
+    if there is not None and there in identities((*read, *others)):
+        raise UsageError(f"--summary-json {place}: is an input", hint="inputs are never overwritten")
+    made = os.path.abspath(place)
+    if any(
+        made == os.path.abspath(one) for job in jobs for one in (job.output, job.compare) if one is not None
+    ):
+        raise UsageError(f"--summary-json {place}: a result goes there")
 
 
 def _files_beside(request: RestoreRequest, entries: list[Input]) -> list[Path]:

@@ -12,12 +12,14 @@ import typer
 
 from cyclerdm_cli.commands.completion import (
     COLOUR_SPACES,
+    COMPARISONS,
     DEPTHS,
     DEVICES,
     EFFORTS,
     FORMATS,
     MASKS_FROM,
     PRECISIONS,
+    PROGRESS,
     complete_task,
     one_of,
 )
@@ -33,7 +35,7 @@ from cyclerdm_cli.commands.machine_options import (
     Tile,
     check_cluster,
 )
-from cyclerdm_cli.commands.options import check_fields
+from cyclerdm_cli.commands.options import Alone, check_fields
 from cyclerdm_cli.errors import PictureError, UsageError
 from cyclerdm_cli.restoring.mirroring import mirrors_of
 
@@ -118,8 +120,13 @@ class RestoreRequest:
     """RAW files are developed into it: srgb, p3, adobe-rgb or prophoto (extra raw)."""
     strip_metadata: Annotated[bool, typer.Option(rich_help_panel=PICTURES)] = False
     """Leave EXIF, XMP and ICC out."""
-    compare: Annotated[bool, typer.Option(rich_help_panel=PICTURES)] = False
-    """Also write before | after."""
+    compare: Annotated[
+        str | None,
+        typer.Option(metavar="[KIND]", rich_help_panel=PICTURES, autocompletion=one_of(COMPARISONS)),
+        Alone(COMPARISONS[0], COMPARISONS),
+    ] = None
+    """Also write a picture of before and after: side, beside each other (also without a KIND); split or diagonal,
+    one picture in two halves; detail, what changed most at 1:1; animated, a WebP file that shows them in turn."""
     frame: Annotated[int, typer.Option(min=0)] = 0
     """Of an animated file, counted from 0."""
     limit_pixels: Annotated[int, typer.Option(min=1)] = 500_000_000
@@ -130,6 +137,10 @@ class RestoreRequest:
     """Say what would be done."""
     json: Annotated[bool, typer.Option(rich_help_panel=OUTPUT)] = False
     """One JSON object a line."""
+    summary_json: Annotated[Path | None, typer.Option(rich_help_panel=OUTPUT)] = None
+    """A file for the summary, which is then not the last line of --json; replaced where it is there."""
+    progress: Annotated[str, typer.Option(rich_help_panel=OUTPUT, autocompletion=one_of(PROGRESS))] = "auto"
+    """auto, a bar on a terminal; json, one JSON object a line on standard error; or none."""
     quiet: Annotated[bool, typer.Option("-q", rich_help_panel=OUTPUT)] = False
     """Only faults; the results' paths only into a pipe or a file."""
     verbose: Annotated[bool, typer.Option("-v", rich_help_panel=OUTPUT)] = False
@@ -147,6 +158,8 @@ class RestoreRequest:
             raise UsageError("--quiet and --verbose exclude each other")
         if self.watch:
             self._check_watch()
+        if self.progress not in PROGRESS:
+            raise UsageError(f"--progress {self.progress}: is none of {', '.join(PROGRESS)}")
         mirrors_of(self.effort)
         check_cluster(self.cluster, self.actors)
         if self.clip is not None and self.prompt is None:

@@ -26,9 +26,10 @@ from cyclerdm_cli.commands.restore_plan import Plan
 from cyclerdm_cli.commands.restore_request import RestoreRequest
 from cyclerdm_cli.commands.stopping import CLUSTER_GRACE, GO_ON, GRACE, stopping_on_signals
 from cyclerdm_cli.escapes import shown_name, to_json
-from cyclerdm_cli.pictures.atomic import identities
+from cyclerdm_cli.pictures.atomic import identities, write_atomically
 from cyclerdm_cli.pictures.listing import said_of
 from cyclerdm_cli.pictures.naming import Job
+from cyclerdm_cli.pictures.streams import is_special, put_into_stream
 
 if TYPE_CHECKING:
     from cyclerdm_cli.device import Engine
@@ -132,9 +133,9 @@ class Run:
         from cyclerdm_cli.commands.progress import Progress
         from cyclerdm_cli.restoring.batch import Watch
 
-        account = Account()
+        account, request = Account(), self.request
         with (
-            Progress(words(), len(self.plan.jobs), self.request.quiet) as progress,
+            Progress(words(), len(self.plan.jobs), request.quiet, request.progress) as progress,
             warnings_to(progress.say),
             self._at_work() as (weights, engine, restore_files),
         ):
@@ -156,8 +157,7 @@ class Run:
 
     def _close(self, account: Account, interrupted: bool) -> None:
         """Sum up, and raise the exit status of the contract where it is not 0."""
-        if self.request.json:
-            put_record({"summary": {**account.counts, "seconds": round(account.seconds, 3)}})
+        self._sum_up({"summary": {**account.counts, "seconds": round(account.seconds, 3)}})
         counts, console = account.counts, words()
         if interrupted:
             left = f"{account.tally}, {len(self.plan.jobs) - account.told} left"
@@ -174,6 +174,20 @@ class Run:
                 console.print(f"  passed over: {passed_over}", markup=False)
         if counts["failed"]:
             raise typer.Exit(3 if counts["ok"] or counts["skipped"] else 1)
+
+    def _sum_up(self, summary: dict[str, Any]) -> None:
+        """Write the summary where programs look for it, if they do. Raises PictureError."""
+        place = self.request.summary_json
+        if place is None:
+            if self.request.json:
+                put_record(summary)
+            return
+        data = (to_json(summary) + "\n").encode("utf-8")
+        if is_special(place):
+            put_into_stream(place, data)
+        else:
+            read = (job.input.path for job in self.plan.jobs if job.input.path is not None)
+            write_atomically(place, data, inputs=identities(read) | self.plan.files.inputs)
 
     @contextmanager
     def _at_work(
@@ -246,7 +260,7 @@ class Run:
             progress.say(
                 f"{outcome.job.input.name}: {outcome.status}, {outcome.seconds:.2f} s, {outcome.tiles} tiles"
             )
-        progress.file_done()
+        progress.file_done(outcome.job.input.name, outcome.status)
         if self.request.json:
             progress.put(to_json(outcome.record(self.plan.task, weights, device)))
         elif outcome.status == "ok" and outcome.job.output is not None:

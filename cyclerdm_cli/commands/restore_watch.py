@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cyclerdm_cli.commands.reporting import INTERRUPTED, libraries_silent, put_record, warnings_to, words
+from cyclerdm_cli.commands.reporting import INTERRUPTED, libraries_silent, warnings_to, words
 from cyclerdm_cli.commands.restore_run import Account, Run
 from cyclerdm_cli.commands.stopping import stopping_on_signals
 from cyclerdm_cli.errors import UsageError
@@ -45,7 +45,7 @@ class WatchingRun(Run):
 
         account = Account()
         with (
-            Progress(words(), 0, self.request.quiet) as progress,
+            Progress(words(), 0, self.request.quiet, self.request.progress) as progress,
             warnings_to(progress.say),
             stopping_on_signals(
                 lambda: progress.say("ending; once more ends at once"), last_words=lambda: _farewell(account)
@@ -91,8 +91,7 @@ class WatchingRun(Run):
 
     def _end(self, account: Account) -> None:
         """Sum up, and raise the exit status of what was asked to end."""
-        if self.request.json:
-            put_record({"summary": {**account.counts, "seconds": round(account.seconds, 3)}})
+        self._sum_up({"summary": {**account.counts, "seconds": round(account.seconds, 3)}})
         console = words()
         console.print(f"interrupted: {_farewell(account)}", markup=False)
         if not self.request.quiet:

@@ -106,8 +106,8 @@ def _train(run: Run, dry_run: bool) -> None:
 
 
 RESULTS = (
-    "weights.safetensors", "recipe.json", "log.jsonl", "checkpoint.pt", "curves.png", "samples.png",
-    "clip.safetensors", "evidence.pt",
+    "weights.safetensors", "recipe.json", "log.jsonl", "checkpoint.pt", "curves.png", "curves.html",
+    "samples.png", "clip.safetensors", "evidence.pt",
 )  # fmt: skip
 """What trainings write into their folder."""
 

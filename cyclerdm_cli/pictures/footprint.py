@@ -36,14 +36,15 @@ class Extent:
     def _own(self) -> int:
         return 3 * self.height * self.width * self.own_depth // 8
 
-    def coding(self, target: str, compared: bool) -> int:
+    def coding(self, target: str, compared: str | None = None) -> int:
         """Return the bytes at most while it is decoded, or encoded in a format, the picture included.
 
         Args:
             target: a name of `formats.FORMATS`, or "keep".
-            compared: whether before and after are written beside each other, too.
+            compared: how before and after are compared in a picture, too, if they are.
         """
         copies = HUNGRY.get(self.format if target == "keep" else target, COPIES)
-        return self._pixels * (copies + (2 + 2 * copies if compared else 0)) + self._own * (
-            4 if compared else 1
-        )
+        more = 0
+        if compared is not None:
+            more = 2 + 2 * (HUNGRY["webp"] if compared == "animated" else copies)
+        return self._pixels * (copies + more) + self._own * (4 if compared else 1)

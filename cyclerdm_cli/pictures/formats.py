@@ -15,6 +15,8 @@ RAW_EXTENSIONS = frozenset(
     (".arw", ".cr2", ".cr3", ".dng", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw", ".x3f")
 )
 """Of RAW files, in small letters: what comes of them is TIFF."""
+COMPARE_CHOICES = ("side", "split", "diagonal", "detail", "animated")
+"""How before and after may be compared; the first is meant where nothing else is said."""
 MASK_CHOICES = ("auto", "luma", "alpha")
 """What may be asked to say where a mask is painted."""
 

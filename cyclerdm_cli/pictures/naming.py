@@ -14,7 +14,7 @@ from pathlib import Path
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.pictures.addresses import is_address, normalised, placed, refuse_unwritable
 from cyclerdm_cli.pictures.atomic import Identity, identity
-from cyclerdm_cli.pictures.formats import BY_NAME, RAW_EXTENSIONS, TITLES, format_of_name
+from cyclerdm_cli.pictures.formats import BY_NAME, COMPARE_CHOICES, RAW_EXTENSIONS, TITLES, format_of_name
 from cyclerdm_cli.pictures.listing import Input
 
 FIELDS = ("dir", "stem", "ext", "task", "index")
@@ -31,13 +31,17 @@ class Job:
     format: str
     """For `WriteOptions`: "keep", or the format that the output's name or `--format` asks for."""
     compare: Path | None = None
-    """Where the side-by-side picture goes, if one was asked for."""
+    """Where the picture of before and after goes, if one was asked for."""
 
 
-def compare_name(output: str | os.PathLike[str]) -> str:
-    """Return the name of the side-by-side picture of a result: `a_denoise.png` -> `a_denoise_compare.png`."""
+def compare_name(output: str | os.PathLike[str], kind: str = COMPARE_CHOICES[0]) -> str:
+    """Return the name of the picture of before and after: `a_denoise.png` -> `a_denoise_compare.png`.
+
+    Args:
+        kind: one of `formats.COMPARE_CHOICES`; what is animated is a WebP file.
+    """
     stem, extension = os.path.splitext(os.fspath(output))
-    return f"{stem}_compare{extension}"
+    return f"{stem}_compare{'.webp' if kind == 'animated' else extension}"
 
 
 def plan_outputs(
@@ -46,7 +50,7 @@ def plan_outputs(
     task: str,
     *,
     format: str = "keep",
-    compare: bool = False,
+    compare: str | None = None,
     others: Iterable[Path] = (),
 ) -> list[Job]:
     """Return what is read and what is written, in the inputs' order.
@@ -55,7 +59,7 @@ def plan_outputs(
         output: as after `-o`: None (`{stem}_{task}{ext}` beside each input), a file, folder, template or "-".
         task: the word for `{task}`.
         format: as after `--format`; anything but "keep" gives the results its extension.
-        compare: also plan the side-by-side pictures.
+        compare: also plan pictures of before and after, of that kind.
         others: files that the run reads beside the pictures, such as masks, lists and weights.
 
     Files that a search found, and that an earlier run of this very plan has written, are left out.
@@ -77,11 +81,10 @@ def plan_outputs(
     if output and "{" not in output:
         output = _direct(output)
     names = list(map(_direct, _names(inputs, output, task, format)))
+    beside = [placed(compare_name(name, compare)) if compare else None for name in names]
     jobs = [
-        Job(
-            entry, placed(name), _format(name, entry, format), placed(compare_name(name)) if compare else None
-        )
-        for entry, name in zip(inputs, names, strict=True)
+        Job(entry, placed(name), _format(name, entry, format), place)
+        for entry, name, place in zip(inputs, names, beside, strict=True)
     ]
     for job in jobs:
         if job.output is not None:
@@ -242,7 +245,8 @@ def _without_earlier_results(jobs: list[Job]) -> list[Job]:
     makers: dict[str, Job] = {}
     for job in jobs:
         if job.output is not None:
-            makers[_key(job.output)] = makers[_key(compare_name(job.output))] = job
+            made = [str(job.output), *(compare_name(job.output, kind) for kind in ("side", "animated"))]
+            makers |= dict.fromkeys((_key(place) for place in made), job)
     return [
         job
         for job in jobs

@@ -41,6 +41,15 @@ def is_special(path: str | os.PathLike[str]) -> bool:
     return _mode(path, lambda mode: not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)))
 
 
+def put_into_stream(path: Path, data: bytes) -> None:
+    """Write bytes to a pipe or a device. Raises PictureError."""
+    try:
+        with open(path, "wb", buffering=0) as stream:
+            stream.write(data)
+    except OSError as fault:
+        raise PictureError(f"{path}: cannot be written: {fault.strerror}") from fault
+
+
 def check_file(path: Path, limit_pixels: int) -> None:
     """Raise PictureError over a file too large to be a picture; smaller ones are left to the decoder."""
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -87,6 +87,32 @@ def encode(picture: Picture, options: WriteOptions) -> bytes:
     except Exception as error:  # as varied as in reading: plugins raise what they like
         words = " ".join(str(error).split()) or type(error).__name__
         raise PictureError(f"cannot be written as {target.title}: {words}") from error
+
+
+def encode_frames(frames: Sequence[Picture], options: WriteOptions, milliseconds: int) -> bytes:
+    """Return the bytes of an animated WebP that shows pictures of one size in turn, without end.
+
+    Args:
+        options: with "webp" for a format.
+        milliseconds: how long each is shown.
+
+    Raises:
+        PictureError: WebP cannot hold pictures of that size, or memory runs out.
+    """
+    first = frames[0]
+    target = _target(first, options)
+    if target.longest_side and max(first.size) > target.longest_side:
+        raise PictureError(f"{first.size[1]} x {first.size[0]} pixels do not fit into an animated WebP")
+    blocks, stream = _blocks(first, options).as_given(), BytesIO()
+    images = [_image(_samples(frame, options)) for frame in frames]
+    try:
+        images[0].save(
+            stream, format="WEBP", save_all=True, append_images=images[1:], duration=milliseconds, loop=0,
+            quality=_quality("webp", options), **blocks,
+        )  # fmt: skip
+    except (OSError, ValueError, MemoryError) as error:
+        raise PictureError(f"cannot be written as an animated WebP: {error}") from error
+    return stream.getvalue()
 
 
 def notes_on_writing(picture: Picture, options: WriteOptions) -> tuple[str, ...]:

@@ -15,15 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyclerdm_cli.errors import CycleRDMError, PictureError
+from cyclerdm_cli.escapes import shown_name
 from cyclerdm_cli.pictures.addresses import Address, exists, is_taken
 from cyclerdm_cli.pictures.atomic import Identity, TakenError, clear_leftovers, write_atomically
+from cyclerdm_cli.pictures.comparing import encode_comparison
 from cyclerdm_cli.pictures.footprint import Extent
+from cyclerdm_cli.pictures.formats import COMPARE_CHOICES
+from cyclerdm_cli.pictures.layouts import Names
 from cyclerdm_cli.pictures.masks import check_mask, find_mask, own_mask, read_mask
 from cyclerdm_cli.pictures.naming import Job
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.raw import kind_of
 from cyclerdm_cli.pictures.reading import read_bytes, read_extent, read_picture
-from cyclerdm_cli.pictures.sidebyside import compared
 from cyclerdm_cli.pictures.streams import check_file, is_pipe, read_address
 from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
 from cyclerdm_cli.restoring.outcome import Outcome
@@ -52,7 +55,8 @@ class FileOptions:
     inputs: frozenset[Identity] = frozenset()
     """All files that the run reads, where `overwrite` would let results take their places."""
     skip_existing: bool = False
-    compare: bool = False
+    compare: str | None = None
+    """How before and after are compared in a picture, for jobs that have a place for it."""
     colour_space: str = "srgb"
     """What RAW files are developed into."""
     frame: int = 0
@@ -318,7 +322,7 @@ def _bytes(job: Job, work: Work) -> int:
     extent = _extent(job, files)
     if files.write.depth == 16:
         extent = replace(extent, depth=16)
-    coding = extent.coding(job.format, job.compare is not None)
+    coding = extent.coding(job.format, files.compare if job.compare is not None else None)
     try:
         return work.restorers.needs((extent.height, extent.width), extent.held, coding)
     except PictureError as error:
@@ -403,7 +407,8 @@ def _write(one: _Read, work: Work, before: NDArray[np.generic] | None) -> Outcom
             raise PictureError(f"{job.input.name}: has changed while it was restored")
         # The result last: --skip-existing takes it for a sign that all is there.
         if job.compare is not None and before is not None:
-            _put(job.compare, encode(compared(before, after), options), work.files)
+            names, kind = _names_compared(job), work.files.compare or COMPARE_CHOICES[0]
+            _put(job.compare, encode_comparison(kind, before, after, names, options), work.files)
         if job.output is not None and not _put(job.output, data, work.files):
             return Outcome(job, "skipped")
     except Exception as fault:
@@ -418,6 +423,12 @@ def _write(one: _Read, work: Work, before: NDArray[np.generic] | None) -> Outcom
     task, weights = "+".join(_names(one.tasks)) or "none", work.restorers.kit.names(_names(one.tasks))
     notes = choice.note, *outcome.notes
     return replace(outcome, notes=notes, task=task, weights=weights, seen=choice.likely)
+
+
+def _names_compared(job: Job) -> Names:
+    """Return what a picture that compares says of its two files: their names, without their folders."""
+    before = job.input.name if job.input.path is None else job.input.path.name
+    return Names(shown_name(before), shown_name("" if job.output is None else job.output.name))
 
 
 def _put(place: Path, data: bytes, files: FileOptions) -> bool:

@@ -38,10 +38,14 @@ class FileOutcome:
     """How likely each damage was, where the task was chosen by looking at the picture."""
     notes: tuple[str, ...] = ()
     """What people should know about the result, a line each; not part of the JSON record."""
+    compare: str | None = None
+    """Where the picture of before and after is, or would be, if one was asked for."""
 
     def record(self) -> dict[str, Any]:
         """Return the JSON record of the contract."""
         values = {name: value for name, value in vars(self).items() if name != "notes"}
+        if self.compare is None:
+            del values["compare"]
         if self.probabilities is None:
             del values["probabilities"]
         else:
@@ -98,6 +102,7 @@ class Outcome:
             error=self.error or None,
             probabilities=self.seen,
             notes=self.notes,
+            compare=None if self.job.compare is None else str(self.job.compare),
         )
 
     def record(self, task: str, weights: str, device: str) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from cyclerdm_cli.training.data import (
 )
 from cyclerdm_cli.training.examining import examiner
 from cyclerdm_cli.training.objective import Objective
+from cyclerdm_cli.training.page import write_page
 from cyclerdm_cli.training.processes import Processes
 from cyclerdm_cli.training.ranges import measure_ranges
 from cyclerdm_cli.training.records import LOG, RunLog, draw_curves
@@ -123,7 +124,7 @@ def find_data(run: Run) -> DataFound:
 def perform(
     run: Run, say: Say, stopped: Callable[[], bool], report: Callable[[dict[str, Any]], None]
 ) -> Path:
-    """Train and write `weights.safetensors`, `log.jsonl`, `curves.png`, `samples.png` into the run's folder.
+    """Train, and write into the run's folder the weights, the log, curves as a picture and a page, and samples.
 
     Args:
         run: what is asked.
@@ -166,6 +167,8 @@ def _perform(
         if log is not None:
             log.add(record)
             report(record)
+            if "validation" in record:
+                write_page(run.out, run.out.name, log.read())
 
     values = train(
         network, source, run.recipe, run.out, processes=processes, resume=resume, stopped=stopped,
@@ -178,7 +181,9 @@ def _perform(
             header = replace(header, ranges=_measure(network.config, values, source, run.recipe))
         write_weights(path, values, header)
         if log is not None:
-            draw_curves(log.read()).save(run.out / "curves.png")
+            records = log.read()
+            draw_curves(records).save(run.out / "curves.png")
+            write_page(run.out, run.out.name, records)
     return path
 
 

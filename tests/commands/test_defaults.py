@@ -96,6 +96,13 @@ def test_a_preset_that_is_not_there_is_named_with_those_that_are() -> None:
         asked(preset="night")
 
 
+def test_a_comparison_may_be_switched_on_or_off_or_be_of_a_kind() -> None:
+    for said, meant in (("true", "side"), ("false", None), ("'detail'", "detail")):
+        write_own(f"compare = {said}")
+        assert asked().compare == meant
+    assert asked(compare="side").compare == "side"
+
+
 def test_the_preset_none_reads_no_file() -> None:
     write_own("no TOML")
     assert asked(preset="none").steps == 0
@@ -108,7 +115,11 @@ def test_the_preset_none_reads_no_file() -> None:
         ("seed = 1\n\n[night]\n# dark\nsteps = 2000", "line 5: --steps 2000 (allowed: 0 to 1000)"),
         ("[a]\nsteps = 1\n[b]\nsteps = 'many'", "line 4: --steps 'many' (allowed: int)"),
         ("night = { seeds = 1 }", "line 1: --seeds: no such option (did you mean --seed?)"),
-        ("compare = 1", "line 1: --compare 1 (allowed: bool)"),
+        ("strip-metadata = 1", "line 1: --strip-metadata 1 (allowed: bool)"),
+        (
+            "compare = 'spilt'",
+            "line 1: --compare spilt (allowed: side, split, diagonal, detail, animated)",
+        ),
         ("mask-from = 'luma'\nmask_from = 'luma'", "line 2: --mask-from is set twice"),
         ("inputs = ['a.png']", "line 1: inputs can only be typed"),
         ("[none]\nseed = 1", "line 1: no preset can be called none (it stands for no file)"),

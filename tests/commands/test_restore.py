@@ -105,6 +105,38 @@ def test_compare_writes_before_and_after(
     np.testing.assert_array_equal(both[:, -131:], np.asarray(Image.open(tmp_path / "x.png")))
 
 
+@pytest.mark.parametrize(
+    ("words", "name", "size"),
+    [
+        (["--compare", "{photo}", "--seed", "0"], "x_compare.png", (264, 97)),
+        (["{photo}", "--compare=split"], "x_compare.png", (300, 131)),
+        (["{photo}", "--compare", "animated", "--seed", "0"], "x_compare.webp", (300, 131)),
+        (["--compare", "--", "{photo}"], "x_compare.png", (264, 97)),
+    ],
+)
+def test_a_comparison_has_a_kind_or_is_side_by_side(
+    denoise: list[str],
+    photograph_file: Path,
+    tmp_path: Path,
+    words: list[str],
+    name: str,
+    size: tuple[int, int],
+) -> None:
+    given = [word.format(photo=photograph_file) for word in words]
+    status, out, err = call(*denoise, "-o", tmp_path / "x.png", "--json", *given)
+    assert status == 0, err
+    assert json.loads(out.splitlines()[0])["compare"] == str(tmp_path / name)
+    image = Image.open(tmp_path / name)
+    assert image.size == size
+    assert image.getexif()[270] == "before: photo.png, after: x.png"
+
+
+def test_a_kind_of_comparison_that_there_is_not_is_refused(denoise: list[str], photograph_file: Path) -> None:
+    status, _, err = call(*denoise, photograph_file, "--compare=spilt")
+    said = "cyclerdm: --compare spilt (allowed: side, split, diagonal, detail, animated)\n"
+    assert (status, err) == (2, said)
+
+
 def test_tasks_one_after_the_other(tiny_weights: Path, photograph_file: Path, tmp_path: Path) -> None:
     both = ["restore", "--weights", tiny_weights, "--task"]
     assert call(*both, "derain+dehaze", photograph_file, "-o", tmp_path / "once.png")[0] == 0

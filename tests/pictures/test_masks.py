@@ -9,11 +9,11 @@ from picture_files import exif_block, pattern
 from PIL import Image
 
 from cyclerdm_cli.errors import PictureError
+from cyclerdm_cli.pictures.layouts import side_by_side
 from cyclerdm_cli.pictures.listing import Input
 from cyclerdm_cli.pictures.masks import check_mask, find_mask, mask_of, read_mask
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.reading import read_picture
-from cyclerdm_cli.pictures.sidebyside import side_by_side
 from cyclerdm_cli.pictures.writing import WriteOptions, encode
 
 

@@ -210,7 +210,7 @@ def test_streams(here):
     with pytest.raises(UsageError, match="standard output"):
         planned(["a.png", "b.png"], "-")
     with pytest.raises(UsageError, match="--compare"):
-        planned(["a.png"], "-", compare=True)
+        planned(["a.png"], "-", compare="side")
 
 
 def test_one_file_for_many_inputs_is_refused(here):
@@ -268,7 +268,14 @@ def test_inputs_are_never_overwritten(here):
 
 
 def test_earlier_results_in_the_folder_are_not_restored_again(here):
-    make("in/a.png", "in/a_denoise.png", "in/a_denoise_compare.png", "in/b.png", "in/out/a.png")
+    make(
+        "in/a.png",
+        "in/a_denoise.png",
+        "in/a_denoise_compare.png",
+        "in/a_denoise_compare.webp",
+        "in/b.png",
+        "in/out/a.png",
+    )
     assert planned(["in"]) == {"in/a.png": "in/a_denoise.png", "in/b.png": "in/b_denoise.png"}
     inside = planned(["in"], "in/out", recursive=True)
     assert inside["in/a.png"] == "in/out/a.png"
@@ -280,15 +287,18 @@ def test_earlier_results_in_the_folder_are_not_restored_again(here):
 
 def test_comparisons(here):
     make("a.png", "b.png")
-    jobs = plan_outputs(list_inputs(["a.png", "b.png"]), None, "denoise", compare=True)
+    jobs = plan_outputs(list_inputs(["a.png", "b.png"]), None, "denoise", compare="side")
     assert [str(job.compare) for job in jobs] == ["a_denoise_compare.png", "b_denoise_compare.png"]
     assert compare_name("x.d/a.tar.png") == "x.d/a.tar_compare.png"
+    assert compare_name("x.d/a.tar.png", "animated") == "x.d/a.tar_compare.webp"
+    jobs = plan_outputs(list_inputs(["a.png"]), None, "denoise", compare="animated")
+    assert [str(job.compare) for job in jobs] == ["a_denoise_compare.webp"]
     make("c_compare.png", "c.png")
     with pytest.raises(UsageError, match="both"):
-        planned(["c.png", "c_compare.png"], "out/", compare=True)
+        planned(["c.png", "c_compare.png"], "out/", compare="side")
     make("a_denoise_compare.png")
     with pytest.raises(UsageError, match="the input"):
-        planned(["a.png", "a_denoise_compare.png"], compare=True)
+        planned(["a.png", "a_denoise_compare.png"], compare="side")
 
 
 # ---- properties

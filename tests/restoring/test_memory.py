@@ -80,7 +80,7 @@ def test_too_low_a_limit_and_too_large_a_picture_are_refused() -> None:
     with pytest.raises(
         PictureError, match=r"9000 x 8000 pixels need 1\.\dGB of memory, more than --memory 500MB"
     ):
-        limited(500 * MB).needs((8000, 9000), picture.held, picture.coding("keep", compared=False))
+        limited(500 * MB).needs((8000, 9000), picture.held, picture.coding("keep"))
     with pytest.raises(PictureError, match="smaller --tile"):
         limited(400 * MB, tile=2048).needs((2048, 2048), 12 * MB, 40 * MB)
 

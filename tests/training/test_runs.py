@@ -359,6 +359,9 @@ def test_a_run_leaves_log_curves_and_samples(photographs: Path, tmp_path: Path, 
     with Image.open(out / "samples.png") as sheet, Image.open(out / "curves.png") as curves:
         assert sheet.width == 3 * 132  # a multiple of the network's
         assert curves.size == (1200, 480)
+    page = (out / "curves.html").read_text(encoding="utf-8")
+    assert "pictures kept apart gain" in page
+    assert "data:image/png" in page
     assert json.loads((out / "recipe.json").read_text())["iterations"] == 4
 
 
