@@ -1,7 +1,8 @@
 """Ctrl-C, SIGTERM, a closed terminal: the first asks the work to end in good order, the second ends it at once.
 
 Python hears a signal only between two steps of its main thread, which may be in the middle of a long computation.
-So a thread of its own listens too, and sees to it that the process ends in any case.
+So a thread of its own listens too, and sees to it that the process ends in any case. Processes that are forked
+meanwhile hear the same signals, say nothing, and leave the decision to this one.
 """
 
 from __future__ import annotations
@@ -20,20 +21,36 @@ from cyclerdm_cli.commands.reporting import INTERRUPTED
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 GRACE = 2.0
 """Seconds in which the work must have ended in good order."""
-SAME = 0.1
-"""Seconds within which two signals are one: `timeout` and terminals send it to a process and to its group."""
 CLUSTER_GRACE = 15.0
 """The same where workers on other machines must hear of it, and a cluster be left."""
+ONE_SIGNAL = 0.1
+"""Seconds within which two signals are one: `timeout` and terminals send it to a process and to its group."""
+WITH_SKIP_EXISTING = "the same command with --skip-existing goes on from here"
 SHOW_CURSOR, CLEAR_LINE = "\x1b[?25h", "\r\x1b[K"
 
 
 @contextmanager
-def stopping_on_signals(say: Callable[[], None], grace: float = GRACE) -> Iterator[Callable[[], bool]]:
-    """Give a function that tells whether the work shall end; `say` is called when that begins to be so."""
+def stopping_on_signals(
+    say: Callable[[], None],
+    grace: float | None = GRACE,
+    *,
+    one_signal: float = ONE_SIGNAL,
+    goes_on: str = WITH_SKIP_EXISTING,
+) -> Iterator[Callable[[], bool]]:
+    """Give a function that tells whether the work shall end; `say` is called when that begins to be so.
+
+    Args:
+        say: tells people.
+        grace: seconds after the first signal until the process ends in any case; None waits for the second one.
+        one_signal: seconds within which two signals are one.
+        goes_on: what people are told where the process had to be ended.
+    """
     asked: list[int] = []
 
+    owner = os.getpid()
+
     def ask(number: int, _: object) -> None:
-        if not asked:
+        if not asked and os.getpid() == owner:
             asked.append(number)
             say()
 
@@ -43,7 +60,7 @@ def stopping_on_signals(say: Callable[[], None], grace: float = GRACE) -> Iterat
     # Who was started with a signal ignored, as by nohup, goes on ignoring it.
     before = {number: signal.getsignal(number) for number in SIGNALS}
     heeded = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
-    with _ending_in_any_case(heeded, grace):
+    with _ending_in_any_case(heeded, grace, one_signal, goes_on):
         for number in heeded:
             signal.signal(number, ask)
         try:
@@ -54,11 +71,13 @@ def stopping_on_signals(say: Callable[[], None], grace: float = GRACE) -> Iterat
 
 
 @contextmanager
-def _ending_in_any_case(heeded: Collection[int], grace: float) -> Iterator[None]:
+def _ending_in_any_case(
+    heeded: Collection[int], grace: float | None, one_signal: float, goes_on: str
+) -> Iterator[None]:
     """End the process some seconds after the first signal, and at once after the second."""
     listening, told = socket.socketpair()
     told.setblocking(False)
-    timer = threading.Timer(grace, _end)
+    timer = threading.Timer(grace or 0.0, _end, [goes_on])
     timer.daemon = True
 
     def listen() -> None:
@@ -68,9 +87,10 @@ def _ending_in_any_case(heeded: Collection[int], grace: float) -> Iterator[None]
                 continue
             if not first:
                 first = time.monotonic()
-                timer.start()
-            elif time.monotonic() - first > SAME:
-                _end()
+                if grace is not None:
+                    timer.start()
+            elif time.monotonic() - first > one_signal:
+                _end(goes_on)
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
@@ -85,10 +105,19 @@ def _ending_in_any_case(heeded: Collection[int], grace: float) -> Iterator[None]
         timer.cancel()
 
 
-def _end() -> None:
+def _hear_alone() -> None:
+    """Cut the line from a forked process to the listener of the one that it came from."""
+    with suppress(ValueError):
+        signal.set_wakeup_fd(-1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_hear_alone)
+
+
+def _end(goes_on: str) -> None:
     """End at once; what is half written has a temporary name, which the next run clears away."""
     with suppress(OSError, ValueError, AttributeError):
         clean = CLEAR_LINE + SHOW_CURSOR if sys.stderr.isatty() else ""
-        line = "cyclerdm: interrupted; the same command with --skip-existing goes on from here\n"
-        os.write(sys.stderr.fileno(), (clean + line).encode())
+        os.write(sys.stderr.fileno(), f"{clean}cyclerdm: interrupted; {goes_on}\n".encode())
     os._exit(INTERRUPTED)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from cyclerdm_cli.errors import DataError, UsageError
 from cyclerdm_cli.recognising.sightings import SightingSource, handfuls_of, helpers_may_be_stopped
+from cyclerdm_cli.training.checkpoint import of_another_run, read_checkpoint, write_checkpoint
 from cyclerdm_cli.training.configuration import check_kinds
 from cyclerdm_cli.training.data import Photographs
 from cyclerdm_cli.weights.file import read_all, read_header, write_weights
@@ -133,7 +134,10 @@ def gathered(
     file = folder / GATHERED
     found: dict[str, Any] = {"handfuls": 0, "minutes": 0.0, "parts": []}
     if file.exists():
-        found = torch.load(file, weights_only=True)
+        kept = read_checkpoint(file, torch.device("cpu"))
+        if set(kept) != set(found):
+            raise of_another_run(file)
+        found = kept
     source = SightingSource(photographs, seed=config.seed, names=names, trial=load_trial())
     if not source.shows_any():
         raise DataError("no photograph is large and bright enough to learn from")
@@ -151,19 +155,13 @@ def gathered(
             found["minutes"] = (now - begun) / 60
             if now - last > SAVE_EVERY or done():
                 last = now
-                _save(found, file)
+                write_checkpoint(file, found)
                 say(f"{found['handfuls']} handfuls, {found['minutes']:.1f} min")
             if done():
                 break
     if not found["parts"]:  # stopped at once
         return Evidence(torch.empty(0, TRIED), torch.empty(0, len(names)))
     return Evidence(*(torch.cat(part) for part in zip(*found["parts"], strict=True)))
-
-
-def _save(found: dict[str, Any], file: Path) -> None:
-    part = file.with_name(f".{file.name}.part")
-    torch.save(found, part)
-    part.replace(file)
 
 
 def write(
