@@ -5,17 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cyclerdm_cli.commands import train_beside as beside
 from cyclerdm_cli.commands.reporting import put_line
-from cyclerdm_cli.commands.train_beside import (
-    PACKAGED,
-    RESULT,
-    files_of,
-    photographs_of,
-    recipe_of,
-    refuse_another_run,
-    source_note,
-    tell_plan,
-)
 from cyclerdm_cli.commands.train_request import TrainRequest
 from cyclerdm_cli.commands.train_sitting import sitting
 from cyclerdm_cli.errors import DataError, UsageError
@@ -23,28 +14,36 @@ from cyclerdm_cli.errors import DataError, UsageError
 
 def carry_out(request: TrainRequest, given: dict[str, Any]) -> None:
     """Train, and print where the file lies. Raises UsageError and DataError for what cannot be meant."""
-    from cyclerdm_cli.recognising.verdict import FEWEST, GATHERED, VerdictConfig, gathered, learned, write
+    from cyclerdm_cli.recognising.verdict import (
+        EVIDENCE_FILE,
+        FEWEST_SCENES,
+        VerdictConfig,
+        gather_evidence,
+        learn_verdict,
+        write,
+    )
     from cyclerdm_cli.words.clip import load_clip, packaged
 
-    recipe = recipe_of(VerdictConfig, request, given)
+    recipe = beside.recipe_of(VerdictConfig, request, given)
     if request.device not in ("auto", "cpu"):
         raise UsageError(
             f"--device {request.device}: not with --model verdict", hint="it learns on the processor"
         )
-    files = files_of(request)
+    files = beside.files_of(request)
     if request.dry_run:
-        tell_plan(recipe, files)
+        beside.tell_plan(recipe, files)
         return
-    clip = packaged() if request.init in (None, PACKAGED) else Path(str(request.init))
+    clip = packaged() if request.init in (None, beside.PACKAGED) else Path(str(request.init))
     names = load_clip(clip).names
-    photographs = photographs_of(files)
-    refuse_another_run(request, request.out / GATHERED)
+    photographs = beside.photographs_of(files)
+    beside.refuse_another_run(request, request.out / EVIDENCE_FILE)
     with sitting(request.out) as (say, stopped):
-        evidence = gathered(recipe, photographs, request.out, say, stopped, names)
-    if len(evidence.labels) < FEWEST:
+        evidence = gather_evidence(recipe, photographs, request.out, say, stopped, names)
+    if len(evidence.labels) < FEWEST_SCENES:
         raise DataError(
-            f"{len(evidence.labels)} scenes are too few to learn from", hint=f"{FEWEST} or more: --minutes"
+            f"{len(evidence.labels)} scenes are too few to learn from",
+            hint=f"{FEWEST_SCENES} or more: --minutes",
         )
-    verdict, note = learned(evidence, recipe.seed), source_note(request, photographs)
-    write(request.out / RESULT, clip, verdict, recipe, evidence, request.licence, note)
-    put_line(str(request.out / RESULT))
+    verdict, note = learn_verdict(evidence, recipe.seed), beside.source_note(request, photographs)
+    write(request.out / beside.RESULT, clip, verdict, recipe, evidence, request.licence, note)
+    put_line(str(request.out / beside.RESULT))

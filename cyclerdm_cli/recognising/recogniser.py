@@ -27,7 +27,7 @@ from cyclerdm_cli.recognising.openclip import import_open_clip
 from cyclerdm_cli.recognising.sightings import (
     Sightings,
     SightingSource,
-    drawn_names,
+    draw_names,
     handfuls_of,
     helpers_may_be_stopped,
     labels_of,
@@ -207,7 +207,7 @@ class Recogniser:
             tuple(name for name, there in zip(NAMES, row, strict=True) if there)
             for row in labels[: SENTENCES // 2].tolist()
         ]
-        meant += [() if random.random() < 0.3 else drawn_names(random) for _ in range(SENTENCES - len(meant))]
+        meant += [() if random.random() < 0.3 else draw_names(random) for _ in range(SENTENCES - len(meant))]
         meanings = torch.stack([labels_of(names) for names in meant]).to(self.device)
         tokens = self._tokens([wordings().draw(names, random) for names in meant])
 
