@@ -5,17 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cyclerdm_cli.commands import train_beside as beside
 from cyclerdm_cli.commands.reporting import put_line
-from cyclerdm_cli.commands.train_beside import (
-    PACKAGED,
-    RESULT,
-    files_of,
-    photographs_of,
-    recipe_of,
-    refuse_another_run,
-    source_note,
-    tell_plan,
-)
 from cyclerdm_cli.commands.train_request import TrainRequest
 from cyclerdm_cli.commands.train_sitting import sitting
 
@@ -26,21 +17,21 @@ def carry_out(request: TrainRequest, given: dict[str, Any]) -> None:
     from cyclerdm_cli.recognising.recogniser import CHECKPOINT, Recogniser, RecogniserConfig, learn
     from cyclerdm_cli.words.clip import packaged
 
-    recipe = recipe_of(RecogniserConfig, request, given)
+    recipe = beside.recipe_of(RecogniserConfig, request, given)
     engine = choose_engine(request.device)
-    files = files_of(request)
+    files = beside.files_of(request)
     if request.dry_run:
-        tell_plan(recipe, files, device=str(engine))
+        beside.tell_plan(recipe, files, device=str(engine))
         return
-    photographs = photographs_of(files)
+    photographs = beside.photographs_of(files)
     kept = request.out / CHECKPOINT
-    refuse_another_run(request, kept)
+    beside.refuse_another_run(request, kept)
     recogniser = Recogniser(recipe, engine.device)
     if request.init is not None:
-        recogniser.start_from(packaged() if request.init == PACKAGED else Path(request.init))
+        recogniser.start_from(packaged() if request.init == beside.PACKAGED else Path(request.init))
     if kept.exists():
         recogniser.resume(kept)
     with sitting(request.out) as (say, stopped):
         learn(recogniser, photographs, request.out, say, stopped)
-    recogniser.write(request.out / RESULT, request.licence, source_note(request, photographs))
-    put_line(str(request.out / RESULT))
+    recogniser.write(request.out / beside.RESULT, request.licence, beside.source_note(request, photographs))
+    put_line(str(request.out / beside.RESULT))

@@ -8,10 +8,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
+
+from cyclerdm_cli.app import app
+from cyclerdm_cli.training.trainer import Learner
 
 HANGING = {
     "compact": "training.trainer.Learner.learn",
@@ -68,3 +73,25 @@ def test_the_second_signal_ends_a_training_at_once(model: str, photographs: Path
     assert process.returncode == 130, said
     assert "once more ends at once" in said
     assert "--resume" in said
+
+
+def test_the_first_signal_ends_a_training_in_good_order(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn, out = Learner.learn, tmp_path / "run"
+
+    def interrupted(learner: Learner, *given: Any) -> Any:
+        if learner.progress.iteration == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return learn(learner, *given)
+
+    monkeypatch.setattr(Learner, "learn", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    words = ["train", "--task", "denoise", "--data", str(photographs), "--out", str(out), "--iterations", "9",
+             "--scene", "32", "--patch", "32", "--scenes", "1", "--validations", "0", "--device", "cpu",
+             "--precision", "fp32"]  # fmt: skip
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 130, result.output
+    assert f"stopped; the same command with --resume goes on in {out}" in result.stderr
+    assert {"checkpoint.pt", "weights.safetensors"} <= {path.name for path in out.iterdir()}
+    assert signal.getsignal(signal.SIGINT) is before
