@@ -20,11 +20,13 @@ from cyclerdm_cli.benchmark.candidates import (
 )
 from cyclerdm_cli.benchmark.testsets import Case, Loaded, TestSet
 from cyclerdm_cli.cluster.connection import joined
-from cyclerdm_cli.cluster.pool import About, Pool, machines
+from cyclerdm_cli.cluster.losses import machines
+from cyclerdm_cli.cluster.pool import Pool
 from cyclerdm_cli.cluster.share import divide
+from cyclerdm_cli.cluster.station import About
 from cyclerdm_cli.errors import CycleRDMError, PictureError, UsageError
 
-AHEAD = 4
+MOST_WAITING_RESULTS = 4
 """Results for each worker that may wait here to be measured: they are whole pictures."""
 
 
@@ -139,7 +141,7 @@ class Stream:
         return result
 
     def _map(self, places: Sequence[Place]) -> Iterator[Any]:
-        window = AHEAD * self._pool.share.workers
+        window = MOST_WAITING_RESULTS * self._pool.share.workers
         items = ((place, None) for place in places)
         return self._pool.map(items, len(places), _lost, window=window, block=1)
 

@@ -19,8 +19,10 @@ from typing import Any
 import torch
 
 from cyclerdm_cli.cluster.connection import joined
-from cyclerdm_cli.cluster.pool import About, Pool, Said, machines
+from cyclerdm_cli.cluster.losses import machines
+from cyclerdm_cli.cluster.pool import Pool
 from cyclerdm_cli.cluster.share import divide
+from cyclerdm_cli.cluster.station import About, Said
 from cyclerdm_cli.device import Engine
 from cyclerdm_cli.errors import ClusterError, CycleRDMError
 from cyclerdm_cli.pictures.addresses import Address
@@ -34,7 +36,7 @@ from cyclerdm_cli.restoring.outcome import Outcome
 from cyclerdm_cli.restoring.restorers import Kit, Restorers
 from cyclerdm_cli.tasks.catalogue import Task
 
-QUESTIONS = 32
+ADDRESSES_ASKED_AT_ONCE = 32
 """Addresses of results that are asked for at once."""
 
 
@@ -90,13 +92,13 @@ def crew(kit: Kit, wanted: Wanted) -> Iterator[Crew]:
 def _looked_at(plan: Iterable[Job], files: FileOptions) -> Iterator[tuple[Job, Outcome | None]]:
     """Yield each job with what a result that is there already makes of it; several addresses are asked at once."""
     waiting: deque[tuple[Job, Future[Outcome | None]]] = deque()
-    with ThreadPoolExecutor(QUESTIONS) as askers:
+    with ThreadPoolExecutor(ADDRESSES_ASKED_AT_ONCE) as askers:
         for job in plan:
             if not isinstance(job.output, Address):
                 yield job, settled_by_results(job, files)
                 continue
             waiting.append((job, askers.submit(settled_by_results, job, files)))
-            if len(waiting) > QUESTIONS:
+            if len(waiting) > ADDRESSES_ASKED_AT_ONCE:
                 first, answer = waiting.popleft()
                 yield first, answer.result()
         for first, answer in waiting:

@@ -24,7 +24,7 @@ from cyclerdm_cli.commands.reporting import (
 )
 from cyclerdm_cli.commands.restore_plan import Plan
 from cyclerdm_cli.commands.restore_request import RestoreRequest
-from cyclerdm_cli.commands.stopping import CLUSTER_GRACE, GO_ON, GRACE, stopping_on_signals
+from cyclerdm_cli.commands.stopping import CLUSTER_GRACE, WITH_SKIP_EXISTING, GRACE, stopping_on_signals
 from cyclerdm_cli.escapes import shown_name, to_json
 from cyclerdm_cli.pictures.atomic import identities, write_atomically
 from cyclerdm_cli.pictures.listing import said_of
@@ -161,7 +161,7 @@ class Run:
         counts, console = account.counts, words()
         if interrupted:
             left = f"{account.tally}, {len(self.plan.jobs) - account.told} left"
-            console.print(f"interrupted: {left}; {GO_ON}", markup=False)
+            console.print(f"interrupted: {left}; {WITH_SKIP_EXISTING}", markup=False)
             raise typer.Exit(INTERRUPTED)
         passed_over = said_of(self.plan.passed_over)
         if not self.request.quiet and (len(self.plan.jobs) > 1 or passed_over):

@@ -1,7 +1,8 @@
 """Ctrl-C, SIGTERM, a closed terminal: the first asks the work to end in good order, the second ends it at once.
 
 Python hears a signal only between two steps of its main thread, which may be in the middle of a long computation.
-So a thread of its own listens too, and sees to it that the process ends in any case.
+So a thread of its own listens too, and sees to it that the process ends in any case. Processes that are forked
+meanwhile hear the same signals, say nothing, and leave the decision to this one.
 """
 
 from __future__ import annotations
@@ -20,31 +21,36 @@ from cyclerdm_cli.commands.reporting import INTERRUPTED
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 GRACE = 2.0
 """Seconds in which the work must have ended in good order."""
-SAME = 0.1
-"""Seconds within which two signals are one: `timeout` and terminals send it to a process and to its group."""
 CLUSTER_GRACE = 15.0
 """The same where workers on other machines must hear of it, and a cluster be left."""
+ONE_SIGNAL = 0.1
+"""Seconds within which two signals are one: `timeout` and terminals send it to a process and to its group."""
+WITH_SKIP_EXISTING = "the same command with --skip-existing goes on from here"
 SHOW_CURSOR, CLEAR_LINE = "\x1b[?25h", "\r\x1b[K"
-
-
-GO_ON = "the same command with --skip-existing goes on from here"
 
 
 @contextmanager
 def stopping_on_signals(
-    say: Callable[[], None], grace: float = GRACE, last_words: Callable[[], str] = lambda: GO_ON
+    say: Callable[[], None],
+    grace: float | None = GRACE,
+    last_words: Callable[[], str] = lambda: WITH_SKIP_EXISTING,
+    *,
+    one_signal: float = ONE_SIGNAL,
 ) -> Iterator[Callable[[], bool]]:
     """Give a function that tells whether the work shall end.
 
     Args:
         say: called when that begins to be so.
-        grace: seconds in which the work must have ended.
-        last_words: what is said where it has not.
+        grace: seconds after the first signal until the process ends in any case; None waits for the second one.
+        last_words: what people are told where the process had to be ended.
+        one_signal: seconds within which two signals are one.
     """
     asked: list[int] = []
 
+    owner = os.getpid()
+
     def ask(number: int, _: object) -> None:
-        if not asked:
+        if not asked and os.getpid() == owner:
             asked.append(number)
             say()
 
@@ -54,7 +60,7 @@ def stopping_on_signals(
     # Who was started with a signal ignored, as by nohup, goes on ignoring it.
     before = {number: signal.getsignal(number) for number in SIGNALS}
     heeded = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
-    with _ending_in_any_case(heeded, grace, last_words):
+    with _ending_in_any_case(heeded, grace, one_signal, last_words):
         for number in heeded:
             signal.signal(number, ask)
         try:
@@ -66,12 +72,12 @@ def stopping_on_signals(
 
 @contextmanager
 def _ending_in_any_case(
-    heeded: Collection[int], grace: float, last_words: Callable[[], str]
+    heeded: Collection[int], grace: float | None, one_signal: float, last_words: Callable[[], str]
 ) -> Iterator[None]:
     """End the process some seconds after the first signal, and at once after the second."""
     listening, told = socket.socketpair()
     told.setblocking(False)
-    timer = threading.Timer(grace, _end, [last_words])
+    timer = threading.Timer(grace or 0.0, _end, [last_words])
     timer.daemon = True
 
     def listen() -> None:
@@ -81,8 +87,9 @@ def _ending_in_any_case(
                 continue
             if not first:
                 first = time.monotonic()
-                timer.start()
-            elif time.monotonic() - first > SAME:
+                if grace is not None:
+                    timer.start()
+            elif time.monotonic() - first > one_signal:
                 _end(last_words)
 
     listener = threading.Thread(target=listen, daemon=True)
@@ -96,6 +103,16 @@ def _ending_in_any_case(
         listener.join()
         listening.close()
         timer.cancel()
+
+
+def _hear_alone() -> None:
+    """Cut the line from a forked process to the listener of the one that it came from."""
+    with suppress(ValueError):
+        signal.set_wakeup_fd(-1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_hear_alone)
 
 
 def _end(last_words: Callable[[], str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,8 +14,9 @@ from cyclerdm_cli.commands import train_prompts, train_verdict
 from cyclerdm_cli.commands.inputs import refuse_inputs
 from cyclerdm_cli.commands.options import takes
 from cyclerdm_cli.commands.recipe_options import recipe_options
-from cyclerdm_cli.commands.reporting import INTERRUPTED, faults_in_one_line, put_line, words
+from cyclerdm_cli.commands.reporting import faults_in_one_line, put_line
 from cyclerdm_cli.commands.train_request import TrainRequest
+from cyclerdm_cli.commands.train_sitting import sitting
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task, new_task
 from cyclerdm_cli.tasks.spelling import task_names
@@ -89,19 +89,8 @@ def _train(run: Run, dry_run: bool) -> None:
         found = find_data(run)
         put_line(json.dumps({**asdict(run.recipe), "data": str(found), **estimate(run, found)}, indent=2))
         return
-    asked_to_stop: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, _: asked_to_stop.append(received))
-    console = words()
-    weights = perform(
-        run,
-        say=lambda line: console.print(line, markup=False),
-        stopped=lambda: bool(asked_to_stop),
-        report=lambda record: console.print(_line(record), markup=False),
-    )
-    if asked_to_stop:
-        console.print(f"stopped; the same command with --resume goes on in {run.out}", markup=False)
-        raise typer.Exit(INTERRUPTED)
+    with sitting(run.out) as (say, stopped):
+        weights = perform(run, say, stopped, report=lambda record: say(_line(record)))
     put_line(str(weights))
 
 

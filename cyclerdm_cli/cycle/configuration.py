@@ -33,7 +33,7 @@ class Range:
 
 ANYTHING = Range()
 OF_A_NETWORK = Range(0, 4096, entries=(0, 64))
-"""What a field of a configuration may hold that has no range of its own: no network here comes near it."""
+"""The range of a field that has none of its own; far wider than any network here needs."""
 Ranges = Mapping[str, Range]
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cyclerdm_cli.cycle.wavelet import Wavelet
 
 STAGES = 3
-"""Of the whole cycle."""
+"""Number of stages that the whole cycle has."""
 
 
 class View(NamedTuple):

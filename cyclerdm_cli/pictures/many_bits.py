@@ -59,7 +59,7 @@ def _levels_of_heic(data: bytes, frame: int) -> Pixels:
     import pillow_heif  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
     file = pillow_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=False, hdr_to_16bit=False)
-    return np.asarray(file[frame])
+    return np.array(file[frame])  # a copy: the memory is the file's, and goes with it
 
 
 def encode_heic(samples: Pixels, quality: int, blocks: dict[str, bytes]) -> bytes:

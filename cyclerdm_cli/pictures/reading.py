@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import stat
-import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from importlib.util import find_spec
-from io import BytesIO
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from PIL import Image, JpegImagePlugin, UnidentifiedImageError
+from PIL import Image, JpegImagePlugin
 
 from cyclerdm_cli.errors import PictureError
-from cyclerdm_cli.pictures import raw, said_colours, tiff_other, tiff_reading
+from cyclerdm_cli.pictures import raw, said_colours, tiff_other
 from cyclerdm_cli.pictures.addresses import Address
 from cyclerdm_cli.pictures.carrying import to_levels
 from cyclerdm_cli.pictures.colour import ColourSpace, colour_space, to_srgb
 from cyclerdm_cli.pictures.completeness import refuse_incomplete
 from cyclerdm_cli.pictures.decoding import has_sixteen_bits, samples_of, split, turns_by_itself, upright
 from cyclerdm_cli.pictures.footprint import Extent
-from cyclerdm_cli.pictures.formats import FORMATS, TITLES, Format, format_of_pillow
 from cyclerdm_cli.pictures.metadata import beside_pixels, upright_exif, upright_xmp
+from cyclerdm_cli.pictures.opening import ANY_SIZE, Opened, open_picture, quiet_opening, size_of
 from cyclerdm_cli.pictures.picture import Mode, Picture, SaidBy
-from cyclerdm_cli.pictures.png_chunks import Chunks, is_png, parted
+from cyclerdm_cli.pictures.read_faults import with_plain_faults
 from cyclerdm_cli.pictures.streams import read_address
-from cyclerdm_cli.pictures.tiff_layout import count_pages
 
 T = TypeVar("T")
 DEFAULT_LIMIT_PIXELS = 500_000_000
-PILLOW_FORMATS = [name for entry in FORMATS for name in entry.pillow if name != "MPO"]
-STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*", b"BM")
-HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
-
-MOST_FRAMES = 10_000
-"""That are gone through on the way to the one asked for."""
-MOST_WARNINGS = 3
-"""Of one step that are passed on: a damaged file may give thousands."""
-
-# Pillow logs what it then raises; without a handler Python writes that to standard error.
-logging.getLogger("PIL").addHandler(logging.NullHandler())
-# Python's warning filters belong to the whole program: one header is opened at a time.
-_OPENING = threading.Lock()
 
 
 def read_picture(
@@ -76,7 +55,7 @@ def read_picture(
             return raw.developed(data, kind, develop, limit_pixels)
         return _decode(data, frame or tiff_other.main_page(data), limit_pixels)
 
-    return _named_faults(source, name, picture)
+    return _worked_on(source, name, picture)
 
 
 def read_extent(
@@ -91,8 +70,8 @@ def read_extent(
     def extent(data: bytes) -> Extent:
         if kind := raw.kind_of(data):
             return Extent(*raw.size_of(data, kind, limit_pixels), 16, "tiff", own_depth=16)
-        opened = _open(data, frame or tiff_other.main_page(data), limit_pixels)
-        width, height = _size(opened.image)
+        opened = open_picture(data, frame or tiff_other.main_page(data), limit_pixels)
+        width, height = size_of(opened.image)
         sixteen = opened.layout is not None or has_sixteen_bits(opened.image, opened.data, opened.kind)
         depth = 16 if sixteen else 8
         grey = opened.image.mode in ("1", "L", "LA", "I;16", "I")
@@ -102,7 +81,7 @@ def read_extent(
             own_depth = 32
         return Extent(height, width, depth, opened.kind.name, own_depth)
 
-    return _named_faults(source, "", extent)
+    return _worked_on(source, "", extent)
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -129,62 +108,19 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         raise PictureError(f"{os.fspath(path)}: cannot be read: {reason}") from error
 
 
-def _named_faults(source: str | os.PathLike[str] | bytes, name: str, work: Callable[[bytes], T]) -> T:
-    """Return what `work` makes of a file's bytes; all that it raises becomes a PictureError with the name."""
+def _worked_on(source: str | os.PathLike[str] | bytes, name: str, work: Callable[[bytes], T]) -> T:
+    """Return what `work` makes of a file, its faults told in plain words with its name."""
     name = name or ("standard input" if isinstance(source, bytes) else os.fspath(source))
-    data = source if isinstance(source, bytes) else read_bytes(source)
-    if not data:
-        raise PictureError(f"{name}: the file is empty")
-    try:
-        return work(data)
-    except PictureError as error:
-        raise PictureError(f"{name}: {Exception.__str__(error)}", error.hint) from error
-    except MemoryError as error:
-        raise PictureError(f"{name}: not enough memory to decode it") from error
-    except (
-        Exception
-    ) as error:  # Pillow's plugins raise a dozen types over damaged files, struct.error among them
-        raise _plain(name, data, error) from error
-
-
-def _plain(name: str, data: bytes, error: Exception) -> PictureError:
-    """Turn what a decoder raised into one line for people."""
-    words = " ".join(str(error).split())
-    if isinstance(error, UnidentifiedImageError):
-        if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS and find_spec("pillow_heif") is None:
-            return PictureError(f"{name}: HEIC needs pillow-heif", hint="pip install pillow-heif")
-        # What begins like a picture and is none to Pillow, is one no longer.
-        if data.startswith(STARTS) or data[8:12] == b"WEBP" or data[4:8] == b"ftyp":
-            return PictureError(f"{name}: the picture is damaged or cut short")
-        return PictureError(f"{name}: not a picture of a format read here", hint=TITLES)
-    short = data[:4] == b"RIFF" and int.from_bytes(data[4:8], "little") + 8 > len(data)
-    if short or any(word in words.lower() for word in ("truncated", "end of file", "not enough")):
-        return PictureError(f"{name}: the picture is cut short")
-    return PictureError(f"{name}: the picture is damaged: {words or type(error).__name__}")
-
-
-@dataclass
-class _Decoded:
-    """What is known so far; filled in from the header to the pixels."""
-
-    image: Image.Image
-    kind: Format
-    data: bytes
-    """The file; of a PNG, those chunks that its decoder needs."""
-    chunks: Chunks | None = None
-    """What the others say."""
-    layout: tiff_other.Layout | None = None
-    """Of a TIFF file that takes another reader than the usual ones."""
-    notes: list[str] = field(default_factory=list)
+    return with_plain_faults(source if isinstance(source, bytes) else read_bytes(source), name, work)
 
 
 def _decode(data: bytes, frame: int, limit_pixels: int) -> Picture:
-    decoded = _open(data, frame, limit_pixels)
+    decoded = open_picture(data, frame, limit_pixels)
     data, image, notes, kind = decoded.data, decoded.image, decoded.notes, decoded.kind
     if decoded.layout is None and (frame == 0 or kind.name == "tiff"):
         refuse_incomplete(kind.name, data, image)
     orientation, exif = _exif(decoded, data, frame)
-    with _ANY_SIZE:
+    with ANY_SIZE:
         if decoded.layout is None:
             pixels, alpha, mode = samples_of(image, data, kind, frame, notes)
         else:
@@ -221,7 +157,7 @@ def _decode(data: bytes, frame: int, limit_pixels: int) -> Picture:
 
 
 def _colours(
-    decoded: _Decoded, exif: bytes | None, mode: Mode
+    decoded: Opened, exif: bytes | None, mode: Mode
 ) -> tuple[bytes | None, SaidBy, ColourSpace | None]:
     """Return the profile to write, what said it, and what it means for the pixels."""
     if mode == "cmyk":
@@ -239,7 +175,7 @@ def _colours(
     return profile, said_by, space
 
 
-def _said_colours(decoded: _Decoded, exif: bytes | None, grey: bool) -> tuple[bytes | None, SaidBy]:
+def _said_colours(decoded: Opened, exif: bytes | None, grey: bool) -> tuple[bytes | None, SaidBy]:
     if decoded.chunks is not None and (profile := said_colours.of_png(decoded.chunks, grey)):
         return profile, "chunks"
     if profile := decoded.image.info.get("icc_profile"):
@@ -254,118 +190,9 @@ def _said_colours(decoded: _Decoded, exif: bytes | None, grey: bool) -> tuple[by
     return (None if grey or srgb else said_colours.of_exif(exif)), "exif"
 
 
-class _AnySize:
-    """Lets pictures of any size through Pillow while anyone is within; ours is checked instead."""
-
-    def __init__(self) -> None:
-        self._lock, self._within, self._limit = threading.Lock(), 0, Image.MAX_IMAGE_PIXELS
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._within == 0:
-                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            self._within += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._within -= 1
-            if self._within == 0:
-                Image.MAX_IMAGE_PIXELS = self._limit
-
-
-_ANY_SIZE = _AnySize()
-
-
-@contextmanager
-def _quiet_opening(notes: list[str]) -> Iterator[None]:
-    """Let one header be opened at any size, Pillow's first warnings turned into notes."""
-    with _OPENING, _ANY_SIZE, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            yield
-        finally:
-            said = list(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))
-            notes += said[:MOST_WARNINGS]
-            if len(said) > MOST_WARNINGS:
-                notes.append(f"and {len(said) - MOST_WARNINGS} more warnings of the kind")
-
-
-def _open(data: bytes, frame: int, limit_pixels: int) -> _Decoded:
-    notes: list[str] = []
-    chunks = None
-    if is_png(data):
-        data, chunks = parted(data)
-        notes += chunks.notes
-    layout = tiff_other.layout_of(data, frame)
-    with _quiet_opening(notes):
-        image = _open_header(data) if layout is None else tiff_other.stand_in(layout, data, frame)
-        kind = format_of_pillow(image.format)
-        if kind is None:
-            raise UnidentifiedImageError(image.format)
-        frames = _count_frames(image, kind, data) if layout is None or kind.name != "tiff" else frame + 1
-        if not 0 <= frame < frames:
-            raise PictureError(f"has no frame {frame}", hint=f"it has {frames}, counted from 0")
-        if frame >= MOST_FRAMES:
-            raise PictureError(f"frame {frame} lies too deep in the file", hint=f"up to {MOST_FRAMES - 1}")
-        width, height = _size(image)
-        if 0 < width * height <= limit_pixels and frames > 1 and layout is None:
-            image.seek(frame)
-            width, height = _size(image)
-    if width * height > limit_pixels:
-        raise PictureError(
-            f"{width} x {height} pixels are more than the limit of {limit_pixels}", hint="see --limit-pixels"
-        )
-    if width < 1 or height < 1:
-        raise PictureError("has no pixels")
-    if kind.longest_side and max(width, height) > kind.longest_side:
-        raise PictureError(
-            f"is damaged: its header says {width} x {height} pixels, which {kind.title} cannot hold"
-        )
-    if frames > 1:
-        notes.append(
-            f"first frame of {frames} used" if frame == 0 else f"frame {frame} (from 0) of {frames} used"
-        )
-    if chunks is not None:
-        blocks = {"icc_profile": chunks.icc_profile, "exif": chunks.exif, "xmp": chunks.xmp}
-        image.info.update({name: block for name, block in blocks.items() if block})
-    return _Decoded(image, kind, data, chunks, layout, notes)
-
-
-def _count_frames(image: Image.Image, kind: Format, data: bytes) -> int:
-    """Return how many frames there are, without going through them."""
-    if kind.name == "jpg":  # its further pictures are a camera's previews and gain maps, not frames
-        return 1
-    if kind.name == "tiff":  # Pillow's own count takes the square of the pages' number
-        return max(1, count_pages(data))
-    frames: int = getattr(image, "n_frames", 1)
-    return frames
-
-
-def _open_header(data: bytes) -> Image.Image:
-    formats = PILLOW_FORMATS
+def _exif(decoded: Opened, data: bytes, frame: int) -> tuple[int, bytes | None]:
     try:
-        import pillow_heif  # type: ignore[import-not-found, import-untyped, unused-ignore]
-    except ImportError:
-        formats = [name for name in PILLOW_FORMATS if name != "HEIF"]
-    else:
-        pillow_heif.register_heif_opener()
-    try:
-        return Image.open(BytesIO(data), formats=formats)
-    except UnidentifiedImageError:
-        stand_in = tiff_reading.grey_alpha_image(data) if tiff_reading.is_tiff(data) else None
-        if stand_in is None:
-            raise
-        return stand_in
-
-
-def _size(image: Image.Image) -> tuple[int, int]:
-    tags = getattr(image, "tag_v2", None)
-    return (tags[tiff_reading.WIDTH], tags[tiff_reading.HEIGHT]) if tags and not image.width else image.size
-
-
-def _exif(decoded: _Decoded, data: bytes, frame: int) -> tuple[int, bytes | None]:
-    try:
-        with _quiet_opening(decoded.notes):
+        with quiet_opening(decoded.notes):
             known = decoded.layout.orientation if decoded.layout is not None else None
             return upright_exif(decoded.image, data, frame, decoded.notes, known)
     except Exception:  # the same dozen types; damaged EXIF is no reason to refuse the picture

@@ -119,7 +119,7 @@ def _pattern(output: str, parts: Sequence[tuple[str, str | None]], task: str, fo
         pattern += re.escape(text) + known[field]
         after_folder = field == "dir"
     stem, dot, last = pattern.rpartition(r"\.")
-    return f"{stem}(?:_compare)?{dot}{last}"
+    return f"{stem}(?:(?:_compare)?{dot}{last}|_compare{dot}webp)"
 
 
 def _is_within(path: str, folder: str) -> bool:

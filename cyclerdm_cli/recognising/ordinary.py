@@ -20,7 +20,7 @@ from cyclerdm_cli.words.wordings import NAMES, wordings
 EXAMPLES = 32
 """Sentences of each meaning that a new one is compared with."""
 NEAREST = 4
-"""As many of a meaning's examples count: those that are most like it."""
+"""How many of a meaning's examples count: those that are most like the sentence."""
 SHARPNESS = 50.0
 """What cosines are multiplied with before the softmax over meanings."""
 SHARE = 0.3

@@ -27,12 +27,13 @@ from cyclerdm_cli.recognising.openclip import import_open_clip
 from cyclerdm_cli.recognising.sightings import (
     Sightings,
     SightingSource,
-    drawn_names,
+    draw_names,
     handfuls_of,
     helpers_may_be_stopped,
     labels_of,
 )
 from cyclerdm_cli.training.average import Average
+from cyclerdm_cli.training.checkpoint import of_another_run, read_checkpoint, write_checkpoint
 from cyclerdm_cli.training.configuration import check_kinds
 from cyclerdm_cli.training.data import Photographs
 from cyclerdm_cli.weights.file import Header, write_weights
@@ -206,7 +207,7 @@ class Recogniser:
             tuple(name for name, there in zip(NAMES, row, strict=True) if there)
             for row in labels[: SENTENCES // 2].tolist()
         ]
-        meant += [() if random.random() < 0.3 else drawn_names(random) for _ in range(SENTENCES - len(meant))]
+        meant += [() if random.random() < 0.3 else draw_names(random) for _ in range(SENTENCES - len(meant))]
         meanings = torch.stack([labels_of(names) for names in meant]).to(self.device)
         tokens = self._tokens([wordings().draw(names, random) for names in meant])
 
@@ -253,17 +254,21 @@ class Recogniser:
             "vocabulary": list(self.vocabulary.stems),
         }
 
-    def resume(self, kept: dict[str, Any]) -> None:
-        """Go on from a checkpoint. Raises UsageError where it was made with other words."""
-        if kept["vocabulary"] != list(self.vocabulary.stems):
+    def resume(self, path: Path) -> None:
+        """Go on from a checkpoint. Raises CycleRDMError where it cannot be read, UsageError for other words."""
+        kept = read_checkpoint(path, self.device)
+        if kept.get("vocabulary") != list(self.vocabulary.stems):
             raise UsageError(
                 "the checkpoint was made with other wordings", hint="start anew, in another --out"
             )
-        self.model.load_state_dict(kept["model"])
-        self.average.values = kept["average"]
-        self.optimizer.load_state_dict(kept["optimizer"])
-        self.scale = None if kept["scale"] is None else Scale(*kept["scale"])
-        self.progress = Progress(**kept["progress"])
+        try:
+            self.model.load_state_dict(kept["model"])
+            self.average.values = kept["average"]
+            self.optimizer.load_state_dict(kept["optimizer"])
+            self.scale = None if kept["scale"] is None else Scale(*kept["scale"])
+            self.progress = Progress(**kept["progress"])
+        except Exception as fault:
+            raise of_another_run(path) from fault
 
     def start_from(self, path: Path) -> None:
         """Begin with the numbers of a file that `write` made. Raises WeightsError, UsageError for other words."""
@@ -304,7 +309,7 @@ def learn(
 
     A resumed run goes on with new scenes: the descriptions kept are not in the checkpoint.
     """
-    config, progress = recogniser.config, recogniser.progress
+    config, progress, kept = recogniser.config, recogniser.progress, folder / CHECKPOINT
     folder.mkdir(parents=True, exist_ok=True)
     memory, source = Memory(config.memory), SightingSource(photographs, seed=config.seed)
     enough = min(FIRST_MEMORY if recogniser.scale is None else LATER_MEMORY, config.memory)
@@ -312,11 +317,13 @@ def learn(
     sums: dict[str, float] = {}
     with helpers_may_be_stopped(stopped):
         for seen in handfuls_of(source, progress.handfuls, config.workers):
+            if stopped():
+                break
             memory.keep(seen)
             progress.handfuls += 1
             for _ in range(config.steps_per_handful if len(memory) >= enough else 0):
                 if progress.share(config) >= 1 or stopped():
-                    _save(recogniser, folder)
+                    write_checkpoint(kept, recogniser.checkpoint())
                     return
                 for name, value in recogniser.step(memory).items():
                     sums[name] = sums.get(name, 0.0) + value / LOG_EVERY
@@ -327,9 +334,9 @@ def learn(
             progress.minutes += (now - last) / 60
             last = now
             if now - saved > CHECKPOINT_EVERY:
-                _save(recogniser, folder)
+                write_checkpoint(kept, recogniser.checkpoint())
                 saved = now
-    _save(recogniser, folder)
+    write_checkpoint(kept, recogniser.checkpoint())
 
 
 def _log(progress: Progress, sums: dict[str, float], folder: Path, say: Callable[[str], None]) -> None:
@@ -340,9 +347,3 @@ def _log(progress: Progress, sums: dict[str, float], folder: Path, say: Callable
     say(
         f"{progress.iteration} steps, {progress.handfuls} handfuls, {progress.minutes:.1f} min, loss {losses}"
     )
-
-
-def _save(recogniser: Recogniser, folder: Path) -> None:
-    part = folder / f".{CHECKPOINT}.part"
-    torch.save(recogniser.checkpoint(), part)
-    part.replace(folder / CHECKPOINT)

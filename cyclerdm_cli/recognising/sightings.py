@@ -28,21 +28,10 @@ from cyclerdm_cli.words.trials import Trial
 from cyclerdm_cli.words.windows import described
 from cyclerdm_cli.words.wordings import NAMES
 
-MIXTURES: tuple[tuple[str, str], ...] = (
-    ("derain", "dehaze"),
-    ("denoise", "low-light"),
-    ("deblur", "low-light"),
-    ("desnow", "dehaze"),
-    ("raindrop", "low-light"),
-    ("denoise", "underwater"),
-)
+MIXTURES = tuple((task.name, other) for task in TASKS for other in task.recognition.comes_with)
 """Damages that come together, each as it is undone: what happened last, first."""
 CLEAN_SHARE, PAIR_SHARE, KNOWN_PAIRS = 0.25, 0.28, 0.6
-TWICE = ("denoise", "derain", "desnow", "raindrop", "deblur", "low-light", "underwater", "backlight")
-"""Tasks that come up twice as often alone: what they look like is learned last."""
-LEAST_SEVERITY = {"denoise": 0.06, "deblur": 0.3, "underwater": 0.14, "backlight": 0.12}
-LEAST_OF_OTHERS = 0.2
-"""Fainter damage is left out: it is called neither damaged nor clean."""
+"""Shares of scenes with no damage and with two, and of those with two that are one of MIXTURES."""
 SCENES = (192, 256, 320, 384)
 """Sides in pixels of the scenes that are degraded."""
 FINEST_GRAIN = 1.2 / 255
@@ -51,9 +40,9 @@ SOFTEST = 1.0
 """Sigma in pixels of the softness that a clean photograph may have: lenses and cameras differ."""
 SOFTEST_UNDER_NOISE = 1.8
 """The same of a photograph that is called noisy: cameras smooth away a part of it, and of the picture with it."""
-SMALLEST = 0.5
+SMALLEST_SHARE = 0.5
 """Photographs are shrunk down to this share, but not below the smallest scene: small pictures show whole scenes."""
-SHRUNK, COMPRESSED = 0.3, 0.3
+SHRUNK_SHARE, COMPRESSED_SHARE = 0.3, 0.3
 """Shares of the scenes that are shrunk after the damage, and compressed, as pictures on the way to people are."""
 
 
@@ -65,7 +54,7 @@ class Sightings(NamedTuple):
     labels: Tensor
     """(B, names) float32, 1 for what is true of the scene."""
     tried: Tensor
-    """(B, TRIED) float32, what came of trying tasks on the scene; (B, 0) where none were tried."""
+    """(B, NUMBERS_OF_TRIALS) float32, what came of trying tasks on the scene; (B, 0) where none were tried."""
 
 
 def labels_of(names: Sequence[str], known: Sequence[str] = NAMES) -> Tensor:
@@ -110,7 +99,9 @@ class SightingSource(Dataset[Sightings]):
         """The photographs that hold a scene of each size."""
         sides = self.photographs.sides.amin(1)
         if self.trial is not None:
-            sides = torch.where(self._suitable["low-light"], sides, 0)
+            for task in TASKS:
+                if task.recognition.looks_like == "night":
+                    sides = torch.where(self._suitable[task.name], sides, 0)
         return {side: (sides >= side).nonzero().flatten() for side in SCENES if bool((sides >= side).any())}
 
     @cached_property
@@ -120,7 +111,8 @@ class SightingSource(Dataset[Sightings]):
         for task in TASKS:
             found[task.name][self.photographs.suitable(task)] = True
         # Nobody can tell a night from a picture too dark, or mist from haze: neither is an example of a clean one.
-        found["clean"] = found["low-light"] & found["dehaze"]
+        alike = [found[task.name] for task in TASKS if task.recognition.looks_like]
+        found["clean"] = torch.stack(alike).all(0)
         return found
 
     def __getitem__(self, number: int) -> Sightings:
@@ -132,11 +124,11 @@ class SightingSource(Dataset[Sightings]):
         for _ in range(self.scenes):
             side = random.choice(list(self._fitting))
             photograph = self._fitting[side][random.randrange(len(self._fitting[side]))]
-            clean = _varied(self.photographs.cut(photograph[None], side, generator), random, generator)
+            clean = _vary(self.photographs.cut(photograph[None], side, generator), random, generator)
             for _ in range(self.kinds):
                 names = self._names_for(int(photograph), random)
-                scene = _softened(clean, random) if names == ("denoise",) else clean
-                pixels = _sent(_damaged(scene, names, generator), random)
+                scene = _soften(clean, random) if _is_smoothed_by_cameras(names) else clean
+                pixels = _shrink_and_compress(_damage_scene(scene, names, generator), random)
                 descriptions.append(described(pixels))
                 labels.append(labels_of(names, self.names))
                 tried.append(torch.empty(0) if self.trial is None else self.trial(pixels))
@@ -145,42 +137,43 @@ class SightingSource(Dataset[Sightings]):
     def _names_for(self, photograph: int, random: Random) -> tuple[str, ...]:
         """Draw damages that the photograph can teach: a dark one, say, is no example of a bright one darkened."""
         while True:
-            names = drawn_names(random, self.names)
+            names = draw_names(random, self.names)
             if all(bool(self._suitable[name][photograph]) for name in names):
                 return names
 
 
-def _damaged(clean: Tensor, names: Sequence[str], generator: torch.Generator) -> NDArray[np.uint8]:
+def _damage_scene(clean: Tensor, names: Sequence[str], generator: torch.Generator) -> NDArray[np.uint8]:
     """Degrade one scene, (1, 3, H, W) in [0, 1], by all that is named: (H, W, 3)."""
     tasks = [find_task(name) for name in names if name != "clean"]
-    least = torch.tensor([LEAST_SEVERITY.get(task.name, LEAST_OF_OTHERS) for task in tasks]).view(-1, 1)
+    least = torch.tensor([task.recognition.least_severity for task in tasks]).view(-1, 1)
     # Towards the faint end: what is strong is seen at once, and pictures that people take are damaged a little.
     severity = least + (1 - least) * uniform(0, 1, (len(tasks), 1), generator) ** 1.2
     degraded = damage(clean, tasks, severity, generator)[0]
     return (degraded.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
 
 
-def drawn_names(random: Random, known: Sequence[str] = NAMES) -> tuple[str, ...]:
+def draw_names(random: Random, known: Sequence[str] = NAMES) -> tuple[str, ...]:
     """Draw what is wrong with a picture, of what is known: nothing, one damage, or two that can come together."""
     chance, tasks = random.random(), [task for task in TASKS if task.name in known]
     if chance < CLEAN_SHARE:
         return ("clean",)
     if chance < 1 - PAIR_SHARE:
-        return (random.choice([*(task.name for task in tasks), *TWICE]),)
+        often = [task for task in tasks if task.recognition.twice_as_often]
+        return (random.choice([*tasks, *often]).name,)
     if random.random() < KNOWN_PAIRS:
-        return random.choice(MIXTURES)
+        return random.choice([pair for pair in MIXTURES if set(pair) <= set(known)])
     one, other = random.sample([task for task in tasks if not task.masked], 2)
     return (one.name, other.name)
 
 
-def _varied(clean: Tensor, random: Random, generator: torch.Generator) -> Tensor:
+def _vary(clean: Tensor, random: Random, generator: torch.Generator) -> Tensor:
     """Vary light, scale, softness and grain of a photograph a little: not each dark or soft one is damaged."""
     if random.random() < 1 / 3:
         clean = (
             clean ** math.exp(random.uniform(-0.25, 0.25)) * uniform(0.94, 1.06, (1, 3, 1, 1), generator)
         ).clamp(0, 1)
     if random.random() < 1 / 2:
-        side = max(SCENES[0], round(clean.shape[-1] * random.uniform(SMALLEST, 0.99)))
+        side = max(SCENES[0], round(clean.shape[-1] * random.uniform(SMALLEST_SHARE, 0.99)))
         clean = F.interpolate(clean, (side, side), mode="bilinear", antialias=True, align_corners=False)
     if random.random() < 1 / 3:
         clean = gaussian_blur(clean, torch.tensor([random.uniform(0.2, SOFTEST)]))
@@ -190,19 +183,26 @@ def _varied(clean: Tensor, random: Random, generator: torch.Generator) -> Tensor
     return clean
 
 
-def _softened(clean: Tensor, random: Random) -> Tensor:
+def _is_smoothed_by_cameras(names: Sequence[str]) -> bool:
+    """Tell whether a picture with this one damage is a soft one, now and then."""
+    return len(names) == 1 and any(
+        task.name == names[0] and task.recognition.smoothed_by_cameras for task in TASKS
+    )
+
+
+def _soften(clean: Tensor, random: Random) -> Tensor:
     """Blur one scene in three, as cameras do that smooth noise away."""
     if random.random() < 2 / 3:
         return clean
     return gaussian_blur(clean, torch.tensor([random.uniform(SOFTEST, SOFTEST_UNDER_NOISE)]))
 
 
-def _sent(pixels: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:
+def _shrink_and_compress(pixels: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:
     """Shrink and compress a share of the pictures."""
-    if random.random() < SHRUNK:
+    if random.random() < SHRUNK_SHARE:
         side = round(len(pixels) * random.uniform(0.55, 0.95))
         pixels = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-    if random.random() < COMPRESSED:
+    if random.random() < COMPRESSED_SHARE:
         stored = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, random.randint(65, 97)])[1]
         pixels = cv2.imdecode(stored, cv2.IMREAD_COLOR)  # type: ignore[assignment]
     return pixels
@@ -210,9 +210,9 @@ def _sent(pixels: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:
 
 @contextmanager
 def helpers_may_be_stopped(stopped: Callable[[], bool]) -> Iterator[None]:
-    """Take it for the end where a helper died and the run was stopped: who stops a group stops those as well.
+    """Let a helper process die where the run was asked to stop: a signal to the whole group reaches helpers too.
 
-    torch raises it from a signal, wherever the program is.
+    torch reports such a death as a RuntimeError, wherever the program is just then.
     """
     try:
         yield

@@ -12,6 +12,31 @@ from typing import Literal
 from cyclerdm_cli.errors import UsageError
 
 Command = Literal["restore", "enhance"]
+USUAL_LEAD = 0.22
+"""How much likelier than a clean picture a damage must be to be undone, unless its task says otherwise."""
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """How `--task auto` judges one kind of damage, and how it is learned; the defaults suit any."""
+
+    lead: float = USUAL_LEAD
+    """How much likelier than a clean picture it must be to be undone: more for what harms a picture without it."""
+    lead_if_tones_show_it: float = USUAL_LEAD
+    """The same where the tones of a picture show by themselves what it looks like."""
+    looks_like: Literal["night", "mist"] | None = None
+    """What pictures look like that are the same without any damage: they are no examples of clean ones."""
+    tried_for: Literal["light", "detail", "blur"] | None = None
+    """What counts where it is tried: how it changes the whole, what it takes away pixel by pixel, or what kernel it
+    finds (of one task alone). A verdict goes with the tasks that were tried when it learned."""
+    least_severity: float = 0.2
+    """Fainter examples are left out when it is learned: they are called neither damaged nor clean."""
+    twice_as_often: bool = False
+    """Whether it comes up twice as often among the examples: what such damage looks like is learned last."""
+    comes_with: tuple[str, ...] = ()
+    """Tasks undone after it whose damage often comes together with it."""
+    smoothed_by_cameras: bool = False
+    """Whether cameras smooth a part of it away, and of the picture with it."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +68,56 @@ class Task:
     """The same for brighter ones: how bright the damaged picture was cannot be told if anything may be."""
     max_dark_channel: float = 1.0
     """Training leaves out photographs with a higher mean dark channel: they may be misty themselves."""
+    recognition: Recognition = Recognition()
+    """How it is told from other damage, and from none."""
 
 
 TASKS: tuple[Task, ...] = (
     Task("dejpeg", "restore", "blocks and ringing of JPEG", "a photograph with compression artifacts"),
-    Task("denoise", "restore", "grain and sensor noise", "a photograph with noise"),
-    Task("derain", "restore", "rain streaks and their veil", "a photograph taken in the rain"),
-    Task("desnow", "restore", "falling snow", "a photograph taken in falling snow"),
-    Task("raindrop", "restore", "drops of water on the glass", "a photograph through a wet window"),
-    Task("deblur", "restore", "camera shake, motion, defocus", "a blurred photograph", blur=True),
+    Task(
+        "denoise",
+        "restore",
+        "grain and sensor noise",
+        "a photograph with noise",
+        recognition=Recognition(
+            tried_for="detail",
+            least_severity=0.06,
+            twice_as_often=True,
+            comes_with=("low-light", "underwater"),
+            smoothed_by_cameras=True,
+        ),
+    ),
+    Task(
+        "derain",
+        "restore",
+        "rain streaks and their veil",
+        "a photograph taken in the rain",
+        recognition=Recognition(tried_for="detail", twice_as_often=True, comes_with=("dehaze",)),
+    ),
+    Task(
+        "desnow",
+        "restore",
+        "falling snow",
+        "a photograph taken in falling snow",
+        recognition=Recognition(lead=0.6, tried_for="detail", twice_as_often=True, comes_with=("dehaze",)),
+    ),
+    Task(
+        "raindrop",
+        "restore",
+        "drops of water on the glass",
+        "a photograph through a wet window",
+        recognition=Recognition(tried_for="detail", twice_as_often=True, comes_with=("low-light",)),
+    ),
+    Task(
+        "deblur",
+        "restore",
+        "camera shake, motion, defocus",
+        "a blurred photograph",
+        blur=True,
+        recognition=Recognition(
+            lead=0.75, tried_for="blur", least_severity=0.3, twice_as_often=True, comes_with=("low-light",)
+        ),
+    ),
     Task(
         "inpaint", "restore", "missing parts, scratches, text", "a photograph with missing parts", masked=True
     ),
@@ -64,6 +130,7 @@ TASKS: tuple[Task, ...] = (
         min_luma=0.2,
         max_luma=0.62,
         max_dark_channel=0.35,
+        recognition=Recognition(lead=0.75, looks_like="mist", tried_for="light"),
     ),
     Task(
         "low-light",
@@ -74,6 +141,9 @@ TASKS: tuple[Task, ...] = (
         dark=True,
         min_luma=0.32,
         max_luma=0.66,
+        recognition=Recognition(
+            lead=0.75, lead_if_tones_show_it=0.6, looks_like="night", tried_for="light", twice_as_often=True
+        ),
     ),
     Task(
         "underwater",
@@ -83,6 +153,7 @@ TASKS: tuple[Task, ...] = (
         tone=True,
         min_luma=0.25,
         max_luma=0.6,
+        recognition=Recognition(lead=0.5, tried_for="light", least_severity=0.14, twice_as_often=True),
     ),
     Task(
         "backlight",
@@ -92,6 +163,7 @@ TASKS: tuple[Task, ...] = (
         tone=True,
         dark=True,
         min_luma=0.32,
+        recognition=Recognition(lead=0.75, tried_for="light", least_severity=0.12, twice_as_often=True),
     ),
 )
 """In the order in which they are undone: what happened to the file first, then near the sensor, then far from

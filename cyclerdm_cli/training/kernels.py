@@ -23,7 +23,7 @@ from cyclerdm_cli.cycle.deconvolution import (
     transfer_function,
 )
 
-EASE = 0.01
+LEAST_ERROR = 0.01
 """Added to the error before, so that damage too faint to see does not decide."""
 SPECTRUM_SIDE = 128
 """Side of the spectra by which kernels are compared, in pixels."""
@@ -146,5 +146,5 @@ def remaining_error(undone: Tensor, scene: Tensor, clean: Tensor) -> Tensor:
         undone, scene, clean: (B, 3, H, W), the scenes deconvolved, blurred, and before.
     """
     error = ((undone - clean).square().mean((1, 2, 3)) + 1e-6).sqrt()
-    before = (scene - clean).square().mean((1, 2, 3)).sqrt() + EASE
+    before = (scene - clean).square().mean((1, 2, 3)).sqrt() + LEAST_ERROR
     return (2 * error / (error + before)).mean()

@@ -22,8 +22,8 @@ from cyclerdm_cli.training.data import Batch
 from cyclerdm_cli.training.kernels import KernelMemory, kernel_loss
 from cyclerdm_cli.training.terms import absolute_error, balance_weights, frequency_error
 
-EVERY = 2
-"""Stage 1 is measured on every second pixel of every second row: it says nothing of details."""
+PIXEL_STEP = 2
+"""Stage 1 is measured on every second pixel of every second row, since it changes no details."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,9 @@ class Objective:
         if network.light is not None:
             with torch.set_grad_enabled(torch.is_grad_enabled() and learned):
                 said = network.light(shrink_to_view(batch.scene), network.most_steps)
-                scene, clean = (whole[:, :, ::EVERY, ::EVERY] for whole in (batch.scene, batch.clean_scene))
+                scene, clean = (
+                    whole[:, :, ::PIXEL_STEP, ::PIXEL_STEP] for whole in (batch.scene, batch.clean_scene)
+                )
                 for one in said if learned else ():
                     rough = apply_light(scene, one, Place.whole(scene))
                     error = absolute_error(rough, clean, None)

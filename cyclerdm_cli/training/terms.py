@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-EASE = 0.02
+LEAST_DAMAGE = 0.02
 """Added to the damage of a picture before it is divided by: what can hardly be seen shall not decide."""
-TYPICAL = 0.08
+TYPICAL_DAMAGE = 0.08
 """Damage of a picture whose error counts once, whatever the balance."""
 
 
@@ -19,7 +19,7 @@ def balance_weights(degraded: Tensor, clean: Tensor, balance: float) -> Tensor:
         balance: 0, all alike, to 1, in inverse proportion to the damage.
     """
     damage = (degraded - clean).abs().mean((1, 2, 3), keepdim=True)
-    return ((damage + EASE) / (TYPICAL + EASE)) ** -balance
+    return ((damage + LEAST_DAMAGE) / (TYPICAL_DAMAGE + LEAST_DAMAGE)) ** -balance
 
 
 def absolute_error(

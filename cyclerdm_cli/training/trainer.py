@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from cyclerdm_cli.cycle.compact import CompactNetwork
 from cyclerdm_cli.errors import CycleRDMError
 from cyclerdm_cli.training.average import Average
+from cyclerdm_cli.training.checkpoint import of_another_run, read_checkpoint, write_checkpoint
 from cyclerdm_cli.training.configuration import KERNELS, Phase, TrainingConfig
 from cyclerdm_cli.training.data import BatchSource
 from cyclerdm_cli.training.kernels import KernelMemory
@@ -115,7 +116,7 @@ class Learner:
         self.average.update(self.network, since)
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint whole, or leave the one before it. Raises CycleRDMError."""
+        """Write a checkpoint. Raises CycleRDMError as `write_checkpoint`."""
         state = {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -123,27 +124,12 @@ class Learner:
             "progress": asdict(self.progress),
             "task": self.config.task,
         }
-        partial = path.with_suffix(".part")
-        try:
-            torch.save(state, partial)
-            partial.replace(path)
-        except (OSError, RuntimeError) as fault:
-            reason = str(fault).splitlines()[0]
-            raise CycleRDMError(
-                f"{path}: not written: {reason}", hint="the checkpoint before is kept"
-            ) from fault
-        finally:
-            partial.unlink(missing_ok=True)
+        write_checkpoint(path, state)
 
     def load(self, path: Path, device: torch.device) -> None:
         """Bring back what `save` kept. Raises CycleRDMError where it is missing or of another task or network."""
-        try:
-            state = torch.load(path, map_location=device, weights_only=True)
-        except FileNotFoundError:
-            raise CycleRDMError(f"{path}: no checkpoint to resume from", hint="leave out --resume") from None
-        except Exception as fault:
-            raise CycleRDMError(f"{path}: this checkpoint cannot be read: {fault}".splitlines()[0]) from fault
-        task = state.get("task") if isinstance(state, dict) else None
+        state = read_checkpoint(path, device)
+        task = state.get("task")
         if task != self.config.task:
             raise CycleRDMError(
                 f"{path}: this run learned {task}, not {self.config.task}", hint="another --out"
@@ -155,9 +141,46 @@ class Learner:
             self.optimizer.load_state_dict(state["optimizer"])
             self.average.values = state["average"]
         except Exception as fault:
+            raise of_another_run(path) from fault
+
+
+class Losses:
+    """The losses since the last record of the log."""
+
+    def __init__(self, learner: Learner, checkpoint: Path) -> None:
+        self._learner, self._checkpoint = learner, checkpoint
+        self._losses: list[Tensor] = []
+        self._begun = time.monotonic()
+
+    def add(self, loss: Tensor) -> None:
+        """Take the loss of one iteration, () on any device; it is not waited for."""
+        self._losses.append(loss)
+
+    def mean(self) -> float:
+        """Return their mean. Raises CycleRDMError where it is not finite."""
+        mean = float(torch.stack(self._losses).mean()) if self._losses else 0.0
+        if not math.isfinite(mean):
             raise CycleRDMError(
-                f"{path}: this checkpoint is of another network or recipe", hint="another --out"
-            ) from fault  # fmt: skip
+                f"the loss is not finite at iteration {self._learner.progress.iteration}",
+                hint=f"a lower --learning-rate; {self._checkpoint} holds the last good state",
+            )
+        return mean
+
+    def record(self, share: float) -> dict[str, Any]:
+        """Return the record of what was added at a share of the run, and begin anew."""
+        learner, progress = self._learner, self._learner.progress
+        seconds, self._begun = time.monotonic() - self._begun, time.monotonic()
+        scenes = learner.config.log_every * learner.phase.scenes * learner.processes.world
+        record = {
+            "iteration": progress.iteration,
+            "share": round(share, 4),
+            "minutes": round(progress.seconds / 60, 2),
+            "patches_per_second": round(scenes * learner.phase.patches_per_scene / seconds, 1),
+            "phase": progress.phase,
+            "loss": self.mean(),
+        }
+        self._losses = []
+        return record
 
 
 def train(
@@ -196,53 +219,29 @@ def train(
         learner.load(checkpoint, device)
     if config.compile:
         network.compile(dynamic=False)
-    progress = learner.progress
-    losses: list[Tensor] = []
-    last_log = last_save = time.monotonic()
-    clock = time.monotonic() - progress.seconds
+    progress, losses = learner.progress, Losses(learner, checkpoint)
+    saved = time.monotonic()
+    began = saved - progress.seconds
     while True:
         share, stop = processes.agree(progress.share(config), stopped(), device)
         if share >= 1 or stop:
             break
         phase, share_of_phase = config.phase_at(share)
         learner.enter(phase)
-        losses.append(processes.mean(learner.learn(source, share_of_phase)))
-        progress.seconds = time.monotonic() - clock
+        losses.add(processes.mean(learner.learn(source, share_of_phase)))
+        progress.seconds = time.monotonic() - began
 
         if progress.iteration % config.log_every == 0:
-            seconds, last_log = time.monotonic() - last_log, time.monotonic()
-            patches = (
-                config.log_every * learner.phase.scenes * learner.phase.patches_per_scene * processes.world
-            )
-            report({
-                "iteration": progress.iteration,
-                "share": round(share, 4),
-                "minutes": round(progress.seconds / 60, 2),
-                "patches_per_second": round(patches / seconds, 1),
-                "phase": phase,
-                "loss": _mean(losses, progress, checkpoint),
-            })  # fmt: skip
-            losses = []
+            report(losses.record(share))
         if examine and int(progress.share(config) * config.validations) > int(share * config.validations):
-            _mean(losses, progress, checkpoint)
+            losses.mean()
             if processes.leads:
                 report({"iteration": progress.iteration, **examine(learner.average.of(network))})
-        if processes.leads and time.monotonic() - last_save > 60 * config.checkpoint_minutes:
-            _mean(losses, progress, checkpoint)
+        if processes.leads and time.monotonic() - saved > 60 * config.checkpoint_minutes:
+            losses.mean()
             learner.save(checkpoint)
-            last_save = time.monotonic()
-    _mean(losses, progress, checkpoint)
+            saved = time.monotonic()
+    losses.mean()
     if processes.leads:
         learner.save(checkpoint)
     return {name: value.cpu() for name, value in learner.average.values.items()}
-
-
-def _mean(losses: list[Tensor], progress: Progress, checkpoint: Path) -> float:
-    """Return the mean loss. Raises CycleRDMError where it is not finite."""
-    mean = float(torch.stack(losses).mean()) if losses else 0.0
-    if not math.isfinite(mean):
-        raise CycleRDMError(
-            f"the loss is not finite at iteration {progress.iteration}",
-            hint=f"a lower --learning-rate; {checkpoint} holds the last good state",
-        )
-    return mean

@@ -19,15 +19,15 @@ from cyclerdm_cli.pictures.picture import Picture, to_depth
 from cyclerdm_cli.restoring.choosing import Choice
 from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.tasks.catalogue import Task
-from cyclerdm_cli.words.judging import SAID
+from cyclerdm_cli.words.judging import WORTH_SAYING
 
 LONGEST = 1000
 """Longer side, in pixels, of the small size; smaller pictures keep their own."""
 DETAIL = 352
 """Side in pixels of the square that is shown at full size: a telephone's screen is as wide."""
-MARGIN = 96
+DETAIL_MARGIN = 96
 """Pixels around that square that are restored with it, so that it comes out as in the whole picture."""
-VISIBLE = 0.5
+LEAST_VISIBLE_CHANGE = 0.5
 """Mean change of that square, in levels of 255, below which there is nothing to be seen."""
 WHITE = 255
 """Level on which transparent pictures are shown."""
@@ -116,7 +116,7 @@ class Trial:
     def visible(self) -> bool:
         """Whether there is a change to be seen."""
         change = np.abs(self.after.astype(np.int16) - self.before).mean()
-        return bool(change >= VISIBLE)
+        return bool(change >= LEAST_VISIBLE_CHANGE)
 
 
 def rows_of_tasks(
@@ -147,9 +147,13 @@ def rows_of_tasks(
             task
             for task in tasks
             if task not in first
-            and (named or not task.masked or (subject.missing is not None and _likely(choice, task) >= SAID))
+            and (
+                named
+                or not task.masked
+                or (subject.missing is not None and _likely(choice, task) >= WORTH_SAYING)
+            )
         ),
-        key=lambda task: (task.tone and _likely(choice, task) < SAID, -_likely(choice, task)),
+        key=lambda task: (task.tone and _likely(choice, task) < WORTH_SAYING, -_likely(choice, task)),
     )
     several = len(choice.tasks) > 1 and not choice.doubt and not named
     return [*([task] for task in first), *([choice.tasks] * several), *([task] for task in ranked)]
@@ -186,7 +190,7 @@ def try_tasks(
 
 
 def spot_of_change(before: Pixels, after: Pixels, size: tuple[int, ...]) -> Window:
-    """Return the square of DETAIL pixels in a picture of `size` (height, width) where the small one changed most.
+    """Return the square of DETAIL pixels, in a picture of `size` (height, width), that changed most.
 
     Args:
         before: (h, w, 3) the small picture.
@@ -259,12 +263,14 @@ def _restored_tile(
 
 
 def _with_margin(window: Window, size: tuple[int, ...], multiple: int) -> tuple[Window, Window]:
-    """Return a window made wider by MARGIN or more as far as the picture goes, and the old one inside it.
+    """Return a window made wider by DETAIL_MARGIN or more as far as the picture goes, and the old one inside it.
 
     The wide one begins at a multiple, so that what a network halves is halved as in the whole picture.
     """
     wide = [
-        slice(max(0, part.start - MARGIN) // multiple * multiple, min(length, part.stop + MARGIN))
+        slice(
+            max(0, part.start - DETAIL_MARGIN) // multiple * multiple, min(length, part.stop + DETAIL_MARGIN)
+        )
         for part, length in zip(window, size, strict=True)
     ]
     inner = [

@@ -21,7 +21,7 @@ from cyclerdm_cli.weights.entry import MIRROR
 from cyclerdm_cli.weights.places import failure_of, lock_of, part_of
 from cyclerdm_cli.weights.transfer import Part, TransferFault, transfer
 
-SPARE = 1 << 20
+BYTES_KEPT_FREE = 1 << 20
 """Bytes that must stay free on the disk."""
 
 
@@ -162,7 +162,7 @@ def _fetch_from(
 
 
 def _check_space(wanted: Wanted, part: Part) -> None:
-    free, needed = shutil.disk_usage(wanted.target.parent).free, wanted.size - part.size() + SPARE
+    free, needed = shutil.disk_usage(wanted.target.parent).free, wanted.size - part.size() + BYTES_KEPT_FREE
     if free < needed:
         raise WeightsError(
             f"{wanted.target.parent}: {free / 2**20:.0f} MiB are free, {wanted.name} needs {needed / 2**20:.0f}",

@@ -19,9 +19,9 @@ from cyclerdm_cli.mounts import flush
 from cyclerdm_cli.weights.address import judged, shown
 from cyclerdm_cli.weights.connections import Session, Timeouts, Watch, body_of
 
-HOPS = 5
+MOST_REDIRECTIONS = 5
 """Redirections that are followed."""
-PART = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
+CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
 """The header that says which bytes of a file come."""
 MOST_DIGITS = 18
 """Of a number in a header."""
@@ -134,7 +134,7 @@ def _asking_for_the_rest(part: Part, held: int, address: str) -> dict[str, str]:
 
 def _answer(session: Session, address: str, headers: dict[str, str], timeouts: Timeouts) -> requests.Response:
     """Ask, following redirections; what is asked is the address that was judged, and no other."""
-    for _ in range(HOPS + 1):
+    for _ in range(MOST_REDIRECTIONS + 1):
         try:
             address = judged(address)
         except ValueError:
@@ -150,7 +150,7 @@ def _answer(session: Session, address: str, headers: dict[str, str], timeouts: T
         finally:
             if response.is_redirect:
                 response.close()  # what it says besides is not read
-    raise TransferFault(f"redirects more than {HOPS} times")
+    raise TransferFault(f"redirects more than {MOST_REDIRECTIONS} times")
 
 
 def _start(response: requests.Response, part: Part, held: int, size: int | None) -> tuple[int, int | None]:
@@ -160,7 +160,7 @@ def _start(response: requests.Response, part: Part, held: int, size: int | None)
         part.discard()
         raise TransferFault("has no such part of the file", passing=True)
     if status == requests.codes.partial_content:
-        found = PART.fullmatch(response.headers.get("Content-Range", ""))
+        found = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
         if found is None or int(found[1]) != held:
             part.discard()
             raise TransferFault("sends another part than asked for", passing=True)

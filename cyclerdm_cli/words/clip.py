@@ -24,9 +24,9 @@ from cyclerdm_cli.words.wordings import NAMES, anchors
 
 ARCHITECTURE = "clip"
 """In the header of the file of weights."""
-WEIGHING = "verdict."
+VERDICT_PREFIX = "verdict."
 """Begins the names of those numbers in the file that are not of open_clip's model."""
-MOST = 6.0
+MOST_DEVIATIONS = 6.0
 """Standard deviations beyond which a number of a description says no more."""
 LEAST_KNOWN = 0.5
 """A sentence of which no more than this share of the words is known is in another language, or in none."""
@@ -42,9 +42,9 @@ class Scale:
     """The same; 1 where a number never changes."""
 
     def normalised(self, descriptions: Tensor) -> Tensor:
-        """Map (B, 3, SIDE, SIDE) to the same shape, in [-MOST, MOST]."""
+        """Map (B, 3, SIDE, SIDE) to the same shape, in [-MOST_DEVIATIONS, MOST_DEVIATIONS]."""
         mean, std = (part.repeat(1, GRID, GRID) for part in (self.mean, self.std))
-        return ((descriptions - mean) / std).clamp(-MOST, MOST)
+        return ((descriptions - mean) / std).clamp(-MOST_DEVIATIONS, MOST_DEVIATIONS)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Clip:
         return self.spread(np.where(np.array(known)[:, None] > LEAST_KNOWN, likely, 0.0))
 
     def spread(self, likely: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what is known of its names, (B, len(names)), of all NAMES, (B, len(NAMES)); 0 for the others."""
+        """Widen probabilities of its own names, (B, len(names)), to all NAMES, (B, len(NAMES)), with 0."""
         found = np.zeros((len(likely), len(NAMES)))
         found[:, [NAMES.index(name) for name in self.names]] = likely
         return found
@@ -121,8 +121,8 @@ def _clip_of(numbers: dict[str, Tensor], header: Header) -> Clip:
     names = tuple(config["names"])
     if not set(names) <= set(NAMES) or len(set(names)) < len(names) or "clean" not in names:
         raise ValueError("it knows other tasks")
-    weighed = [name for name in numbers if name.startswith(WEIGHING)]
-    weighing = {name.removeprefix(WEIGHING): numbers.pop(name) for name in weighed}
+    weighed = [name for name in numbers if name.startswith(VERDICT_PREFIX)]
+    weighing = {name.removeprefix(VERDICT_PREFIX): numbers.pop(name) for name in weighed}
     verdict = Verdict(names=len(names)) if weighing else None
     if verdict is not None:
         verdict.load_state_dict(weighing)

@@ -10,17 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cyclerdm_cli.tasks.catalogue import TASKS
+from cyclerdm_cli.tasks.catalogue import TASKS, USUAL_LEAD, Task
 from cyclerdm_cli.words.wordings import NAMES
 
-PRESENT = 0.22
-"""How much likelier than a clean picture a damage must be to be undone."""
-PRESENT_FOR_TASK = {
-    "desnow": 0.6, "deblur": 0.75, "dehaze": 0.75, "low-light": 0.75, "backlight": 0.75, "underwater": 0.5,
-}  # fmt: skip
-"""The same for tasks that harm a picture much if it does not need them."""
-PRESENT_IF_TONES_SHOW_IT = {"low-light": 0.6, "dehaze": PRESENT}
-"""The same where the tones of a picture show by themselves that it is dark, or hazy."""
+PRESENT = USUAL_LEAD
+"""How much likelier than a clean picture a damage must be to be undone, or suggested; some tasks need more."""
 SURE_SECOND = 0.9
 """Probability from which a second damage of light or colour is undone; below, it is suggested."""
 DARK_LUMA = 50
@@ -33,11 +27,9 @@ EVEN_LUMA = 10
 """Between darkest and brightest luma, 0 to 255, of a frame that shows nothing: black, white, or one colour."""
 DOUBTED = 0.18
 """A picture of which nothing is undone is clean if no damage is likelier than a clean picture by this."""
-TOGETHER = 2
-"""Damages undone in one picture at most: nothing was ever taught with more."""
-EITHER = ("low-light", "backlight")
-"""Both brighten: of these the likelier alone is undone."""
-SAID = 0.05
+MOST_TOGETHER = 2
+"""Damages undone in one picture: nothing was ever taught with more."""
+WORTH_SAYING = 0.05
 """Probabilities below this are not worth a word."""
 
 
@@ -50,10 +42,12 @@ class Tones(NamedTuple):
     dark_channel: float
     """Mean of the least colour in each neighbourhood (He et al., CVPR 2009): high where it is hazy."""
 
-    def show(self, name: str) -> bool:
+    def show(self, task: Task) -> bool:
         """Tell whether they show by themselves that a task is needed."""
-        dark = name == "low-light" and self.median < DARK_LUMA
-        return dark or (name == "dehaze" and self.dark_channel > HAZY_DARK_CHANNEL)
+        look = task.recognition.looks_like
+        if look == "night":
+            return self.median < DARK_LUMA
+        return look == "mist" and self.dark_channel > HAZY_DARK_CHANNEL
 
 
 @dataclass(frozen=True)
@@ -71,7 +65,7 @@ class Judgement:
 
     def __str__(self) -> str:
         ranked = sorted(self.likely.items(), key=lambda pair: -pair[1])
-        worth = [f"{name} {value:.2f}" for name, value in ranked if value >= SAID]
+        worth = [f"{name} {value:.2f}" for name, value in ranked if value >= WORTH_SAYING]
         return ", ".join(worth or [f"{ranked[0][0]} {ranked[0][1]:.2f}"])
 
 
@@ -91,22 +85,22 @@ def judge(likely: Sequence[float], *, missing: bool, tones: Tones) -> Judgement:
     if tones.brightest - tones.darkest < EVEN_LUMA:
         return Judgement(values, (), True)
     lead = {task.name: values[task.name] - values["clean"] for task in TASKS}
-    ranked = sorted(lead, key=lambda name: -lead[name])
-    there = [name for name in ranked if lead[name] >= _lead_needed(name, tones)]
-    both = [name for name in there if name in EITHER]
-    there = [name for name in there if name not in both[1:]][:TOGETHER]
-    for name in there[1:]:
-        dark = name == "low-light" and tones.show(
-            name
-        )  # rain and snow look like haze to tones, never like a night
-        if _changes_light(name) and values[name] < SURE_SECOND and not dark:
-            there.remove(name)
+    ranked = sorted(TASKS, key=lambda task: -lead[task.name])
+    there = [task for task in ranked if lead[task.name] >= _lead_needed(task, tones)]
+    # Of tasks that brighten the likelier alone is undone.
+    less_likely = [task for task in there if task.dark][1:]
+    there = [task for task in there if task not in less_likely][:MOST_TOGETHER]
+    for task in there[1:]:
+        # Rain and snow look like haze to tones, never like a night.
+        dark = task.recognition.looks_like == "night" and tones.show(task)
+        if task.tone and values[task.name] < SURE_SECOND and not dark:
+            there.remove(task)
     suggested = [
-        name for name in ranked
-        if _changes_light(name) and lead[name] >= PRESENT and name not in (*there, *both[1:])
+        task.name for task in ranked
+        if task.tone and lead[task.name] >= PRESENT and task not in (*there, *less_likely)
     ]  # fmt: skip
-    sure = bool(there) or lead[ranked[0]] < DOUBTED
-    return Judgement(values, in_order(there), sure, tuple(suggested) if there else ())
+    sure = bool(there) or lead[ranked[0].name] < DOUBTED
+    return Judgement(values, in_order([task.name for task in there]), sure, tuple(suggested) if there else ())
 
 
 def tones_of(pixels: NDArray[np.uint8]) -> Tones:
@@ -120,14 +114,9 @@ def tones_of(pixels: NDArray[np.uint8]) -> Tones:
     return Tones(darkest, median, brightest, float(dark_channel))
 
 
-def _lead_needed(name: str, tones: Tones) -> float:
-    if tones.show(name):
-        return PRESENT_IF_TONES_SHOW_IT[name]
-    return PRESENT_FOR_TASK.get(name, PRESENT)
-
-
-def _changes_light(name: str) -> bool:
-    return next(task.tone for task in TASKS if task.name == name)
+def _lead_needed(task: Task, tones: Tones) -> float:
+    own = task.recognition
+    return own.lead_if_tones_show_it if tones.show(task) else own.lead
 
 
 def in_order(names: Sequence[str]) -> tuple[str, ...]:

@@ -30,5 +30,5 @@ def _pattern(task: str) -> re.Pattern[str]:
 
 def _phrases(task: str) -> Iterator[str]:
     yield find_task(task).prompt
-    for some in wordings().table["tasks"][task].values():
+    for some in wordings().of_task(task).values():
         yield from (phrase for phrase in some if "{" not in phrase)

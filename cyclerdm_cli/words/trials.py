@@ -30,30 +30,36 @@ from cyclerdm_cli.cycle.deconvolution import (
 from cyclerdm_cli.cycle.light import apply_light, luma_of
 from cyclerdm_cli.cycle.view import shrink_to_view, view_of
 from cyclerdm_cli.device import computing_in
+from cyclerdm_cli.tasks.catalogue import TASKS
 from cyclerdm_cli.words.wordings import NAMES
 
-TONES = ("dehaze", "low-light", "underwater", "backlight")
-"""Tasks of which counts how they change the whole."""
-DETAILS = ("denoise", "derain", "desnow", "raindrop")
-"""Tasks of which counts what they take away, pixel by pixel."""
-BLUR = "deblur"
-WINDOW = 160
+
+def _tried_for(what: str) -> tuple[str, ...]:
+    return tuple(task.name for task in TASKS if task.recognition.tried_for == what)
+
+
+TONES = _tried_for("light")
+"""Tasks that are judged by how they change light and colour of the whole picture."""
+DETAILS = _tried_for("detail")
+"""Tasks that are judged by what they take away, pixel by pixel."""
+BLUR = _tried_for("blur")[0]
+QUARTER_WINDOW_SIDE = 160
 """Side in pixels of the windows in pictures that are wider or higher than LARGEST."""
-EVEN = 32
+WINDOW_SIDE_MULTIPLE = 32
 """Sides of windows are multiples of this."""
-TAKEN, EXTREMES = 10, 2
+NUMBERS_ON_AVERAGE, NUMBERS_OF_EXTREMES = 10, 2
 """Numbers about what a task takes away on average, and where most and least."""
-TRIED = 4 * len(TONES) + (TAKEN + EXTREMES) * len(DETAILS) + 3 + 6
-"""Numbers altogether."""
-FAINT = 0.1
-"""Levels of 255 below which it does not matter how little is taken away."""
-HIDDEN = 192
+NUMBERS_OF_TRIALS = 4 * len(TONES) + (NUMBERS_ON_AVERAGE + NUMBERS_OF_EXTREMES) * len(DETAILS) + 3 + 6
+"""What comes of trying all tasks: changes of colour, what is taken away, 3 about detail, 6 about the blur."""
+LEAST_LEVELS = 0.1
+"""Levels of 255 that are added before the logarithm: taking away less than this makes no difference."""
+VERDICT_WIDTH = 192
 """Width of the network that says what trials mean."""
 MOST_SURE = 4.0
 """Logarithm of the odds beyond which the tower's word says no more."""
-SEEN, SAID = 0.7, 0.56
-"""How much counts what the tower saw, and what trials say: less than 1, as they are not independent."""
-FARTHEST = 5.0
+WEIGHT_OF_TOWER, WEIGHT_OF_TRIALS = 0.7, 0.56
+"""Factors of the two opinions in their sum: below 1, as they are not independent."""
+MOST_DEVIATIONS = 5.0
 """Standard deviations beyond which a number says no more."""
 
 Pixels = NDArray[np.uint8]
@@ -73,8 +79,8 @@ class Trial:
 
     @torch.inference_mode()
     def __call__(self, pixels: Pixels) -> Tensor:
-        """Return what comes of it, (TRIED,), for a picture, (H, W, 3) uint8 of any size."""
-        lacking = [(0, max(0, EVEN - side)) for side in pixels.shape[:2]]
+        """Return what comes of it, (NUMBERS_OF_TRIALS,), for a picture, (H, W, 3) uint8 of any size."""
+        lacking = [(0, max(0, WINDOW_SIDE_MULTIPLE - side)) for side in pixels.shape[:2]]
         pixels = np.pad(pixels, (*lacking, (0, 0)), mode="edge") if np.any(lacking) else pixels
         windows = _windows(pixels)
         return torch.cat([self._toned(pixels), self._taken(windows), _detail_of(windows), self._blur(pixels)])
@@ -108,9 +114,9 @@ class Trial:
             (luma[..., 1:, 1:] - luma[..., :-1, :-1]).abs().mean((2, 3)),
             (luma[..., 1:, :-1] - luma[..., :-1, 1:]).abs().mean((2, 3)),
         ]
-        average = torch.stack(numbers, 1).mean(2)  # (tasks, TAKEN)
+        average = torch.stack(numbers, 1).mean(2)  # (tasks, NUMBERS_ON_AVERAGE)
         extremes = torch.stack([strength.amax(1), strength.amin(1)], 1)
-        return (torch.cat([average, extremes], 1) + FAINT).log().flatten()
+        return (torch.cat([average, extremes], 1) + LEAST_LEVELS).log().flatten()
 
     def _restored(self, task: str, windows: Tensor) -> Tensor:
         """Run the first two stages of a task on windows, (n, 3, h, w)."""
@@ -155,7 +161,7 @@ def _windows(pixels: Pixels) -> Tensor:
     """Cut (H, W, 3) into a window of its own size or, if it is large, windows from its quarters: (n, 3, h, w)."""
     spans = []
     for side in pixels.shape[:2]:
-        kept = side // EVEN * EVEN if side <= LARGEST else WINDOW
+        kept = side // WINDOW_SIDE_MULTIPLE * WINDOW_SIDE_MULTIPLE if side <= LARGEST else QUARTER_WINDOW_SIDE
         left = side - kept
         starts = [left // 2] if side <= LARGEST else [left // 4, left - left // 4]
         spans.append([slice(start, start + kept) for start in starts])
@@ -178,23 +184,23 @@ def _luma(pictures: Tensor) -> Tensor:
 class Verdict(nn.Module):
     """What to think of trials, and of what the tower saw: the sum of both, as logarithms of odds."""
 
-    def __init__(self, hidden: int = HIDDEN, names: int = len(NAMES)) -> None:
-        """Take how wide it is, and how many names it says something of: those of the CLIP that it goes with."""
+    def __init__(self, hidden: int = VERDICT_WIDTH, names: int = len(NAMES)) -> None:
+        """Build it with `hidden` units between, for as many names as the CLIP has that it goes with."""
         super().__init__()
-        self.first, self.last = nn.Linear(TRIED, hidden), nn.Linear(hidden, names)
-        self.register_buffer("mean", torch.zeros(TRIED))
-        self.register_buffer("std", torch.ones(TRIED))
+        self.first, self.last = nn.Linear(NUMBERS_OF_TRIALS, hidden), nn.Linear(hidden, names)
+        self.register_buffer("mean", torch.zeros(NUMBERS_OF_TRIALS))
+        self.register_buffer("std", torch.ones(NUMBERS_OF_TRIALS))
 
     def normal(self, tried: Tensor) -> Tensor:
-        """Bring what came of trials, (B, TRIED), around zero."""
-        return ((tried - self.mean) / self.std).clamp(-FARTHEST, FARTHEST)  # type: ignore[operator]
+        """Bring what came of trials, (B, NUMBERS_OF_TRIALS), around zero."""
+        return ((tried - self.mean) / self.std).clamp(-MOST_DEVIATIONS, MOST_DEVIATIONS)  # type: ignore[operator]
 
     def opinion(self, normal: Tensor, dropped: float = 0.0) -> Tensor:
         """Return what trials alone say, (B, names).
 
         Args:
-            normal: (B, TRIED), see `normal`.
-            dropped: share of what lies between that is left out, while it learns.
+            normal: (B, NUMBERS_OF_TRIALS), see `normal`.
+            dropped: share of the hidden values that is set to 0, while it learns.
         """
         said: Tensor = self.last(F.dropout(F.silu(self.first(normal)), dropped))
         return said
@@ -203,8 +209,8 @@ class Verdict(nn.Module):
         """Return the logarithms of the odds of each of the names, (B, names).
 
         Args:
-            tried: (B, TRIED), see `Trial`.
+            tried: (B, NUMBERS_OF_TRIALS), see `Trial`.
             seen: (B, names), the same by the tower, which is never quite believed.
         """
         believed = MOST_SURE * torch.tanh(seen / MOST_SURE)
-        return SEEN * believed + SAID * self.opinion(self.normal(tried))
+        return WEIGHT_OF_TOWER * believed + WEIGHT_OF_TRIALS * self.opinion(self.normal(tried))

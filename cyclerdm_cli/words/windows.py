@@ -19,22 +19,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 GRID = 8
-"""Windows a row, and rows."""
-WINDOW = 64
+"""Windows in a row, and rows of them."""
+WINDOW_SIDE = 64
 """Side in pixels of a window."""
 PATCH = 6
 """Side of the patch of three channels that a window's description fills."""
 NUMBERS = 3 * PATCH * PATCH
-"""Of which a description consists; what is left over is 0."""
+"""In the description of one window; places of its patch that are left over are 0."""
 SIDE = GRID * PATCH
 """Side of the whole, as the image tower sees it."""
-LARGE, REDUCED = 1024, 768
-"""Pictures whose longer side is above LARGE are also seen shrunk to REDUCED, through every other window: rain and
-drops grow with the picture, noise does not."""
+LARGE_SIDE, REDUCED_SIDE = 1024, 768
+"""Pictures whose longer side is above LARGE_SIDE are also seen shrunk to REDUCED_SIDE, through every other window:
+rain and drops grow with the picture, noise does not."""
 LEVELS = 4
 QUANTILES = (0.005, 0.03, 0.1, 0.25, 0.75, 0.9, 0.97, 0.995)
 DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
-FAINT = 0.004
+LEAST_DETAIL = 0.004
 """A level of 255: details below it are as good as none."""
 
 Pixels = NDArray[np.uint8]
@@ -52,14 +52,14 @@ def described(pixels: Pixels) -> Tensor:
 
 
 def _windows(pixels: Pixels) -> Pixels:
-    """Cut the windows, row by row; what a small picture lacks is mirrored: (GRID^2, WINDOW, WINDOW, 3)."""
+    """Cut the windows, row by row, of a small picture with mirrored rims: (GRID^2, WINDOW_SIDE, WINDOW_SIDE, 3)."""
     longer = max(pixels.shape[:2])
     sources = [pixels, pixels]
-    if longer > LARGE:
-        height, width = (max(1, round(side * REDUCED / longer)) for side in pixels.shape[:2])
+    if longer > LARGE_SIDE:
+        height, width = (max(1, round(side * REDUCED_SIDE / longer)) for side in pixels.shape[:2])
         reduced = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
         sources[1] = np.asarray(reduced, np.uint8)
-    short = [[(0, max(WINDOW - side, 0)) for side in source.shape[:2]] for source in sources]
+    short = [[(0, max(WINDOW_SIDE - side, 0)) for side in source.shape[:2]] for source in sources]
     sources = [
         np.pad(source, (*lacking, (0, 0)), mode="symmetric") if any(after for _, after in lacking) else source
         for source, lacking in zip(sources, short, strict=True)
@@ -69,10 +69,10 @@ def _windows(pixels: Pixels) -> Pixels:
         for column in range(GRID):
             source = sources[(row + column) % 2]
             top, left = (
-                round(place * (side - WINDOW) / (GRID - 1))
+                round(place * (side - WINDOW_SIDE) / (GRID - 1))
                 for place, side in zip((row, column), source.shape[:2], strict=True)
             )
-            cut.append(source[top : top + WINDOW, left : left + WINDOW])
+            cut.append(source[top : top + WINDOW_SIDE, left : left + WINDOW_SIDE])
     return np.stack(cut)
 
 
@@ -93,7 +93,7 @@ def _details(seen: Tensor) -> Tensor:
     chroma = torch.cat([red - green, blue - green], 1)
     for level in range(2):
         smoother = _smoothed(chroma, 2**level)
-        numbers.append((chroma - smoother).abs().mean((2, 3)).add(FAINT / 4).log())
+        numbers.append((chroma - smoother).abs().mean((2, 3)).add(LEAST_DETAIL / 4).log())
         chroma = smoother
     return torch.cat(numbers, 1)
 
@@ -109,14 +109,14 @@ def _smoothed(picture: Tensor, step: int) -> Tensor:
 
 
 def _log_energy(detail: Tensor) -> Tensor:
-    return detail.square().mean((2, 3)).add(FAINT**2 / 16).log() / 2  # (N, C)
+    return detail.square().mean((2, 3)).add(LEAST_DETAIL**2 / 16).log() / 2  # (N, C)
 
 
 def _spread(detail: Tensor) -> Tensor:
     """Return the signed quantiles of every ninth pixel, on a scale that is even for faint and strong ones."""
     ordered = detail[:, 0, ::3, ::3].flatten(1).sort(1).values
     places = [round(share * (ordered.shape[1] - 1)) for share in QUANTILES]
-    return torch.asinh(ordered[:, places] / FAINT)
+    return torch.asinh(ordered[:, places] / LEAST_DETAIL)
 
 
 def _directed(detail: Tensor, step: int) -> Tensor:
@@ -124,14 +124,14 @@ def _directed(detail: Tensor, step: int) -> Tensor:
     across = (detail[..., step:-step, 2 * step :] - detail[..., step:-step, : -2 * step])[:, 0]
     down = (detail[..., 2 * step :, step:-step] - detail[..., : -2 * step, step:-step])[:, 0]
     horizontal, vertical = across.square().mean((1, 2)), down.square().mean((1, 2))
-    total = horizontal + vertical + FAINT**2
+    total = horizontal + vertical + LEAST_DETAIL**2
     return torch.stack([(horizontal - vertical) / total, 2 * (across * down).mean((1, 2)) / total], 1)
 
 
 def _likeness(detail: Tensor, distances: tuple[int, ...]) -> Tensor:
     """Return the correlation with itself some pixels away, in four directions: streaks, smears, coarse noise."""
     plane = detail[:, 0]
-    energy = plane.square().mean((1, 2)) + FAINT**2 / 4
+    energy = plane.square().mean((1, 2)) + LEAST_DETAIL**2 / 4
     found = []
     for distance in distances:
         for down, across in DIRECTIONS:
@@ -147,7 +147,7 @@ def _unevenness(detail: Tensor) -> Tensor:
     """Return the strength in the flattest, middle and busiest tenth of small blocks: noise is in all of them."""
     blocks = F.avg_pool2d(detail.abs(), 8).flatten(1).sort(1).values
     count = blocks.shape[1]
-    return blocks[:, [count // 10, count // 2, count - 1 - count // 10]].add(FAINT / 4).log()
+    return blocks[:, [count // 10, count // 2, count - 1 - count // 10]].add(LEAST_DETAIL / 4).log()
 
 
 def _tones(seen: Tensor) -> Tensor:
@@ -158,14 +158,14 @@ def _tones(seen: Tensor) -> Tensor:
     tones = ordered[:, [round(share * count) for share in (0.01, 0.1, 0.5, 0.9, 0.99)]]
     missing = (least == 1).float()
     border = (missing[:, 1:] - missing[:, :-1]).abs().mean((1, 2))
-    saturation = ((most - least) / (most + FAINT)).mean((1, 2))
+    saturation = ((most - least) / (most + LEAST_DETAIL)).mean((1, 2))
     dark = least[:, ::4, ::4].flatten(1).sort(1).values[:, [count // 100, count // 2]]
     shares = torch.stack([missing.mean((1, 2)), border, (most == 0).float().mean((1, 2)), saturation], 1)
     # Light as the eye counts it, and as film does: the dark end is where most of it is told.
     levels = torch.cat([tones, dark], 1)
     mean = seen.mean((2, 3))
-    spread = (seen.square().mean((2, 3)) - mean.square()).clamp_min(0).sqrt().add(FAINT).log()
-    return torch.cat([mean, levels, (levels + FAINT).log(), spread, shares], 1)
+    spread = (seen.square().mean((2, 3)) - mean.square()).clamp_min(0).sqrt().add(LEAST_DETAIL).log()
+    return torch.cat([mean, levels, (levels + LEAST_DETAIL).log(), spread, shares], 1)
 
 
 def _whole(pixels: Pixels) -> Tensor:

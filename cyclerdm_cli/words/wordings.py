@@ -32,6 +32,11 @@ class Wordings:
 
     table: dict[str, Any]
 
+    def of_task(self, name: str) -> dict[str, list[str]]:
+        """Return the words of a task; none for one that has its prompt alone."""
+        words: dict[str, list[str]] = self.table["tasks"].get(name, {})
+        return words
+
     def every_word(self) -> Iterator[str]:
         """Yield texts that together hold every word that may come up."""
 
@@ -53,7 +58,7 @@ class Wordings:
             return self._filled(random.choice([*self.table["clean"], CLEAN]), random)
         order = list(names)
         random.shuffle(order)
-        if len(order) == 2 and random.random() < 0.35:
+        if len(order) == 2 and random.random() < 0.35 and set(order) <= set(self.table["tasks"]):
             return self._framed(self._two_in_one(order, random), random)
         parts = [self._one(name, random) for name in order]
         joined = parts[0]
@@ -62,8 +67,8 @@ class Wordings:
         return self._framed(joined, random)
 
     def _one(self, name: str, random: Random) -> str:
-        own, kind = self.table["tasks"][name], random.random()
-        if kind < 0.06:
+        own, kind = self.of_task(name), random.random()
+        if kind < 0.06 or not own:
             return find_task(name).prompt
         if kind < 0.24:
             return self._filled(random.choice(own["says"]), random)

@@ -13,10 +13,11 @@ import pytest
 
 pytest.importorskip("ray", reason="needs the extra cluster")
 
-from cyclerdm_cli.cluster import pool as pool_module
 from cyclerdm_cli.cluster.connection import joined
-from cyclerdm_cli.cluster.pool import About, Pool, Said
+from cyclerdm_cli.cluster.pool import MOST_IN_A_BLOCK, Pool
 from cyclerdm_cli.cluster.share import Share
+from cyclerdm_cli.cluster.staff import BLOCKS_IN_HAND
+from cyclerdm_cli.cluster.station import About, Said
 from cyclerdm_cli.errors import ClusterError, UsageError
 
 
@@ -71,7 +72,7 @@ def test_results_come_in_order_and_what_kills_is_given_up_after_two_workers(
         # Those who were in hand beside it may have been begun twice, and all others once.
         twice = [name for name in range(60) if len((tmp_path / str(name)).read_text().splitlines()) > 1]
         assert 13 in twice
-        assert len(twice) <= pool_module.BLOCK * pool_module.BLOCKS_IN_HAND
+        assert len(twice) <= MOST_IN_A_BLOCK * BLOCKS_IN_HAND
 
 
 def test_the_items_are_read_no_farther_than_the_window(address: str, tmp_path: Path) -> None:

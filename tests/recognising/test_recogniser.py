@@ -23,7 +23,7 @@ from cyclerdm_cli.recognising.sightings import (
     MIXTURES,
     SightingSource,
     damage,
-    drawn_names,
+    draw_names,
     handfuls_of,
     helpers_may_be_stopped,
     labels_of,
@@ -60,7 +60,7 @@ def test_the_same_number_gives_the_same_handful(folder: Path) -> None:
 
 def test_what_is_drawn_covers_all_and_never_mixes_what_cannot_be() -> None:
     random = Random(0)
-    drawn = [drawn_names(random) for _ in range(3000)]
+    drawn = [draw_names(random) for _ in range(3000)]
     assert {name for names in drawn for name in names} == set(NAMES)
     assert set(MIXTURES) <= set(drawn)
     masked = {task.name for task in TASKS if task.masked}

@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 from cyclerdm_cli.app import app
 from cyclerdm_cli.recognising import verdict as training
 from cyclerdm_cli.recognising.sightings import SightingSource
-from cyclerdm_cli.recognising.verdict import Evidence, VerdictConfig, gathered, learned
+from cyclerdm_cli.recognising.verdict import Evidence, VerdictConfig, gather_evidence, learn_verdict
 from cyclerdm_cli.training.data import pictures_in, read_photographs
 from cyclerdm_cli.weights.file import read_header
 from cyclerdm_cli.words.clip import load_clip, packaged
-from cyclerdm_cli.words.trials import HIDDEN, TRIED
+from cyclerdm_cli.words.trials import NUMBERS_OF_TRIALS, VERDICT_WIDTH
 from cyclerdm_cli.words.wordings import NAMES
 
 
@@ -37,7 +37,7 @@ def evidence(count: int = 400) -> Evidence:
     """Return scenes of which trials tell the truth."""
     generator = torch.Generator().manual_seed(0)
     which = torch.randint(len(NAMES), (count,), generator=generator)
-    tried = 3 + torch.randn((count, TRIED), generator=generator)
+    tried = 3 + torch.randn((count, NUMBERS_OF_TRIALS), generator=generator)
     tried[torch.arange(count), which] += 4
     return Evidence(tried, torch.eye(len(NAMES))[which])
 
@@ -45,8 +45,8 @@ def evidence(count: int = 400) -> Evidence:
 def test_trials_are_understood_and_overrule_a_tower_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "STEPS", 300)
     given = evidence()
-    verdict, which = learned(given, 0), given.labels.argmax(1)
-    assert verdict.first.out_features == HIDDEN
+    verdict, which = learn_verdict(given, 0), given.labels.argmax(1)
+    assert verdict.first.out_features == VERDICT_WIDTH
     assert float((verdict.opinion(verdict.normal(given.tried)).argmax(1) == which).float().mean()) > 0.95
     wrong = torch.full((len(which), len(NAMES)), -1.0)
     wrong[:, 0] = 1.5
@@ -58,7 +58,7 @@ def test_trials_are_understood_and_overrule_a_tower_that_is_wrong(monkeypatch: p
 
 def test_the_same_seed_gives_the_same_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "STEPS", 3)
-    one, again, other = (learned(evidence(), seed).state_dict() for seed in (1, 1, 2))
+    one, again, other = (learn_verdict(evidence(), seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(one[name], again[name]) for name in one)
     assert not torch.equal(one["last.weight"], other["last.weight"])
 
@@ -67,7 +67,7 @@ def test_a_run_writes_a_clip_with_a_verdict_and_goes_on(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "STEPS", 5)
-    monkeypatch.setattr(training, "FEWEST", 4)
+    monkeypatch.setattr(training, "FEWEST_SCENES", 4)
     monkeypatch.setattr(training, "SightingSource", partial(SightingSource, scenes=1))
     words = ["train", "--model", "verdict", "--data", folder, "--out", tmp_path / "run",
              "--licence", "CC0-1.0"]  # fmt: skip
@@ -90,8 +90,10 @@ def test_a_run_writes_a_clip_with_a_verdict_and_goes_on(
 
 def test_who_stops_at_once_has_gathered_nothing(folder: Path, tmp_path: Path) -> None:
     photographs = read_photographs(pictures_in(folder), 192, torch.device("cpu"))
-    found = gathered(VerdictConfig(minutes=9), photographs, tmp_path / "run", lambda _: None, lambda: True)
-    assert found.tried.shape == (0, TRIED)
+    found = gather_evidence(
+        VerdictConfig(minutes=9), photographs, tmp_path / "run", lambda _: None, lambda: True
+    )
+    assert found.tried.shape == (0, NUMBERS_OF_TRIALS)
     assert found.labels.shape == (0, len(NAMES))
     assert not list((tmp_path / "run").iterdir())
 

@@ -16,7 +16,7 @@ from cyclerdm_cli.errors import WeightsError
 from cyclerdm_cli.recognising.openclip import import_open_clip
 from cyclerdm_cli.recognising.recogniser import Recogniser
 from cyclerdm_cli.weights.file import read_all, read_header, write_weights
-from cyclerdm_cli.words.clip import WEIGHING, load_clip, packaged
+from cyclerdm_cli.words.clip import VERDICT_PREFIX, load_clip, packaged
 from cyclerdm_cli.words.eye import Eye
 from cyclerdm_cli.words.towers import read_picture
 from cyclerdm_cli.words.windows import SIDE
@@ -39,7 +39,9 @@ def test_both_towers_agree_with_open_clip(tiny_recogniser: Recogniser, tiny_clip
 
 def test_the_file_in_the_package_loads_into_open_clip_and_gives_the_same() -> None:
     header = read_header(packaged())
-    numbers = {name: value for name, value in read_all(packaged()).items() if not name.startswith(WEIGHING)}
+    numbers = {
+        name: value for name, value in read_all(packaged()).items() if not name.startswith(VERDICT_PREFIX)
+    }
     config = header.config
     model = import_open_clip().model.CLIP(
         config["embed_dim"], config["vision_cfg"], config["text_cfg"], init_logit_bias=0.0

@@ -14,10 +14,10 @@ from cyclerdm_cli.words.trials import (
     BLUR,
     DETAILS,
     MOST_SURE,
-    SAID,
-    SEEN,
+    NUMBERS_OF_TRIALS,
     TONES,
-    TRIED,
+    WEIGHT_OF_TOWER,
+    WEIGHT_OF_TRIALS,
     Trial,
     Verdict,
     _windows,
@@ -61,7 +61,7 @@ def test_a_dark_picture_would_be_brightened_more(trial: Trial, photograph: np.nd
 @pytest.mark.parametrize("size", [(1, 1), (17, 300), (256, 257), (640, 480)])
 def test_pictures_of_any_size_are_tried(trial: Trial, size: tuple[int, int]) -> None:
     tried = trial(np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8))
-    assert tried.shape == (TRIED,)
+    assert tried.shape == (NUMBERS_OF_TRIALS,)
     assert bool(tried.isfinite().all())
     assert torch.equal(tried, trial(np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)))
 
@@ -85,7 +85,7 @@ def test_any_networks_of_the_tasks_can_be_tried() -> None:
     trial = Trial(networks)
     pixels = np.random.default_rng(1).integers(0, 256, (70, 300, 3), np.uint8)
     tried = trial(pixels)
-    assert tried.shape == (TRIED,)
+    assert tried.shape == (NUMBERS_OF_TRIALS,)
     assert bool(tried.isfinite().all())
     networks["low-light"] = tiny_network(1, networks["low-light"].config)
     other = trial(pixels)
@@ -100,8 +100,8 @@ def test_a_verdict_adds_both_and_never_quite_believes_the_tower() -> None:
     torch.nn.init.zeros_(verdict.last.weight)
     torch.nn.init.constant_(verdict.last.bias, 1.0)
     seen = torch.tensor([[-100.0, 0.0, 100.0] + [0.0] * (len(NAMES) - 3)])
-    odds = verdict(torch.zeros(1, TRIED), seen)
-    expected = SAID + SEEN * torch.tensor([-MOST_SURE, 0.0, MOST_SURE])
+    odds = verdict(torch.zeros(1, NUMBERS_OF_TRIALS), seen)
+    expected = WEIGHT_OF_TRIALS + WEIGHT_OF_TOWER * torch.tensor([-MOST_SURE, 0.0, MOST_SURE])
     torch.testing.assert_close(odds[0, :3], expected, atol=1e-3, rtol=0)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cyclerdm_cli.words.windows import GRID, LARGE, PATCH, SIDE, described
+from cyclerdm_cli.words.windows import GRID, LARGE_SIDE, PATCH, SIDE, described
 
 
 def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -21,7 +21,7 @@ def by_window(pixels: np.ndarray) -> torch.Tensor:
     return patches.permute(1, 3, 0, 2, 4).flatten(2)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (5, 300), (63, 65), (97, 131), (LARGE + 300, 700)])
+@pytest.mark.parametrize("size", [(1, 1), (5, 300), (63, 65), (97, 131), (LARGE_SIDE + 300, 700)])
 def test_any_size_is_described_and_finite(size: tuple[int, int]) -> None:
     found = described(np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8))
     assert found.shape == (3, SIDE, SIDE)
