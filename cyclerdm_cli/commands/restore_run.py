@@ -24,7 +24,7 @@ from cyclerdm_cli.commands.reporting import (
 )
 from cyclerdm_cli.commands.restore_plan import Plan
 from cyclerdm_cli.commands.restore_request import RestoreRequest
-from cyclerdm_cli.commands.stopping import CLUSTER_GRACE, WITH_SKIP_EXISTING, GRACE, stopping_on_signals
+from cyclerdm_cli.commands.stopping import CLUSTER_GRACE, GRACE, WITH_SKIP_EXISTING, stopping_on_signals
 from cyclerdm_cli.escapes import shown_name, to_json
 from cyclerdm_cli.pictures.atomic import identities, write_atomically
 from cyclerdm_cli.pictures.listing import said_of
