@@ -5,22 +5,27 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
 from cyclerdm_cli import __version__
-from cyclerdm_cli.commands import bench, env, export, manual, restore, train, try_picture, weights
 from cyclerdm_cli.processor import share_processor
 
-app = typer.Typer(
-    name="cyclerdm",
-    help="Restore and enhance photographs: eleven kinds of damage, one small network each, no network connection.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+COMMANDS = {
+    "restore": "restore",
+    "enhance": "restore",
+    "try": "try_picture",
+    "train": "train",
+    "bench": "bench",
+    "weights": "weights",
+    "export": "export",
+    "env": "env",
+    "man": "manual",
+}
+"""The commands in the order of the help, each with its module in `commands`."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -29,7 +34,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool,
@@ -41,15 +45,39 @@ def _options(
     """Hold the options that stand before any command."""
 
 
-restore.add_to(app, "restore")
-restore.add_to(app, "enhance")
-try_picture.add_to(app)
-train.add_to(app)
-bench.add_to(app)
-weights.add_to(app)
-export.add_to(app)
-env.add_to(app)
-manual.add_to(app)
+def gather(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """Return the program with some of its commands; only their modules are imported."""
+    program = typer.Typer(
+        name="cyclerdm",
+        help="Restore and enhance photographs: eleven kinds of damage, one small network each, no network"
+        " connection.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    program.callback()(_options)
+    for name in names:
+        module = import_module(f"cyclerdm_cli.commands.{COMMANDS[name]}")
+        if COMMANDS[name] == "restore":
+            module.add_to(program, name)
+        else:
+            module.add_to(program)
+    return program
+
+
+def __getattr__(name: str) -> Any:
+    """Make `app`, the whole program, when it is first asked for."""
+    if name != "app":
+        raise AttributeError(name)
+    globals()["app"] = whole = gather()
+    return whole
+
+
+def _asked(words: Sequence[str]) -> Iterable[str]:
+    """Return the command that is called, or all where that is not plain: for help, completion, a slip."""
+    is_plain = len(words) > 1 and words[1] in COMMANDS and words[1] != "man"
+    return [words[1]] if is_plain and "_CYCLERDM_COMPLETE" not in os.environ else COMMANDS
 
 
 def _keep_streams_apart() -> None:
@@ -76,4 +104,4 @@ def main() -> None:
     _keep_streams_apart()
     _quieten_libraries()
     share_processor()
-    app()
+    gather(_asked(sys.argv))()
