@@ -35,9 +35,9 @@ LARGEST = 1 << 20
 NEVER = ("inputs", "preset")
 """What is only ever typed."""
 ANYONE_MAY_SET = (
-    "task", "prompt", "mask_from", "strength", "steps", "stages", "effort", "seed", "recursive", "include",
-    "exclude", "skip_existing", "format", "quality", "depth", "background", "colour_space", "strip_metadata",
-    "compare", "frame",
+    "task", "prompt", "mask_from", "strength", "detail", "steps", "stages", "effort", "seed",
+    "recursive", "include", "exclude", "skip_existing", "format", "quality", "depth", "background",
+    "colour_space", "strip_metadata", "compare", "frame",
 )  # fmt: skip
 RIVALS = (("task", "prompt"), ("overwrite", "skip_existing"), ("quiet", "verbose"))
 """Options that exclude each other: where the nearer of the two is set, a farther default gives way."""

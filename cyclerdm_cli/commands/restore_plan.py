@@ -21,7 +21,7 @@ from cyclerdm_cli.pictures.listing import Input, files_in, list_inputs, lists_in
 from cyclerdm_cli.pictures.naming import Job, plan_outputs
 from cyclerdm_cli.pictures.selecting import Selection
 from cyclerdm_cli.pictures.spooling import Spool
-from cyclerdm_cli.restoring.asked import AUTO, names_of, tasks_asked
+from cyclerdm_cli.restoring.asked import AUTO, check_detail, names_of, tasks_asked
 from cyclerdm_cli.tasks.catalogue import Task, find_task
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def make_plan(request: RestoreRequest, command: str, settings: Sequence[Path] = 
     files = request.file_options(piped, read)
     options = RestoreOptions(
         read_tile(request.tile), request.overlap, request.batch, request.steps, strength, request.seed, memory,
-        request.stages, request.effort,
+        request.stages, request.effort, request.detail,
     )  # fmt: skip
     return Plan(tasks, jobs, passed_over, files, options, {**meant, **strengths})
 
@@ -98,6 +98,7 @@ def _check_picture_options(request: RestoreRequest, tasks: list[Task]) -> None:
     """Raise UsageError for words about masks and colours that mean nothing here."""
     if request.mask is not None and not any(task.masked for task in tasks):
         raise UsageError("--mask goes with --task inpaint")
+    check_detail("--detail", request.detail, tasks)
     if request.mask_from not in MASKS_FROM:
         raise UsageError(f"--mask-from {request.mask_from}: is none of {', '.join(MASKS_FROM)}")
     if request.colour_space not in COLOUR_SPACES:

@@ -75,6 +75,8 @@ class RestoreRequest:
     """A table of options in a cyclerdm.toml of yours, or beside the pictures; none: no such file is read."""
     strength: Annotated[str, typer.Option(rich_help_panel=WORK)] = "1"
     """Blend: 0 input, 1 result; or task by task, derain=0.6,dehaze=1."""
+    detail: Annotated[float, typer.Option(min=0, max=1, rich_help_panel=WORK)] = 0.0
+    """For denoise and dejpeg: bring back fine detail that went with the noise; 0 none, 1 all that stands out."""
     steps: Annotated[int, typer.Option(min=0, max=1000, rich_help_panel=WORK)] = 0
     """Evaluations of stage 1, at most what the weights were trained for; 0: their own number."""
     stages: Annotated[int, typer.Option(min=0, max=3, rich_help_panel=WORK)] = 0

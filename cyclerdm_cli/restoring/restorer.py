@@ -17,6 +17,7 @@ from cyclerdm_cli.cycle.view import to_tensor
 from cyclerdm_cli.device import Engine
 from cyclerdm_cli.errors import DeviceError, RestoringWarning, UsageError
 from cyclerdm_cli.restoring.computing import Computer, Pixels
+from cyclerdm_cli.restoring.detail import bring_back
 from cyclerdm_cli.restoring.mirroring import Mirror
 from cyclerdm_cli.restoring.planning import Planner, RestoreOptions
 from cyclerdm_cli.restoring.tiling import Blender, Floats, Grid, cut, places
@@ -44,12 +45,17 @@ class Restorer:
         self.network = self.computer.network
         self.planner = Planner(self.network, engine, options)
 
-    def with_strength(self, strength: float) -> Restorer:
-        """Return a restorer with the same network and plans that keeps another share of its results, 0 to 1."""
-        if strength == self.options.strength:
+    def with_shares(self, strength: float, detail: float) -> Restorer:
+        """Return a restorer with the same network and plans that keeps other shares of its results, 0 to 1.
+
+        Args:
+            strength: of the result.
+            detail: of what the network took; 0 where the plans leave no room for it.
+        """
+        if (strength, detail) == (self.options.strength, self.options.detail):
             return self
         other = copy(self)
-        other.options = replace(self.options, strength=strength)
+        other.options = replace(self.options, strength=strength, detail=detail)
         return other
 
     def restore_together(
@@ -98,6 +104,17 @@ class Restorer:
             DeviceError: memory ran out even for the smallest tile.
             PictureError: the result is not finite, even in float32.
         """
+        if not self.options.detail:
+            return self._restore(pixels, mask, tile_done, in_place)
+        before = pixels.copy() if in_place else pixels
+        result = self._restore(pixels, mask, tile_done, in_place)
+        bring_back(before, result, self.options.detail)
+        return result
+
+    def _restore(
+        self, pixels: Pixels, mask: Mask | None, tile_done: Callable[[], None], in_place: bool
+    ) -> Pixels:
+        """Do as `restore` says, but for the detail that comes back."""
         grid: Grid | None = self.planner.plan(pixels.shape[:2])
         while grid is not None:
             result, done = pixels if in_place else np.empty_like(pixels), 0
@@ -186,7 +203,11 @@ class Restorer:
                 mean[mirror] += values
                 tile_done()
         means /= len(self.mirrors)
-        return [self._finished(*one) for one in zip(means, pictures, masks, strict=True)]
+        results = [self._finished(*one) for one in zip(means, pictures, masks, strict=True)]
+        if self.options.detail:
+            for before, after in zip(pictures, results, strict=True):
+                bring_back(before, after, self.options.detail)
+        return results
 
     def _single_values(self, pictures: Sequence[Pixels], masks: Sequence[Mask | None]) -> Floats:
         """Return what the network makes of pictures that are one tile each: (B, H, W, 3), about [0, 1]."""

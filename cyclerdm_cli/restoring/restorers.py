@@ -19,12 +19,14 @@ from cyclerdm_cli.restoring.memory import Room
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.resting import TakesTurns, Turn
 from cyclerdm_cli.restoring.restorer import Restorer
-from cyclerdm_cli.tasks.catalogue import Task
+from cyclerdm_cli.tasks.catalogue import TASKS, Task
 from cyclerdm_cli.weights.loading import load_network
 from cyclerdm_cli.weights.registry import Choice
 
 FLOAT = 4
 """Bytes of a number in memory."""
+GRAINY = frozenset(task.name for task in TASKS if task.grain)
+"""The tasks that may leave detail in their pictures."""
 
 
 def _nothing_to_bring(choice: Choice) -> None:
@@ -60,11 +62,13 @@ class Kit:
         return choose_engine(self.device, self.precision, self.weights[task].precisions)
 
     def options_for(self, task: str) -> RestoreOptions:
-        """Return the options of one task: its strength, and the memory that networks given leave to its own."""
+        """Return the options of one task: its strength, the detail that comes back where that makes sense, and the
+        memory that networks given leave to its own."""
         path = self.weights[task].path
         others = sum(_bytes_of(network) for place, network in self.networks.items() if place != path)
         memory = None if self.options.memory is None else max(0, self.options.memory - others)
-        return replace(self.options, strength=self.strength_of(task), memory=memory)
+        detail = self.options.detail if task in GRAINY else 0.0
+        return replace(self.options, strength=self.strength_of(task), detail=detail, memory=memory)
 
     def strength_of(self, task: str) -> float:
         """Return how much of one task's result is kept, 0 to 1."""
@@ -96,7 +100,7 @@ class Loaded:
         self.turn = Turn()
         self.networks = dict(networks or {})
         self.restorers: dict[tuple[Path, RestoreOptions, torch.dtype], Restorer] = {}
-        """By file, options without a strength, and precision."""
+        """By file, options without shares but for whether any detail comes back, and precision."""
 
 
 class Restorers:
@@ -148,11 +152,12 @@ class Restorers:
             self.kit.options_for(name),
             self.kit.engine_for(name),
         )
-        key = choice.path, replace(options, strength=1.0), engine.precision
+        plain = replace(options, strength=1.0, detail=float(options.detail > 0))
+        key = choice.path, plain, engine.precision
         made = self._loaded.restorers
         if key not in made:
             made[key] = Restorer(self._network(choice, engine), engine, key[1])
-        return made[key].with_strength(options.strength)
+        return made[key].with_shares(options.strength, options.detail)
 
     def _network(self, choice: Choice, engine: Engine) -> Network:
         path, networks, turn = choice.path, self._loaded.networks, self._loaded.turn

@@ -35,6 +35,8 @@ class Task:
     """Whether what is damaged is too dark, so that undoing it begins with a power curve to a middle grey."""
     blur: bool = False
     """Whether the damage is a blur, mostly with one kernel, so that undoing it begins with looking for that."""
+    grain: bool = False
+    """Whether the damage lies evenly over all fine detail, so that what stands out of it is the picture's own."""
     degrades: bool = True
     """Whether there is a module with its degradation; otherwise it is learned from pairs alone."""
     min_luma: float = 0.0
@@ -46,8 +48,14 @@ class Task:
 
 
 TASKS: tuple[Task, ...] = (
-    Task("dejpeg", "restore", "blocks and ringing of JPEG", "a photograph with compression artifacts"),
-    Task("denoise", "restore", "grain and sensor noise", "a photograph with noise"),
+    Task(
+        "dejpeg",
+        "restore",
+        "blocks and ringing of JPEG",
+        "a photograph with compression artifacts",
+        grain=True,
+    ),
+    Task("denoise", "restore", "grain and sensor noise", "a photograph with noise", grain=True),
     Task("derain", "restore", "rain streaks and their veil", "a photograph taken in the rain"),
     Task("desnow", "restore", "falling snow", "a photograph taken in falling snow"),
     Task("raindrop", "restore", "drops of water on the glass", "a photograph through a wet window"),
