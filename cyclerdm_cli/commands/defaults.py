@@ -35,11 +35,11 @@ LARGEST = 1 << 20
 NEVER = ("inputs", "preset")
 """What is only ever typed."""
 ANYONE_MAY_SET = (
-    "task", "prompt", "mask_from", "strength", "detail", "steps", "stages", "effort", "seed",
+    "task", "prompt", "mask_from", "strength", "detail", "steps", "stages", "effort", "sequence", "seed",
     "recursive", "include", "exclude", "skip_existing", "format", "quality", "depth", "background",
     "colour_space", "strip_metadata", "compare", "frame",
 )  # fmt: skip
-RIVALS = (("task", "prompt"), ("overwrite", "skip_existing"), ("quiet", "verbose"))
+RIVALS = (("task", "prompt"), ("overwrite", "skip_existing"), ("quiet", "verbose"), ("sequence", "cluster"))
 """Options that exclude each other: where the nearer of the two is set, a farther default gives way."""
 GO_WITH = {"clip": "prompt", "actors": "cluster"}
 """Options that mean nothing without another one: as defaults they wait for it."""

@@ -17,7 +17,7 @@ from cyclerdm_cli.commands.restore_request import RestoreRequest
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.pictures.atomic import identities
 from cyclerdm_cli.pictures.formats import format_named
-from cyclerdm_cli.pictures.listing import Input, files_in, list_inputs, lists_in
+from cyclerdm_cli.pictures.listing import Input, as_frames, files_in, list_inputs, lists_in
 from cyclerdm_cli.pictures.naming import Job, plan_outputs
 from cyclerdm_cli.pictures.selecting import Selection
 from cyclerdm_cli.pictures.spooling import Spool
@@ -70,6 +70,8 @@ def make_plan(request: RestoreRequest, command: str, settings: Sequence[Path] = 
     passed_over: Counter[str] = Counter()
     selection = Selection(request.include, request.exclude)
     entries = list_inputs(request.inputs, request.recursive, passed_over, selection)
+    if request.sequence:
+        entries = as_frames(entries)
     others = [*_files_beside(request, entries), *selection.read, *settings]
     jobs: Collection[Job] = plan_outputs(
         entries, request.output, names_of(tasks),

@@ -83,6 +83,9 @@ class RestoreRequest:
     """Stop after stage 1, 2 or 3; 0: run all that the weights were found to profit from."""
     effort: Annotated[str, typer.Option(rich_help_panel=WORK, autocompletion=one_of(EFFORTS))] = "normal"
     """normal, or best: averages the results of the picture and its mirror images, in four times the time."""
+    sequence: Annotated[bool, typer.Option("--sequence", rich_help_panel=WORK)] = False
+    """The pictures of a folder are frames of a film, or a burst: one decision of auto for all, and light and colour
+    that do not flicker."""
     seed: Seed = 0
     weights: Annotated[str | None, typer.Option(rich_help_panel=MACHINE)] = None
     """A family in the registry (each task's own weights), one of its entries, or a file."""
@@ -145,6 +148,8 @@ class RestoreRequest:
         if self.quiet and self.verbose:
             raise UsageError("--quiet and --verbose exclude each other")
         mirrors_of(self.effort)
+        if self.sequence and self.cluster is not None:
+            raise UsageError("--sequence and --cluster exclude each other: frames depend on their neighbours")
         check_cluster(self.cluster, self.actors)
         if self.clip is not None and self.prompt is None:
             raise UsageError("--clip goes with --prompt")

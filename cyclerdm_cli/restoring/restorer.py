@@ -11,14 +11,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cyclerdm_cli.cycle.cycle import Network, Place
+from cyclerdm_cli.cycle.compact import CompactFindings
+from cyclerdm_cli.cycle.cycle import Findings, Network, Place
 from cyclerdm_cli.cycle.filling import fill
+from cyclerdm_cli.cycle.light import Light
+from cyclerdm_cli.cycle.steady import Seen, mirrored, see
 from cyclerdm_cli.cycle.view import to_tensor
 from cyclerdm_cli.device import Engine
 from cyclerdm_cli.errors import DeviceError, RestoringWarning, UsageError
 from cyclerdm_cli.restoring.computing import Computer, Pixels
 from cyclerdm_cli.restoring.detail import bring_back
-from cyclerdm_cli.restoring.mirroring import Mirror
+from cyclerdm_cli.restoring.mirroring import TURNED, Mirror
 from cyclerdm_cli.restoring.planning import Planner, RestoreOptions
 from cyclerdm_cli.restoring.tiling import Blender, Floats, Grid, cut, places
 
@@ -44,6 +47,8 @@ class Restorer:
         self.computer = Computer(network, engine, options)
         self.network = self.computer.network
         self.planner = Planner(self.network, engine, options)
+        self.light: Light | None = None
+        """Of the next pictures, instead of what the network finds in them."""
 
     def with_shares(self, strength: float, detail: float) -> Restorer:
         """Return a restorer with the same network and plans that keeps other shares of its results, 0 to 1.
@@ -57,6 +62,20 @@ class Restorer:
         other = copy(self)
         other.options = replace(self.options, strength=strength, detail=detail)
         return other
+
+    def with_light(self, light: Light) -> Restorer:
+        """Return a restorer with the same network that gives pictures a light that was found already."""
+        other = copy(self)
+        other.light = light
+        return other
+
+    def see(self, small: Pixels) -> Seen:
+        """Return what the network sees in a picture that was shrunk already, if it looks for light."""
+        findings = self.computer.look([small]).to(torch.device("cpu"))
+        assert isinstance(findings, CompactFindings)
+        assert findings.light is not None
+        peak = float(np.iinfo(small.dtype).max)
+        return see(to_tensor(small[None], peak, torch.device("cpu")), findings.light)
 
     def restore_together(
         self,
@@ -159,12 +178,12 @@ class Restorer:
         What is above white or below black stays so in the mean, which is clipped and rounded once, at the end.
         """
         if len(self.mirrors) == 1:
-            yield from self._values(pixels, mask, grid, tile_done)
+            yield from self._values(pixels, mask, self.mirrors[0], grid, tile_done)
             return
         mean = np.zeros(pixels.shape, np.float32)
         for mirror in self.mirrors:
             turned_back = mean[mirror]
-            for rows, values in self._values(*_mirrored(pixels, mask, mirror), grid, tile_done):
+            for rows, values in self._values(*_mirrored(pixels, mask, mirror), mirror, grid, tile_done):
                 turned_back[rows] += values
         mean /= len(self.mirrors)
         for top in range(0, grid.rows.length, grid.rows.stride):
@@ -172,14 +191,16 @@ class Restorer:
             yield rows, mean[rows]
 
     def _values(
-        self, pixels: Pixels, mask: Mask | None, grid: Grid, tile_done: Callable[[], None]
+        self, pixels: Pixels, mask: Mask | None, mirror: Mirror, grid: Grid, tile_done: Callable[[], None]
     ) -> Iterator[tuple[slice, Floats]]:
         """Yield what the network makes of a picture, strip by strip: which rows, and (h, W, 3), about [0, 1].
+
+        It is a mirror image already, if it shall be one.
 
         The values are the caller's to change, until the next strip.
         """
         source = self._prepared(pixels, mask)
-        findings = self.computer.look([source])
+        findings = self._look(source, mirror)
         generator = torch.Generator().manual_seed(self.options.seed)
         blender, batch = Blender(grid, 3), self.planner.tiles_together(grid)
         for group in places(grid, batch):
@@ -192,6 +213,14 @@ class Restorer:
                 tile_done()
             if group[-1][1] == grid.columns.count - 1:
                 yield blender.finish_row()
+
+    def _look(self, source: Pixels, mirror: Mirror) -> Findings:
+        """Look at a picture, or a mirror image; a light that was found already goes before its own."""
+        findings = self.computer.look([source])
+        if self.light is None:
+            return findings
+        assert isinstance(findings, CompactFindings)
+        return replace(findings, light=mirrored(self.light, *(axis == TURNED for axis in mirror)))
 
     def _restore_single_tiles(
         self, pictures: Sequence[Pixels], masks: Sequence[Mask | None], tile_done: Callable[[], None]

@@ -12,6 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from cyclerdm_cli.cycle.cycle import Network
+from cyclerdm_cli.cycle.light import Light
+from cyclerdm_cli.cycle.steady import Seen
+from cyclerdm_cli.cycle.view import shrunk
 from cyclerdm_cli.device import PRECISIONS, Engine, choose_engine
 from cyclerdm_cli.errors import CycleRDMError, PictureError
 from cyclerdm_cli.restoring.computing import Pixels
@@ -177,6 +180,7 @@ class Restorers:
         tile_done: Callable[[], None] = lambda: None,
         *,
         in_place: bool = False,
+        light: Mapping[str, Light] | None = None,
     ) -> list[Pixels]:
         """Undo tasks one after the other; while one thread does, others wait.
 
@@ -186,6 +190,7 @@ class Restorers:
             masks: (H, W) of each picture, True where it is missing; only masked tasks look at them.
             tile_done: called after each tile of each task.
             in_place: whether the result may take the place of a single picture, to save memory.
+            light: for a single picture, what tasks shall take for its light, by their names.
 
         Raises:
             PictureError: nothing is missing though a task fills in what is, or the result is not finite.
@@ -199,8 +204,27 @@ class Restorers:
                     raise PictureError("nothing to fill in", hint="--mask, transparency or pure white")
                 lost = in_place and len(results) == 1 and results[0].flags.writeable
                 restorer = self.for_task(task.name)
+                if light and task.name in light:
+                    restorer = restorer.with_light(light[task.name])
                 results = restorer.restore_together(results, missing, tile_done, lost)
         return results
+
+    def see(self, pixels: Pixels, tasks: Sequence[Task]) -> dict[str, Seen]:
+        """Return what the networks of tasks that look for light see in a picture, (H, W, 3), by the tasks' names.
+
+        Where several do, the later ones are shown what the earlier ones make of the picture as it is looked at,
+        small. Raises as `for_task`.
+        """
+        found: dict[str, Seen] = {}
+        with self._loaded.computing:
+            looking = [task.name for task in tasks if self.for_task(task.name).network.sees_light]
+            small = shrunk(pixels) if looking else pixels
+            for name in looking:
+                restorer = self.for_task(name)
+                found[name] = restorer.see(small)
+                if name != looking[-1]:
+                    small = restorer.restore(small)
+        return found
 
     def tiles(self, size: tuple[int, int], tasks: Iterable[str]) -> int:
         """Return how many tiles tasks one after the other restore of a picture of (height, width)."""
