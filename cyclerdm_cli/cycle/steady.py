@@ -27,17 +27,17 @@ GAINS = (0.5, 2.0)
 class Seen(NamedTuple):
     """What a network saw of one frame, on the processor."""
 
-    small: Tensor
-    """(1, 3, S, S) in [0, 1]: the frame, small."""
+    sample: Tensor
+    """(1, 3, S, S) in [0, 1]: pixels of the frame. They have its noise, which a curve makes brighter or darker."""
     light: Light
     """What it found in it alone."""
     means: Tensor
     """(1, 3): mean red, green and blue of the frame in that light."""
 
 
-def see(small: Tensor, light: Light) -> Seen:
-    """Return what was seen of a frame, (1, 3, S, S) in [0, 1], and the light found in it."""
-    return Seen(small, light, _means(small, light))
+def see(sample: Tensor, light: Light) -> Seen:
+    """Return what was seen of a frame: its pixels, (1, 3, S, S) in [0, 1], and the light found in it."""
+    return Seen(sample, light, _means(sample, light))
 
 
 def steadied(frames: Sequence[Seen], weights: Sequence[float], own: int) -> Light:
@@ -59,7 +59,7 @@ def steadied(frames: Sequence[Seen], weights: Sequence[float], own: int) -> Ligh
     light = Light(grid, curve, frames[own].light.power, description)
     wanted = mean([one.means for one in frames])
     for _ in range(ROUNDS):
-        gain = (wanted + DARKEST) / (_means(frames[own].small, light) + DARKEST)
+        gain = (wanted + DARKEST) / (_means(frames[own].sample, light) + DARKEST)
         light = _multiplied(light, gain.clamp(*GAINS))
     return light
 
@@ -76,8 +76,8 @@ def mirrored(light: Light, rows: bool, columns: bool) -> Light:
     return light._replace(grid=light.grid.flip(turned)) if turned else light
 
 
-def _means(small: Tensor, light: Light) -> Tensor:
-    return apply_light(small, light, Place.whole(small)).clamp(0, 1).mean((2, 3))
+def _means(sample: Tensor, light: Light) -> Tensor:
+    return apply_light(sample, light, Place.whole(sample)).clamp(0, 1).mean((2, 3))
 
 
 def _multiplied(light: Light, gain: Tensor) -> Light:

@@ -57,6 +57,11 @@ def shrunk(pixels: NDArray[Any]) -> NDArray[Any]:
     return pixels
 
 
+def sampled(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return single pixels from all over a picture, as (SMALL_SIDE, SMALL_SIDE, 3): with their noise."""
+    return cv2.resize(pixels, (SMALL_SIDE, SMALL_SIDE), interpolation=cv2.INTER_NEAREST_EXACT)
+
+
 def _windows(pixels: NDArray[np.generic]) -> NDArray[np.generic]:
     tops, lefts, height, width = _corners(*pixels.shape[:2])
     return np.stack([pixels[top : top + height, left : left + width] for top in tops for left in lefts])

@@ -69,13 +69,18 @@ class Restorer:
         other.light = light
         return other
 
-    def see(self, small: Pixels) -> Seen:
-        """Return what the network sees in a picture that was shrunk already, if it looks for light."""
+    def see(self, small: Pixels, sample: Pixels) -> Seen:
+        """Return what the network, which looks for light, sees in a picture.
+
+        Args:
+            small: the picture shrunk.
+            sample: single pixels of it, of the same size and type.
+        """
         findings = self.computer.look([small]).to(torch.device("cpu"))
         assert isinstance(findings, CompactFindings)
         assert findings.light is not None
-        peak = float(np.iinfo(small.dtype).max)
-        return see(to_tensor(small[None], peak, torch.device("cpu")), findings.light)
+        peak = float(np.iinfo(sample.dtype).max)
+        return see(to_tensor(sample[None], peak, torch.device("cpu")), findings.light)
 
     def restore_together(
         self,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cyclerdm_cli.cycle.cycle import Network
 from cyclerdm_cli.cycle.light import Light
 from cyclerdm_cli.cycle.steady import Seen
-from cyclerdm_cli.cycle.view import shrunk
+from cyclerdm_cli.cycle.view import sampled, shrunk
 from cyclerdm_cli.device import PRECISIONS, Engine, choose_engine
 from cyclerdm_cli.errors import CycleRDMError, PictureError
 from cyclerdm_cli.restoring.computing import Pixels
@@ -213,7 +213,7 @@ class Restorers:
         """Return what the networks of tasks that look for light see in a picture, (H, W, 3), by the tasks' names.
 
         Where several do, the later ones are shown what the earlier ones make of the picture as it is looked at,
-        small. Raises as `for_task`.
+        small; and after any other task its noise is taken to be gone. Raises as `for_task`.
         """
         found: dict[str, Seen] = {}
         with self._loaded.computing:
@@ -221,7 +221,7 @@ class Restorers:
             small = shrunk(pixels) if looking else pixels
             for name in looking:
                 restorer = self.for_task(name)
-                found[name] = restorer.see(small)
+                found[name] = restorer.see(small, sampled(pixels) if name == tasks[0].name else small)
                 if name != looking[-1]:
                     small = restorer.restore(small)
         return found

@@ -35,7 +35,7 @@ def frames(exposures: list[float]) -> list[Seen]:
 
 
 def means_in(frame: Seen, light: Light) -> torch.Tensor:
-    return apply_light(frame.small, light, Place.whole(frame.small)).clamp(0, 1).mean((2, 3))
+    return apply_light(frame.sample, light, Place.whole(frame.sample)).clamp(0, 1).mean((2, 3))
 
 
 def test_a_frame_alone_keeps_its_own_light() -> None:
@@ -57,9 +57,9 @@ def test_a_mirror_image_gets_the_mirrored_light() -> None:
     light = one.light._replace(
         grid=torch.randn(one.light.grid.shape, generator=torch.Generator().manual_seed(1))
     )
-    plain = apply_light(one.small, light, Place.whole(one.small))
+    plain = apply_light(one.sample, light, Place.whole(one.sample))
     for rows, columns in ((False, False), (True, False), (False, True), (True, True)):
         axes = [axis for axis, turns in ((2, rows), (3, columns)) if turns]
-        small = one.small.flip(axes)
+        small = one.sample.flip(axes)
         found = apply_light(small, mirrored(light, rows, columns), Place.whole(small)).flip(axes)
         assert torch.allclose(found, plain, atol=1e-4)

@@ -92,7 +92,9 @@ class Told:
                 raise PictureError("damaged")
             return Stub(pixels)
 
-        return Frames(self.jobs, read, lambda pixels, tasks: {"low-light": self.restorer.see(pixels)}, choose)
+        return Frames(
+            self.jobs, read, lambda pixels, tasks: {"low-light": self.restorer.see(pixels, pixels)}, choose
+        )
 
 
 class Stub:
@@ -118,7 +120,7 @@ def test_a_damaged_frame_is_passed_over_and_a_cut_is_told() -> None:
     lights = [frames.light(job, tasks) for job in told.jobs]
     assert lights[1] == {}
     assert [frames.notes(job) for job in told.jobs] == [(), (), (), (CUT,), ()]
-    alone = told.restorer.see(frame(2)).light
+    alone = told.restorer.see(frame(2), frame(2)).light
     assert not torch.equal(lights[3]["low-light"].grid, alone.grid), "the frame after it counts"
 
 
