@@ -35,13 +35,13 @@ LARGEST = 1 << 20
 NEVER = ("inputs", "preset")
 """What is only ever typed."""
 ANYONE_MAY_SET = (
-    "task", "prompt", "mask_from", "strength", "steps", "stages", "effort", "seed", "recursive", "include",
-    "exclude", "skip_existing", "format", "quality", "depth", "background", "colour_space", "strip_metadata",
-    "compare", "frame",
+    "task", "prompt", "mask_from", "strength", "detail", "steps", "stages", "effort", "sequence", "seed",
+    "recursive", "include", "exclude", "skip_existing", "format", "quality", "depth", "background",
+    "colour_space", "strip_metadata", "compare", "frame",
 )  # fmt: skip
 RIVALS = (
     ("task", "prompt"), ("overwrite", "skip_existing"), ("quiet", "verbose"), ("watch", "overwrite"),
-    ("watch", "cluster"), ("watch", "dry_run"),
+    ("watch", "cluster"), ("watch", "dry_run"), ("watch", "sequence"), ("sequence", "cluster"),
 )  # fmt: skip
 """Options that exclude each other: where the nearer of the two is set, a farther default gives way."""
 GO_WITH = {"clip": "prompt", "actors": "cluster"}

@@ -209,7 +209,7 @@ class _Option:
         for one in value if self.row else (value,):
             if not isinstance(one, kinds) or (isinstance(one, bool) and self.kind is not bool):
                 raise UsageError(f"{flag(self.name)} {one!r}", hint=f"allowed: {self.kind.__name__}")
-            if (least is not None and one < least) or (most is not None and one > most):
+            if (least is not None and not one >= least) or (most is not None and not one <= most):
                 allowed = (
                     f"{least} or more"
                     if most is None

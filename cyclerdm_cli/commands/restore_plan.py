@@ -20,12 +20,12 @@ from cyclerdm_cli.pictures.addresses import is_address
 from cyclerdm_cli.pictures.arrivals import Arrivals, Watched
 from cyclerdm_cli.pictures.atomic import Identity, identities, identity
 from cyclerdm_cli.pictures.formats import format_named
-from cyclerdm_cli.pictures.listing import Input, files_in, list_inputs, lists_in
+from cyclerdm_cli.pictures.listing import Input, as_frames, files_in, list_inputs, lists_in
 from cyclerdm_cli.pictures.naming import Job, is_folder, plan_outputs
 from cyclerdm_cli.pictures.result_names import ResultNames
 from cyclerdm_cli.pictures.selecting import Selection
 from cyclerdm_cli.pictures.spooling import Spool
-from cyclerdm_cli.restoring.asked import AUTO, names_of, tasks_asked
+from cyclerdm_cli.restoring.asked import AUTO, check_detail, names_of, tasks_asked
 from cyclerdm_cli.tasks.catalogue import Task, find_task
 from cyclerdm_cli.weights.places import OFFLINE, is_offline
 
@@ -103,7 +103,7 @@ def make_plan(request: RestoreRequest, command: str, settings: Sequence[Path] = 
     files = request.file_options(piped, read)
     options = RestoreOptions(
         read_tile(request.tile), request.overlap, request.batch, request.steps, strength, request.seed, memory,
-        request.stages, request.effort,
+        request.stages, request.effort, request.detail,
     )  # fmt: skip
     return Plan(tasks, jobs, passed_over, files, options, {**meant, **strengths}, arrivals)
 
@@ -114,6 +114,8 @@ def _find_jobs(
     """Return what is done to the pictures that are there, and the files that are read beside them."""
     selection = Selection(request.include, request.exclude)
     entries = list_inputs(request.inputs, request.recursive, passed_over, selection)
+    if request.sequence:
+        entries = as_frames(entries)
     others = [*_files_beside(request, entries), *selection.read, *settings]
     jobs = plan_outputs(
         entries, request.output, task,
@@ -144,6 +146,7 @@ def _check_picture_options(request: RestoreRequest, tasks: list[Task]) -> None:
     """Raise UsageError for words about masks and colours that mean nothing here."""
     if request.mask is not None and not any(task.masked for task in tasks):
         raise UsageError("--mask goes with --task inpaint")
+    check_detail("--detail", request.detail, tasks)
     if request.mask_from not in MASKS_FROM:
         raise UsageError(f"--mask-from {request.mask_from}: is none of {', '.join(MASKS_FROM)}")
     if request.colour_space not in COLOUR_SPACES:

@@ -78,12 +78,17 @@ class RestoreRequest:
     """A table of options in a cyclerdm.toml of yours, or beside the pictures; none: no such file is read."""
     strength: Annotated[str, typer.Option(rich_help_panel=WORK)] = "1"
     """Blend: 0 input, 1 result; or task by task, derain=0.6,dehaze=1."""
+    detail: Annotated[float, typer.Option(min=0, max=1, rich_help_panel=WORK)] = 0.0
+    """For denoise and dejpeg: bring back fine detail that went with the noise; 0 none, 1 all that stands out."""
     steps: Annotated[int, typer.Option(min=0, max=1000, rich_help_panel=WORK)] = 0
     """Evaluations of stage 1, at most what the weights were trained for; 0: their own number."""
     stages: Annotated[int, typer.Option(min=0, max=3, rich_help_panel=WORK)] = 0
     """Stop after stage 1, 2 or 3; 0: run all that the weights were found to profit from."""
     effort: Annotated[str, typer.Option(rich_help_panel=WORK, autocompletion=one_of(EFFORTS))] = "normal"
     """normal, or best: averages the results of the picture and its mirror images, in four times the time."""
+    sequence: Annotated[bool, typer.Option("--sequence", rich_help_panel=WORK)] = False
+    """The pictures of a folder are frames of a film, or a burst: one decision of auto for all, and light and colour
+    that do not flicker."""
     seed: Seed = 0
     weights: Annotated[str | None, typer.Option(rich_help_panel=MACHINE)] = None
     """A family in the registry (each task's own weights), one of its entries, or a file."""
@@ -161,6 +166,8 @@ class RestoreRequest:
         if self.progress not in PROGRESS:
             raise UsageError(f"--progress {self.progress}: is none of {', '.join(PROGRESS)}")
         mirrors_of(self.effort)
+        if self.sequence and self.cluster is not None:
+            raise UsageError("--sequence and --cluster exclude each other: frames depend on their neighbours")
         check_cluster(self.cluster, self.actors)
         if self.clip is not None and self.prompt is None:
             raise UsageError("--clip goes with --prompt")
@@ -169,7 +176,7 @@ class RestoreRequest:
 
     def _check_watch(self) -> None:
         """See that a folder can be watched, whatever lies in it. Raises UsageError."""
-        for name in ("overwrite", "dry_run", "cluster"):
+        for name in ("overwrite", "dry_run", "cluster", "sequence"):
             if getattr(self, name):
                 raise UsageError(f"--watch and --{name.replace('_', '-')} exclude each other")
         if self.output is None or self.output == "-":

@@ -198,7 +198,7 @@ class Run:
         Args:
             unchanged: as in `batch.Work`; workers do not ask.
         """
-        from cyclerdm_cli.restoring.batch import Work, restore_files
+        from cyclerdm_cli.restoring.batch import Work, read_input, restore_files
         from cyclerdm_cli.restoring.restorers import Restorers
 
         kit, files = self._kit(), self.plan.files
@@ -206,8 +206,13 @@ class Run:
             own = identities(choice.path for choice in kit.weights.values())
             files = replace(files, inputs=files.inputs | own)
         if self.request.cluster is None:
-            restorers = Restorers(kit, self.plan.names)
-            work = Work(restorers, self.plan.tasks, files, self._chooser(kit), unchanged)
+            restorers, choose = Restorers(kit, self.plan.names), self._chooser(kit)
+            frames = None
+            if self.request.sequence:
+                from cyclerdm_cli.restoring.sequence import Frames
+
+                frames = Frames(self.plan.jobs, partial(read_input, files=files), restorers.see, choose)
+            work = Work(restorers, self.plan.tasks, files, choose, unchanged, frames)
             yield self._title(kit), restorers.engine, partial(restore_files, work)
             return
         from cyclerdm_cli.cluster.restoring import Wanted, crew

@@ -157,6 +157,7 @@ class CompactNetwork(Network):
         self.config = config
         self.multiple = config.multiple
         self.fills_holes, self.deconvolves = config.fills, config.deblurs
+        self.sees_light = config.light
         self.stages_by_default = config.stages
         self.most_steps = config.most_steps
         self.light: LightNetwork | None = None

@@ -134,6 +134,8 @@ class Network(nn.Module, ABC):
     """Side of the tiles, in pixels, that larger pictures are best cut into."""
     fills_holes: bool = False
     """Whether holes are filled before the cycle, so that it is given pictures without any."""
+    sees_light: bool = False
+    """Whether stage 1 looks at the whole picture for its light and colour."""
     deconvolves: bool = False
     """Whether stage 1 works on the spectra of tiles."""
     stages_by_default: int = STAGES

@@ -19,7 +19,7 @@ def view_of(pixels: NDArray[np.generic], device: torch.device) -> View:
     The picture is never held once more as a whole.
     """
     peak = float(np.iinfo(pixels.dtype).max)  # type: ignore[type-var]
-    small = _shrunk(pixels)
+    small = shrunk(pixels)
     return View(to_tensor(small[None], peak, device), to_tensor(_windows(pixels), peak, device)[None])
 
 
@@ -27,7 +27,7 @@ def shrink_to_view(pictures: Tensor) -> Tensor:
     """Shrink whole pictures, (B, 3, H, W) in [0, 1], as `view_of` does: (B, 3, SMALL_SIDE, SMALL_SIDE)."""
     if pictures.shape[2:] == (SMALL_SIDE, SMALL_SIDE):
         return pictures
-    made = [_shrunk(picture.permute(1, 2, 0).cpu().float().numpy()) for picture in pictures]
+    made = [shrunk(picture.permute(1, 2, 0).cpu().float().numpy()) for picture in pictures]
     return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2).to(pictures.device)
 
 
@@ -45,8 +45,8 @@ def to_tensor(pixels: NDArray[np.generic], peak: float, device: torch.device) ->
     return torch.from_numpy(np.ascontiguousarray(whole)).to(device).permute(0, 3, 1, 2).float().div_(peak)
 
 
-def _shrunk(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Average areas; a side that is shorter is interpolated."""
+def shrunk(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return a picture as (SMALL_SIDE, SMALL_SIDE, 3): areas are averaged, a shorter side is interpolated."""
     height, width = pixels.shape[:2]
     for axis, side in ((0, min(height, SMALL_SIDE)), (1, min(width, SMALL_SIDE))):
         size = (pixels.shape[1], side) if axis == 0 else (side, pixels.shape[0])
@@ -55,6 +55,11 @@ def _shrunk(pixels: NDArray[Any]) -> NDArray[Any]:
     if pixels.shape[:2] != (SMALL_SIDE, SMALL_SIDE):
         pixels = cv2.resize(pixels, (SMALL_SIDE, SMALL_SIDE), interpolation=cv2.INTER_LINEAR)
     return pixels
+
+
+def sampled(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return single pixels from all over a picture, as (SMALL_SIDE, SMALL_SIDE, 3): with their noise."""
+    return cv2.resize(pixels, (SMALL_SIDE, SMALL_SIDE), interpolation=cv2.INTER_NEAREST_EXACT)
 
 
 def _windows(pixels: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -19,7 +19,7 @@ from cyclerdm_cli.pictures.addresses import placed
 from cyclerdm_cli.pictures.masks import check_mask, check_size, own_mask, read_mask
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.reading import read_picture
-from cyclerdm_cli.restoring.asked import tasks_asked
+from cyclerdm_cli.restoring.asked import check_detail, tasks_asked
 from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.weights.registry import choose
 
@@ -45,6 +45,7 @@ class Request:
     strengths: Mapping[str, float]
     """Of single tasks, in place of `strength`."""
     mask: Mask
+    detail: float
 
     @property
     def names(self) -> list[str]:
@@ -53,7 +54,7 @@ class Request:
 
 
 def read_request(
-    task: str, strength: Strength, mask: Mask, weights: str | None, known: Collection[str]
+    task: str, strength: Strength, mask: Mask, detail: float, weights: str | None, known: Collection[str]
 ) -> Request:
     """Return what is asked for.
 
@@ -61,6 +62,7 @@ def read_request(
         task: as `tasks_asked` takes it.
         strength: of all tasks, or of each by its name.
         mask: for tasks that fill in.
+        detail: that comes back after tasks that take some, 0 to 1.
         weights: what these are called.
         known: the tasks that they know.
 
@@ -74,13 +76,16 @@ def read_request(
             choose(weights, one.name)  # which says why not
     if mask is not None and not any(one.masked for one in tasks):
         raise UsageError("a mask goes with the task inpaint")
+    if not (isinstance(detail, int | float) and 0 <= detail <= 1):
+        raise UsageError(f"detail {detail!r}", hint="0 to 1")
+    check_detail("detail", detail, tasks)
     if not isinstance(strength, Mapping):
-        return Request(tasks, _share(strength), {}, mask)
+        return Request(tasks, _share(strength), {}, mask, detail)
     names = [one.name for one in tasks] or known
     for name in strength:
         if name not in names:
             raise UsageError(f"strength of {name}: that task is not asked for", hint=", ".join(names))
-    return Request(tasks, 1.0, {name: _share(share) for name, share in strength.items()}, mask)
+    return Request(tasks, 1.0, {name: _share(share) for name, share in strength.items()}, mask, detail)
 
 
 def _share(strength: Any) -> float:

@@ -83,12 +83,24 @@ class Restorer:
 
     @overload
     def restore(
-        self, picture: Array, task: str = "auto", strength: Strength = 1.0, mask: Mask = None
+        self,
+        picture: Array,
+        task: str = "auto",
+        strength: Strength = 1.0,
+        mask: Mask = None,
+        *,
+        detail: float = 0.0,
     ) -> Array: ...
 
     @overload
     def restore(
-        self, picture: Image.Image, task: str = "auto", strength: Strength = 1.0, mask: Mask = None
+        self,
+        picture: Image.Image,
+        task: str = "auto",
+        strength: Strength = 1.0,
+        mask: Mask = None,
+        *,
+        detail: float = 0.0,
     ) -> Image.Image: ...
 
     @overload
@@ -99,6 +111,7 @@ class Restorer:
         strength: Strength = 1.0,
         mask: Mask = None,
         *,
+        detail: float = 0.0,
         output: Place | None = None,
         overwrite: bool = False,
     ) -> Path: ...
@@ -110,6 +123,7 @@ class Restorer:
         strength: Strength = 1.0,
         mask: Mask = None,
         *,
+        detail: float = 0.0,
         output: Place | None = None,
         overwrite: bool = False,
     ) -> Any:
@@ -122,6 +136,8 @@ class Restorer:
             strength: how much of the change is made, 0 (the picture itself) to 1, or that of each task by its name.
             mask: for inpaint, what to fill in: an array (H, W), bool or uint8 with 255 for it, an image, or a file,
                 white where to fill in. Without one: what is transparent, or else pure white.
+            detail: for denoise and dejpeg, how much of the fine detail comes back that was taken with the noise and
+                stands out of it, 0 to 1.
             output: where the result of a file goes: a file, a folder, or a template such as
                 "out/{stem}_{task}{ext}". None: "{stem}_{task}{ext}" beside the file.
             overwrite: whether it may replace a file that is there.
@@ -132,12 +148,12 @@ class Restorer:
 
         Raises:
             PictureError: this picture cannot be read, restored or written; or "auto" is not sure what is wrong.
-            UsageError: the task, the strength or the mask makes no sense.
+            UsageError: the task, the strength, the detail or the mask makes no sense.
             WeightsError: weights are missing, damaged, or cannot be fetched.
             DeviceError: memory ran out even for the smallest tiles.
         """
         with public_faults():
-            request = self._request(task, strength, mask)
+            request = self._request(task, strength, mask, detail)
             if given.is_place(picture):
                 return self._workshop.restore_file(placed(os.fsdecode(picture)), output, request, overwrite)
             if output is not None or overwrite:
@@ -169,6 +185,7 @@ class Restorer:
         strength: Strength = 1.0,
         mask: Mask = None,
         *,
+        detail: float = 0.0,
         recursive: bool = False,
         overwrite: bool = False,
         skip_existing: bool = False,
@@ -186,6 +203,7 @@ class Restorer:
             task: as in `restore`, as are `strength` and `mask`.
             strength: of the change.
             mask: for all pictures; or a folder of masks by the pictures' names.
+            detail: as in `restore`.
             recursive: whether folders inside folders are searched; their tree is kept.
             overwrite: whether results that are there are replaced, but never an input.
             skip_existing: whether results that are there are left as they are; otherwise their files fail.
@@ -201,15 +219,15 @@ class Restorer:
 
             if overwrite and skip_existing:
                 raise UsageError("overwrite and skip_existing exclude each other")
-            request, words = self._request(task, strength, mask), given.input_words(inputs)
+            request, words = self._request(task, strength, mask, detail), given.input_words(inputs)
             files = FileOptions(
                 write or WriteOptions(), overwrite=overwrite, skip_existing=skip_existing, jobs=jobs
             )
             work, plan = self._workshop.plan(list_inputs(words, recursive), words, output, request, files)
             return self._workshop.work_through(work, plan, request)
 
-    def _request(self, task: str, strength: Strength, mask: Mask) -> Request:
-        return given.read_request(task, strength, mask, self._weights, self._workshop.kit.weights)
+    def _request(self, task: str, strength: Strength, mask: Mask, detail: float) -> Request:
+        return given.read_request(task, strength, mask, detail, self._weights, self._workshop.kit.weights)
 
 
 def restore_files(

@@ -148,5 +148,5 @@ class Workshop:
             end.result()
 
     def _restorers(self, request: Request, names: Sequence[str]) -> Restorers:
-        options = replace(self.kit.options, strength=request.strength)
+        options = replace(self.kit.options, strength=request.strength, detail=request.detail)
         return Restorers(replace(self.kit, options=options, strengths=request.strengths), names, self._loaded)

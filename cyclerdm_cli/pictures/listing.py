@@ -128,6 +128,26 @@ def pictures_below(
             yield Input(Path(folder, name), root, found=True)
 
 
+def as_frames(inputs: Sequence[Input]) -> list[Input]:
+    """Return inputs folder after folder, in each in natural order, however they were named.
+
+    Raises UsageError for standard input, which has no place among frames.
+    """
+    folders: dict[Path, int] = {}
+    for entry in inputs:
+        if entry.path is None:
+            raise UsageError(
+                "--sequence: standard input is no frame of a sequence", hint="a folder of frames"
+            )
+        folders.setdefault(entry.path.parent, len(folders))
+
+    def key(entry: Input) -> tuple[int, tuple[list[tuple[int, str]], str]]:
+        assert entry.path is not None
+        return folders[entry.path.parent], natural_key(entry.path.name)
+
+    return sorted(inputs, key=key)
+
+
 def said_of(passed_over: Mapping[str, int]) -> str:
     """Return in words what was passed over: `2 GIF, 3 subfolders (see -r)`."""
     plural = {SUBFOLDER: "subfolders", LINKED: "linked folders", SPECIAL: "pipes or devices"}

@@ -28,6 +28,21 @@ def tasks_asked(names: str, weights: str | None) -> list[Task]:
     return [_find(name, weights) for name in wanted]
 
 
+def check_detail(word: str, detail: float, tasks: list[Task]) -> None:
+    """Raise UsageError where detail shall come back of tasks that have none to give: it would be their damage.
+
+    Args:
+        word: what the wish is called.
+        detail: 0 to 1.
+        tasks: those asked for; none: chosen for each picture, where it holds for those that have.
+    """
+    if detail and tasks and not any(task.grain for task in tasks):
+        able = " or ".join(task.name for task in TASKS if task.grain)
+        raise UsageError(
+            f"{word} goes with {able}: in what {names_of(tasks)} takes away, the damage itself stands out"
+        )
+
+
 def names_of(tasks: list[Task]) -> str:
     """Return the names of tasks with "+" between, "auto" for none."""
     return "+".join(task.name for task in tasks) or AUTO

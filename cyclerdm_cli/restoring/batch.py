@@ -35,6 +35,7 @@ from cyclerdm_cli.tasks.catalogue import Task
 
 if TYPE_CHECKING:
     from cyclerdm_cli.restoring.choosing import Choice
+    from cyclerdm_cli.restoring.sequence import Frames
 
 LARGE = 64_000_000
 """Pixels from which a result takes its picture's place in memory instead of standing beside it."""
@@ -94,6 +95,8 @@ class Work:
     """Chooses the tasks for each picture, instead of `tasks`."""
     unchanged: Callable[[Job], bool] = lambda job: True
     """Asked before a result is written: whether its input still is what it was when it was read."""
+    frames: Frames | None = None
+    """Where pictures are frames of sequences: what they have from one another."""
 
 
 @dataclass(frozen=True)
@@ -253,6 +256,8 @@ class _Queue:
 
     def _with_its_like(self, first: _Read) -> list[_Read]:
         """Add to a small picture those behind it that can share its batch and are decoded already."""
+        if self.work.frames is not None:  # each has a light of its own
+            return [first]
         try:
             most = self.work.restorers.pictures_together(first.picture.size, _names(first.tasks))
         except CycleRDMError:  # its weights cannot be had: it fails when its turn comes
@@ -284,6 +289,8 @@ class _Queue:
         spent = (time.perf_counter() - began) / len(group)
         for one, pixels in zip(group, results, strict=True):
             after = one.picture.with_pixels(pixels, one.mask)
+            if self.work.frames is not None:
+                after = replace(after, notes=(*after.notes, *self.work.frames.notes(one.job)))
             before = one.picture.pixels if one.job.compare is not None else None
             done = one._replace(picture=after, mask=None, seconds=one.seconds + spent)
             self.written.append(self.writers.submit(_write, done, self.work, before))
@@ -296,8 +303,11 @@ class _Queue:
         scarce = restorers.memory is not None or height * width >= LARGE
         pictures = [one.picture.pixels for one in group]
         masks = [one.mask for one in group]
+        frames = self.work.frames
+        light = None if frames is None else frames.light(first.job, first.tasks)
+        in_place = scarce and first.job.compare is None
         return restorers.restore(
-            pictures, first.tasks, masks, self._tile_done, in_place=scarce and first.job.compare is None
+            pictures, first.tasks, masks, self._tile_done, in_place=in_place, light=light
         )
 
     def _tile_done(self) -> None:
@@ -323,6 +333,8 @@ def _bytes(job: Job, work: Work) -> int:
     if files.write.depth == 16:
         extent = replace(extent, depth=16)
     coding = extent.coding(job.format, files.compare if job.compare is not None else None)
+    if work.frames is not None:  # a neighbour is read beside it
+        coding += extent.held
     try:
         return work.restorers.needs((extent.height, extent.width), extent.held, coding)
     except PictureError as error:
@@ -361,6 +373,17 @@ def settled_by_results(job: Job, files: FileOptions) -> Outcome | None:
     return None
 
 
+def read_input(job: Job, files: FileOptions) -> Picture:
+    """Return the picture that a job begins with. Raises PictureError."""
+    return read_picture(
+        files.source(job.input.path),
+        frame=files.frame,
+        limit_pixels=files.limit_pixels,
+        name=job.input.name,
+        develop=files.colour_space,
+    )
+
+
 def _read(job: Job, work: Work, settled: Outcome | None = None) -> _Read | Outcome:
     """Read a picture, unless it is settled already what becomes of it."""
     began = time.perf_counter()
@@ -368,17 +391,10 @@ def _read(job: Job, work: Work, settled: Outcome | None = None) -> _Read | Outco
     if early := settled or settled_by_results(job, files):
         return early
     try:
-        source = files.source(job.input.path)
-        picture = read_picture(
-            source,
-            frame=files.frame,
-            limit_pixels=files.limit_pixels,
-            name=job.input.name,
-            develop=files.colour_space,
-        )
+        picture = read_input(job, files)
         mask, tasks, choice = None, work.tasks, None
         if work.choose is not None:
-            choice = work.choose(picture)
+            choice = work.choose(picture) if work.frames is None else work.frames.choice(job, picture)
             tasks = choice.tasks
             if choice.doubt:
                 unsure = _failed(job, PictureError(choice.doubt), time.perf_counter() - began, picture.size)

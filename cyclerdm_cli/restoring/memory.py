@@ -20,6 +20,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from cyclerdm_cli.cycle.cycle import Network, Place, View, cycle
 from cyclerdm_cli.cycle.view import shrink_to_view, windows_of
 from cyclerdm_cli.device import computing_in
+from cyclerdm_cli.restoring.detail import STRIP_BYTES
 from cyclerdm_cli.restoring.tiling import Grid
 
 STATUS = Path("/proc/self/status")
@@ -38,6 +39,8 @@ FILLING = 96
 what the allocator keeps of them."""
 AVERAGING = 19
 """Bytes a pixel of a whole picture while its mirror images are averaged: the sum in float32, an image, its mask."""
+COMPARING = 6
+"""Bytes a pixel of a whole picture that is kept beside its result, at 16 bits, to see what was taken from it."""
 BLENDING = 40
 """Bytes a pixel of a tile on its way into the picture: its float32 result, the same weighted, the weights."""
 FLOATS = 12
@@ -58,6 +61,8 @@ class MemoryModel:
     """Bytes a pixel of the whole picture before its tiles are cut, on the processor."""
     all_the_while: int = 0
     """Bytes a pixel of the whole picture that stay beside it until it is restored."""
+    a_column: int = 0
+    """Bytes a column of the whole picture once its tiles are done."""
 
     def tiles(self, grid: Grid, batch: int) -> int:
         """Return the bytes that restoring with such tiles takes beside the picture."""
@@ -77,17 +82,23 @@ class MemoryModel:
         if not self.together:
             return self.fixed + self.tiles(grid, batch)
         area = grid.rows.length * grid.columns.length
-        work = max(self.a_whole_pixel * area, self.tiles(grid, batch)) + self.all_the_while * area
+        columns = self.a_column * grid.columns.length
+        work = max(self.a_whole_pixel * area, self.tiles(grid, batch), columns) + self.all_the_while * area
         return self.fixed + max(coding, held + work)
 
 
 def model_of(
-    network: Network, device: torch.device, precision: torch.dtype, averages: bool = False
+    network: Network,
+    device: torch.device,
+    precision: torch.dtype,
+    averages: bool = False,
+    compares: bool = False,
 ) -> MemoryModel:
     """Measure what a network takes, on two small tiles: beyond what is fixed, it grows with their area.
 
     Args:
         averages: whether results of mirror images are added up.
+        compares: whether the picture is compared with its result.
     """
     numbers = sum(parameter.numel() for parameter in network.parameters())
     separate = device.type == "cuda"
@@ -99,8 +110,10 @@ def model_of(
     fixed = program + 4 * numbers  # a copy on the way or in half precision
     scratch = SCRATCH * (SPECTRA if network.deconvolves else 1)
     filling = FILLING if network.fills_holes else 0
-    averaging = AVERAGING if averages else 0
-    return MemoryModel(fixed, scratch * (large - small) / area, not separate, filling, averaging)
+    beside = AVERAGING * averages + COMPARING * compares
+    return MemoryModel(
+        fixed, scratch * (large - small) / area, not separate, filling, beside, STRIP_BYTES * compares
+    )
 
 
 def process_peak() -> int:

@@ -41,6 +41,8 @@ class RestoreOptions:
     """How many of the three stages are run; 0: as many as these weights profit from."""
     effort: str = "normal"
     """A word of `mirroring.EFFORTS`: which mirror images are restored, too, and averaged with the picture."""
+    detail: float = 0.0
+    """How much of the fine detail that the network took and that stands out of the noise comes back, 0 to 1."""
 
     @property
     def mirrors(self) -> tuple[Mirror, ...]:
@@ -65,8 +67,9 @@ class Planner:
         self._model: MemoryModel | None = None
         if options.memory is not None:
             self._model = model_of(
-                network, engine.device, engine.precision, averages=len(options.mirrors) > 1
-            )
+                network, engine.device, engine.precision,
+                averages=len(options.mirrors) > 1, compares=options.detail > 0,
+            )  # fmt: skip
             least = self._model.whole(self.plan((SMALLEST_TILE, SMALLEST_TILE)), 1, 0, 0)
             if options.memory < least:
                 raise UsageError(

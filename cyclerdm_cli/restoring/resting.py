@@ -34,6 +34,7 @@ class TakesTurns(Network):
         self.config = network.config
         self.multiple, self.tile, self.draws_noise = network.multiple, network.tile, network.draws_noise
         self.fills_holes, self.deconvolves = network.fills_holes, network.deconvolves
+        self.sees_light = network.sees_light
         self.stages_by_default = network.stages_by_default
         self.most_steps = network.most_steps
 

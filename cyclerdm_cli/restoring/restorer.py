@@ -11,13 +11,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cyclerdm_cli.cycle.cycle import Network, Place
+from cyclerdm_cli.cycle.compact import CompactFindings
+from cyclerdm_cli.cycle.cycle import Findings, Network, Place
 from cyclerdm_cli.cycle.filling import fill
+from cyclerdm_cli.cycle.light import Light
+from cyclerdm_cli.cycle.steady import Seen, mirrored, see
 from cyclerdm_cli.cycle.view import to_tensor
 from cyclerdm_cli.device import Engine
 from cyclerdm_cli.errors import DeviceError, RestoringWarning, UsageError
 from cyclerdm_cli.restoring.computing import Computer, Pixels
-from cyclerdm_cli.restoring.mirroring import Mirror
+from cyclerdm_cli.restoring.detail import bring_back
+from cyclerdm_cli.restoring.mirroring import TURNED, Mirror
 from cyclerdm_cli.restoring.planning import Planner, RestoreOptions
 from cyclerdm_cli.restoring.tiling import Blender, Floats, Grid, cut, places
 
@@ -43,14 +47,40 @@ class Restorer:
         self.computer = Computer(network, engine, options)
         self.network = self.computer.network
         self.planner = Planner(self.network, engine, options)
+        self.light: Light | None = None
+        """Of the next pictures, instead of what the network finds in them."""
 
-    def with_strength(self, strength: float) -> Restorer:
-        """Return a restorer with the same network and plans that keeps another share of its results, 0 to 1."""
-        if strength == self.options.strength:
+    def with_shares(self, strength: float, detail: float) -> Restorer:
+        """Return a restorer with the same network and plans that keeps other shares of its results, 0 to 1.
+
+        Args:
+            strength: of the result.
+            detail: of what the network took; 0 where the plans leave no room for it.
+        """
+        if (strength, detail) == (self.options.strength, self.options.detail):
             return self
         other = copy(self)
-        other.options = replace(self.options, strength=strength)
+        other.options = replace(self.options, strength=strength, detail=detail)
         return other
+
+    def with_light(self, light: Light) -> Restorer:
+        """Return a restorer with the same network that gives pictures a light that was found already."""
+        other = copy(self)
+        other.light = light
+        return other
+
+    def see(self, small: Pixels, sample: Pixels) -> Seen:
+        """Return what the network, which looks for light, sees in a picture.
+
+        Args:
+            small: the picture shrunk.
+            sample: single pixels of it, of the same size and type.
+        """
+        findings = self.computer.look([small]).to(torch.device("cpu"))
+        assert isinstance(findings, CompactFindings)
+        assert findings.light is not None
+        peak = float(np.iinfo(sample.dtype).max)
+        return see(to_tensor(sample[None], peak, torch.device("cpu")), findings.light)
 
     def restore_together(
         self,
@@ -98,6 +128,17 @@ class Restorer:
             DeviceError: memory ran out even for the smallest tile.
             PictureError: the result is not finite, even in float32.
         """
+        if not self.options.detail:
+            return self._restore(pixels, mask, tile_done, in_place)
+        before = pixels.copy() if in_place else pixels
+        result = self._restore(pixels, mask, tile_done, in_place)
+        bring_back(before, result, self.options.detail)
+        return result
+
+    def _restore(
+        self, pixels: Pixels, mask: Mask | None, tile_done: Callable[[], None], in_place: bool
+    ) -> Pixels:
+        """Do as `restore` says, but for the detail that comes back."""
         grid: Grid | None = self.planner.plan(pixels.shape[:2])
         while grid is not None:
             result, done = pixels if in_place else np.empty_like(pixels), 0
@@ -142,12 +183,12 @@ class Restorer:
         What is above white or below black stays so in the mean, which is clipped and rounded once, at the end.
         """
         if len(self.mirrors) == 1:
-            yield from self._values(pixels, mask, grid, tile_done)
+            yield from self._values(pixels, mask, self.mirrors[0], grid, tile_done)
             return
         mean = np.zeros(pixels.shape, np.float32)
         for mirror in self.mirrors:
             turned_back = mean[mirror]
-            for rows, values in self._values(*_mirrored(pixels, mask, mirror), grid, tile_done):
+            for rows, values in self._values(*_mirrored(pixels, mask, mirror), mirror, grid, tile_done):
                 turned_back[rows] += values
         mean /= len(self.mirrors)
         for top in range(0, grid.rows.length, grid.rows.stride):
@@ -155,14 +196,16 @@ class Restorer:
             yield rows, mean[rows]
 
     def _values(
-        self, pixels: Pixels, mask: Mask | None, grid: Grid, tile_done: Callable[[], None]
+        self, pixels: Pixels, mask: Mask | None, mirror: Mirror, grid: Grid, tile_done: Callable[[], None]
     ) -> Iterator[tuple[slice, Floats]]:
         """Yield what the network makes of a picture, strip by strip: which rows, and (h, W, 3), about [0, 1].
+
+        It is a mirror image already, if it shall be one.
 
         The values are the caller's to change, until the next strip.
         """
         source = self._prepared(pixels, mask)
-        findings = self.computer.look([source])
+        findings = self._look(source, mirror)
         generator = torch.Generator().manual_seed(self.options.seed)
         blender, batch = Blender(grid, 3), self.planner.tiles_together(grid)
         for group in places(grid, batch):
@@ -176,6 +219,14 @@ class Restorer:
             if group[-1][1] == grid.columns.count - 1:
                 yield blender.finish_row()
 
+    def _look(self, source: Pixels, mirror: Mirror) -> Findings:
+        """Look at a picture, or a mirror image; a light that was found already goes before its own."""
+        findings = self.computer.look([source])
+        if self.light is None:
+            return findings
+        assert isinstance(findings, CompactFindings)
+        return replace(findings, light=mirrored(self.light, *(axis == TURNED for axis in mirror)))
+
     def _restore_single_tiles(
         self, pictures: Sequence[Pixels], masks: Sequence[Mask | None], tile_done: Callable[[], None]
     ) -> list[Pixels]:
@@ -186,7 +237,11 @@ class Restorer:
                 mean[mirror] += values
                 tile_done()
         means /= len(self.mirrors)
-        return [self._finished(*one) for one in zip(means, pictures, masks, strict=True)]
+        results = [self._finished(*one) for one in zip(means, pictures, masks, strict=True)]
+        if self.options.detail:
+            for before, after in zip(pictures, results, strict=True):
+                bring_back(before, after, self.options.detail)
+        return results
 
     def _single_values(self, pictures: Sequence[Pixels], masks: Sequence[Mask | None]) -> Floats:
         """Return what the network makes of pictures that are one tile each: (B, H, W, 3), about [0, 1]."""

@@ -12,6 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from cyclerdm_cli.cycle.cycle import Network
+from cyclerdm_cli.cycle.light import Light
+from cyclerdm_cli.cycle.steady import Seen
+from cyclerdm_cli.cycle.view import sampled, shrunk
 from cyclerdm_cli.device import PRECISIONS, Engine, choose_engine
 from cyclerdm_cli.errors import CycleRDMError, PictureError
 from cyclerdm_cli.restoring.computing import Pixels
@@ -19,12 +22,14 @@ from cyclerdm_cli.restoring.memory import Room
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.resting import TakesTurns, Turn
 from cyclerdm_cli.restoring.restorer import Restorer
-from cyclerdm_cli.tasks.catalogue import Task
+from cyclerdm_cli.tasks.catalogue import TASKS, Task
 from cyclerdm_cli.weights.loading import load_network
 from cyclerdm_cli.weights.registry import Choice
 
 FLOAT = 4
 """Bytes of a number in memory."""
+GRAINY = frozenset(task.name for task in TASKS if task.grain)
+"""The tasks that may leave detail in their pictures."""
 
 
 def _nothing_to_bring(choice: Choice) -> None:
@@ -60,11 +65,13 @@ class Kit:
         return choose_engine(self.device, self.precision, self.weights[task].precisions)
 
     def options_for(self, task: str) -> RestoreOptions:
-        """Return the options of one task: its strength, and the memory that networks given leave to its own."""
+        """Return the options of one task: its strength, the detail that comes back where that makes sense, and the
+        memory that networks given leave to its own."""
         path = self.weights[task].path
         others = sum(_bytes_of(network) for place, network in self.networks.items() if place != path)
         memory = None if self.options.memory is None else max(0, self.options.memory - others)
-        return replace(self.options, strength=self.strength_of(task), memory=memory)
+        detail = self.options.detail if task in GRAINY else 0.0
+        return replace(self.options, strength=self.strength_of(task), detail=detail, memory=memory)
 
     def strength_of(self, task: str) -> float:
         """Return how much of one task's result is kept, 0 to 1."""
@@ -96,7 +103,7 @@ class Loaded:
         self.turn = Turn()
         self.networks = dict(networks or {})
         self.restorers: dict[tuple[Path, RestoreOptions, torch.dtype], Restorer] = {}
-        """By file, options without a strength, and precision."""
+        """By file, options without shares but for whether any detail comes back, and precision."""
 
 
 class Restorers:
@@ -148,11 +155,12 @@ class Restorers:
             self.kit.options_for(name),
             self.kit.engine_for(name),
         )
-        key = choice.path, replace(options, strength=1.0), engine.precision
+        plain = replace(options, strength=1.0, detail=float(options.detail > 0))
+        key = choice.path, plain, engine.precision
         made = self._loaded.restorers
         if key not in made:
             made[key] = Restorer(self._network(choice, engine), engine, key[1])
-        return made[key].with_strength(options.strength)
+        return made[key].with_shares(options.strength, options.detail)
 
     def _network(self, choice: Choice, engine: Engine) -> Network:
         path, networks, turn = choice.path, self._loaded.networks, self._loaded.turn
@@ -172,6 +180,7 @@ class Restorers:
         tile_done: Callable[[], None] = lambda: None,
         *,
         in_place: bool = False,
+        light: Mapping[str, Light] | None = None,
     ) -> list[Pixels]:
         """Undo tasks one after the other; while one thread does, others wait.
 
@@ -181,6 +190,7 @@ class Restorers:
             masks: (H, W) of each picture, True where it is missing; only masked tasks look at them.
             tile_done: called after each tile of each task.
             in_place: whether the result may take the place of a single picture, to save memory.
+            light: for a single picture, what tasks shall take for its light, by their names.
 
         Raises:
             PictureError: nothing is missing though a task fills in what is, or the result is not finite.
@@ -194,8 +204,27 @@ class Restorers:
                     raise PictureError("nothing to fill in", hint="--mask, transparency or pure white")
                 lost = in_place and len(results) == 1 and results[0].flags.writeable
                 restorer = self.for_task(task.name)
+                if light and task.name in light:
+                    restorer = restorer.with_light(light[task.name])
                 results = restorer.restore_together(results, missing, tile_done, lost)
         return results
+
+    def see(self, pixels: Pixels, tasks: Sequence[Task]) -> dict[str, Seen]:
+        """Return what the networks of tasks that look for light see in a picture, (H, W, 3), by the tasks' names.
+
+        Where several do, the later ones are shown what the earlier ones make of the picture as it is looked at,
+        small; and after any other task its noise is taken to be gone. Raises as `for_task`.
+        """
+        found: dict[str, Seen] = {}
+        with self._loaded.computing:
+            looking = [task.name for task in tasks if self.for_task(task.name).network.sees_light]
+            small = shrunk(pixels) if looking else pixels
+            for name in looking:
+                restorer = self.for_task(name)
+                found[name] = restorer.see(small, sampled(pixels) if name == tasks[0].name else small)
+                if name != looking[-1]:
+                    small = restorer.restore(small)
+        return found
 
     def tiles(self, size: tuple[int, int], tasks: Iterable[str]) -> int:
         """Return how many tiles tasks one after the other restore of a picture of (height, width)."""

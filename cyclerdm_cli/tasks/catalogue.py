@@ -60,6 +60,8 @@ class Task:
     """Whether what is damaged is too dark, so that undoing it begins with a power curve to a middle grey."""
     blur: bool = False
     """Whether the damage is a blur, mostly with one kernel, so that undoing it begins with looking for that."""
+    grain: bool = False
+    """Whether the damage lies evenly over all fine detail, so that what stands out of it is the picture's own."""
     degrades: bool = True
     """Whether there is a module with its degradation; otherwise it is learned from pairs alone."""
     min_luma: float = 0.0
@@ -73,12 +75,19 @@ class Task:
 
 
 TASKS: tuple[Task, ...] = (
-    Task("dejpeg", "restore", "blocks and ringing of JPEG", "a photograph with compression artifacts"),
+    Task(
+        "dejpeg",
+        "restore",
+        "blocks and ringing of JPEG",
+        "a photograph with compression artifacts",
+        grain=True,
+    ),
     Task(
         "denoise",
         "restore",
         "grain and sensor noise",
         "a photograph with noise",
+        grain=True,
         recognition=Recognition(
             tried_for="detail",
             least_severity=0.06,

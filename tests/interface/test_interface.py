@@ -204,6 +204,17 @@ def test_strength_blends_and_nothing_gives_a_copy(
     assert none is not photograph
 
 
+def test_detail_comes_back_as_with_the_command(
+    restorer: cyclerdm.Restorer,
+    command: Callable[..., Path],
+    photograph: np.ndarray,
+    photograph_file: Path,
+) -> None:
+    expected = np.asarray(Image.open(command(photograph_file, "--task", "denoise", "--detail", "0.7")))
+    np.testing.assert_array_equal(restorer.restore(photograph, "denoise", detail=0.7), expected)
+    assert (restorer.restore(photograph, "denoise") != expected).any()
+
+
 def test_four_threads_share_a_restorer_and_each_network_is_loaded_once(
     families: Path, photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -354,6 +365,8 @@ def test_who_closes_the_iterator_ends_the_work(
         (cyclerdm.UsageError, "strength 2", lambda one, a: one.restore(a, "denoise", 2)),
         (cyclerdm.UsageError, "strength nan", lambda one, a: one.restore(a, "denoise", float("nan"))),
         (cyclerdm.UsageError, "strength of derain", lambda one, a: one.restore(a, "denoise", {"derain": 1})),
+        (cyclerdm.UsageError, "detail 2", lambda one, a: one.restore(a, "denoise", detail=2)),
+        (cyclerdm.UsageError, "detail goes with", lambda one, a: one.restore(a, "derain", detail=0.5)),
         (cyclerdm.UsageError, "mask goes with", lambda one, a: one.restore(a, "denoise", mask=a[..., 0])),
         (cyclerdm.PictureError, "nothing to fill in", lambda one, a: one.restore(a // 2, "inpaint")),
         (
