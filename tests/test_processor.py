@@ -55,7 +55,7 @@ def test_other_machines_wait_as_this_one_does(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_command_says_so_before_torch_is_loaded() -> None:
     code = (
-        "import os, sys; from cyclerdm_cli import app; app.app = lambda: None; app.main();"
+        "import os, sys; from cyclerdm_cli import app; app.gather = lambda names: lambda: None; app.main();"
         "print('torch' in sys.modules, os.environ['OMP_WAIT_POLICY'])"
     )
     environment = {name: value for name, value in os.environ.items() if name not in WAITING}

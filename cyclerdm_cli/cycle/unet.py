@@ -29,6 +29,22 @@ class ResidualBlock(nn.Module):
         return _add(self.second(F.relu_(self.first(x))), x)
 
 
+class UpConvolution(nn.Conv2d):
+    """The convolution before a pixel-shuffle."""
+
+    def forward(self, x: Tensor, by_pixel: bool = False) -> Tensor:
+        """Map (B, C, H, W) to (B, 4D, H, W).
+
+        Args:
+            x: the input.
+            by_pixel: whether all channels of a pixel stand next to each other, as `add_shuffled` takes them,
+                instead of all pixels of a channel.
+        """
+        if not by_pixel:
+            return super().forward(x)
+        return F.conv2d(x, *side_by_side(self))
+
+
 class UNet(nn.Module):
     """Residual blocks at falling and rising resolution, with shortcuts between equal ones."""
 
@@ -53,7 +69,7 @@ class UNet(nn.Module):
         self.head = nn.Conv2d(given, widths[0], 3, padding=1)
         self.down_blocks = nn.ModuleList(_chain(*pair) for pair in zip(down_blocks, widths, strict=True))
         self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, 2) for fine, coarse in pairwise(widths))
-        self.up = nn.ModuleList(nn.Conv2d(coarse, 4 * fine, 1) for fine, coarse in pairwise(widths))
+        self.up = nn.ModuleList(UpConvolution(coarse, 4 * fine, 1) for fine, coarse in pairwise(widths))
         self.up_blocks = nn.ModuleList(_chain(*pair) for pair in zip(up_blocks, widths, strict=False))
         self.tail = nn.Conv2d(widths[0], made, 3, padding=1)
         nn.init.zeros_(self.tail.weight)
@@ -82,8 +98,7 @@ class UNet(nn.Module):
             if torch.is_grad_enabled():
                 x = F.pixel_shuffle(up(x), 2) + shortcuts.pop()
             else:
-                weight, bias = side_by_side(up)
-                x = add_shuffled(shortcuts.pop(), F.conv2d(x, weight, bias))
+                x = add_shuffled(shortcuts.pop(), up(x, by_pixel=True))
             x = blocks(x)
         return self.tail(x), x
 

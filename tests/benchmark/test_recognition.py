@@ -19,7 +19,7 @@ from cyclerdm_cli.words import eye as eye_module
 from cyclerdm_cli.words.judging import DOUBTED, PRESENT, Tones, judge
 from cyclerdm_cli.words.wordings import NAMES
 
-DARK = 2
+DARK = 1
 """A seed by which low light is dark; by others some of it is only dull, or too bright."""
 
 

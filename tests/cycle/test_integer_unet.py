@@ -48,6 +48,10 @@ def test_every_convolution_in_integers_has_a_range() -> None:
     with watch_ranges(whole) as found, torch.no_grad():
         whole(torch.randn(2, 12, 16, 16))
     assert set(found) == range_names(whole)
+    bare = UNet(12, 12, (8, 8), (0, 0), (0,))
+    with watch_ranges(bare) as found_there, torch.no_grad():
+        bare(torch.randn(1, 12, 16, 16))
+    assert set(found_there) == range_names(bare) == {"level.0", "level.1"}
     assert all(low <= 0 <= high for low, high in found.values())
     with torch.no_grad():
         whole(100 * torch.randn(1, 12, 16, 16))
