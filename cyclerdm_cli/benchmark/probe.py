@@ -25,7 +25,8 @@ from cyclerdm_cli.pictures.listing import list_inputs
 from cyclerdm_cli.pictures.naming import plan_outputs
 from cyclerdm_cli.pictures.reading import read_picture
 from cyclerdm_cli.pictures.writing import WriteOptions, encode
-from cyclerdm_cli.restoring.batch import LARGE, FileOptions, Watch, Work, restore_files
+from cyclerdm_cli.restoring.batch import LARGE, Watch, restore_files
+from cyclerdm_cli.restoring.one_file import FileOptions, Work
 from cyclerdm_cli.restoring.outcome import Outcome
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.restorer import Restorer

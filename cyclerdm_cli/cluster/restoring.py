@@ -30,8 +30,9 @@ from cyclerdm_cli.pictures.atomic import clear_leftovers
 from cyclerdm_cli.pictures.naming import Job
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.reading import read_bytes, read_extent
-from cyclerdm_cli.restoring.batch import FileOptions, Watch, Work, restore_in_order, settled_by_results
+from cyclerdm_cli.restoring.batch import Watch, restore_in_order
 from cyclerdm_cli.restoring.choosing import Choice
+from cyclerdm_cli.restoring.one_file import FileOptions, Work, settled_by_results
 from cyclerdm_cli.restoring.outcome import Outcome
 from cyclerdm_cli.restoring.restorers import Kit, Restorers
 from cyclerdm_cli.tasks.catalogue import Task

@@ -30,7 +30,7 @@ from cyclerdm_cli.tasks.catalogue import Task, find_task
 from cyclerdm_cli.weights.places import OFFLINE, is_offline
 
 if TYPE_CHECKING:
-    from cyclerdm_cli.restoring.batch import FileOptions
+    from cyclerdm_cli.restoring.one_file import FileOptions
     from cyclerdm_cli.restoring.planning import RestoreOptions
 
 HERE = ("file://", "memory://")

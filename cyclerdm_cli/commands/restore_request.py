@@ -41,7 +41,7 @@ from cyclerdm_cli.restoring.mirroring import mirrors_of
 
 if TYPE_CHECKING:
     from cyclerdm_cli.pictures.atomic import Identity
-    from cyclerdm_cli.restoring.batch import FileOptions
+    from cyclerdm_cli.restoring.one_file import FileOptions
 
 WORK, PICTURES, OUTPUT = "What to do", "Results", "What to say"
 
@@ -201,7 +201,7 @@ class RestoreRequest:
             inputs: all files that the run reads, where results may take the places of others.
         """
         from cyclerdm_cli.pictures.writing import WriteOptions
-        from cyclerdm_cli.restoring.batch import FileOptions
+        from cyclerdm_cli.restoring.one_file import FileOptions
 
         depth: str | int = int(self.depth) if self.depth in ("8", "16") else self.depth
         return FileOptions(

@@ -89,7 +89,8 @@ class Run:
     @libraries_silent()
     def describe(self) -> None:
         """Say what would be done; nothing is written."""
-        from cyclerdm_cli.restoring.batch import Work, foresee
+        from cyclerdm_cli.restoring.batch import foresee
+        from cyclerdm_cli.restoring.one_file import Work
         from cyclerdm_cli.restoring.outcome import Outcome
         from cyclerdm_cli.restoring.restorers import Restorers
 
@@ -198,7 +199,8 @@ class Run:
         Args:
             unchanged: as in `batch.Work`; workers do not ask.
         """
-        from cyclerdm_cli.restoring.batch import Work, read_input, restore_files
+        from cyclerdm_cli.restoring.batch import restore_files
+        from cyclerdm_cli.restoring.one_file import Work, read_input
         from cyclerdm_cli.restoring.restorers import Restorers
 
         kit, files = self._kit(), self.plan.files

@@ -215,7 +215,7 @@ class Restorer:
             WeightsError: the weights of the tasks asked for cannot be had.
         """
         with public_faults():
-            from cyclerdm_cli.restoring.batch import FileOptions
+            from cyclerdm_cli.restoring.one_file import FileOptions
 
             if overwrite and skip_existing:
                 raise UsageError("overwrite and skip_existing exclude each other")

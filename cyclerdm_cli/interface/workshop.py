@@ -19,8 +19,9 @@ from cyclerdm_cli.pictures.listing import Input, files_in, lists_in
 from cyclerdm_cli.pictures.naming import Job, plan_outputs
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.restoring.asked import names_of
-from cyclerdm_cli.restoring.batch import FileOptions, Watch, Work, restore_files, restore_in_order
+from cyclerdm_cli.restoring.batch import Watch, restore_files, restore_in_order
 from cyclerdm_cli.restoring.choosing import Choice, chooser
+from cyclerdm_cli.restoring.one_file import FileOptions, Work
 from cyclerdm_cli.restoring.outcome import FileOutcome, Outcome
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.restorers import Kit, Loaded, Restorers

@@ -23,7 +23,8 @@ from cyclerdm_cli.pictures.listing import list_inputs
 from cyclerdm_cli.pictures.naming import plan_outputs
 from cyclerdm_cli.pictures.reading import read_picture
 from cyclerdm_cli.pictures.writing import WriteOptions, encode
-from cyclerdm_cli.restoring.batch import FileOptions, Watch, Work, restore_files
+from cyclerdm_cli.restoring.batch import Watch, restore_files
+from cyclerdm_cli.restoring.one_file import FileOptions, Work
 from cyclerdm_cli.restoring.outcome import Outcome
 from cyclerdm_cli.restoring.restorers import Kit, Restorers
 from cyclerdm_cli.tasks.catalogue import find_task

@@ -195,12 +195,12 @@ def test_a_folder_without_pictures_among_others_fails_alone(denoise: list[str], 
 def test_a_fault_of_the_program_over_one_picture_is_that_ones(
     denoise: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cyclerdm_cli.restoring import batch
+    from cyclerdm_cli.restoring import one_file
 
     def own_mask(picture: object) -> None:
         raise RuntimeError("for the test")
 
-    monkeypatch.setattr(batch, "own_mask", own_mask)
+    monkeypatch.setattr(one_file, "own_mask", own_mask)
     (tmp_path / "a.png").write_bytes(saved(scene(20, 20), "PNG"))
     words = [*denoise, tmp_path / "a.png", "-o", tmp_path / "out"]
     words[2] = "inpaint"

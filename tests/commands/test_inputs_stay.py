@@ -13,7 +13,7 @@ from odd_folder import saved, scene
 from typer.testing import CliRunner
 
 from cyclerdm_cli.app import app
-from cyclerdm_cli.restoring import batch
+from cyclerdm_cli.restoring import one_file
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="links as POSIX has them")
 
@@ -79,7 +79,7 @@ def test_a_folder_that_becomes_a_link_to_the_inputs_meanwhile(
 ) -> None:
     before = bytes_in(photos)
     Path("out").mkdir()
-    encode, one_at_a_time = batch.encode, Lock()
+    encode, one_at_a_time = one_file.encode, Lock()
 
     def swapping(*arguments: object) -> bytes:
         with one_at_a_time:  # several threads write
@@ -88,7 +88,7 @@ def test_a_folder_that_becomes_a_link_to_the_inputs_meanwhile(
                 Path("out").symlink_to("photos")
         return encode(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(batch, "encode", swapping)
+    monkeypatch.setattr(one_file, "encode", swapping)
     status, _, err = call(*denoise, "photos", "-o", "out", *more)
     assert bytes_in(photos) == before
     assert status == (0 if more == ["--skip-existing"] else 1), err
@@ -97,14 +97,14 @@ def test_a_folder_that_becomes_a_link_to_the_inputs_meanwhile(
 def test_a_result_that_appears_meanwhile_stays(
     denoise: list[str], photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encode = batch.encode
+    encode = one_file.encode
 
     def slower(*arguments: object) -> bytes:
         Path("out").mkdir(exist_ok=True)
         Path("out/0.png").write_bytes(b"somebody else's")
         return encode(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(batch, "encode", slower)
+    monkeypatch.setattr(one_file, "encode", slower)
     status, _, err = call(*denoise, "photos/0.png", "-o", "out")
     assert (status, Path("out/0.png").read_bytes()) == (1, b"somebody else's")
     assert "exists already" in err

@@ -169,7 +169,7 @@ def test_a_stream_is_read_to_its_end_though_it_comes_slowly(tmp_path: Path) -> N
 
 HANGING = """
 import sys, threading
-from cyclerdm_cli.restoring import batch
+from cyclerdm_cli.restoring import batch, one_file
 def hang(*arguments, **options):
     print("hangs", file=sys.stderr, flush=True)
     {how}
@@ -182,7 +182,7 @@ main()
 @pytest.mark.parametrize(
     ("number", "times", "where", "how"),
     [
-        (signal.SIGTERM, 1, "batch.read_picture", "threading.Event().wait()"),
+        (signal.SIGTERM, 1, "one_file.read_picture", "threading.Event().wait()"),
         (
             signal.SIGTERM,
             1,

@@ -182,21 +182,21 @@ def test_what_libraries_say_is_not_passed_on(
 ) -> None:
     import warnings
 
-    from cyclerdm_cli.restoring import batch, restorer
+    from cyclerdm_cli.restoring import one_file, restorer
 
-    read = batch.read_picture
+    read = one_file.read_picture
 
     def warned(*arguments: object, **options: object) -> object:
         place = {"category": UserWarning, "lineno": 1}
         for words, name in (
             ("of a library", "/lib/torch/cuda/__init__.py"),
-            ("of its C++ (Triggered internally at /pytorch/x.cpp:1.)", batch.__file__),
+            ("of its C++ (Triggered internally at /pytorch/x.cpp:1.)", one_file.__file__),
             ("of our own", restorer.__file__),
         ):
             warnings.warn_explicit(words, filename=name, **place)  # type: ignore[arg-type]
         return read(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(batch, "read_picture", warned)
+    monkeypatch.setattr(one_file, "read_picture", warned)
     _, _, err = call(*denoise, "in/0.png", "-o", "out/")
     assert err == "of our own\n"
 
