@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -159,20 +160,26 @@ def workers_in(folder: Path) -> list[int]:
     return found
 
 
+def send(process: int, number: signal.Signals) -> None:
+    """Send a signal to a process, which may have ended since it was found."""
+    with suppress(ProcessLookupError):
+        os.kill(process, number)
+
+
 def hold_until_all_are_there(process: subprocess.Popen[str], folder: Path, count: int, results: Path) -> None:
     """Let no worker begin before the last one has started: two of three could do all the work meanwhile."""
 
     def are_there() -> bool:
         workers = workers_in(folder)
         for worker in workers:
-            os.kill(worker, signal.SIGSTOP)
+            send(worker, signal.SIGSTOP)
         return len(workers) == count
 
     try:
         watch(process, {}, are_there, results)
     finally:
         for worker in workers_in(folder):
-            os.kill(worker, signal.SIGCONT)
+            send(worker, signal.SIGCONT)
 
 
 @pytest.fixture
@@ -193,7 +200,7 @@ def test_a_worker_and_a_machine_are_lost_and_nothing_with_them(
     hold_until_all_are_there(process, tmp_path, 3, results)
     watch(process, seen, lambda: len(seen) >= 4, results)
     for worker in workers_in(tmp_path)[:1]:
-        os.kill(worker, signal.SIGKILL)
+        send(worker, signal.SIGKILL)
     watch(process, seen, lambda: len(seen) >= 12, results)
     machines.remove_node(third, allow_graceful=False)
     watch(process, seen, lambda: process.poll() is not None, results)
