@@ -322,9 +322,11 @@ class BatchSource:
         """Damage clean scenes; a share of them is spared."""
         count = len(clean)
         severity = uniform(0, 1, (count,), generator)
-        degraded, mask, kernel = degradation_of(self.task)(clean, severity, generator)
-        mask = torch.zeros_like(clean[:, :1]) if mask is None else mask
-        kernel = self._no_kernels(count) if kernel is None else frame_kernel(kernel)
+        damaged = degradation_of(self.task)(clean, severity, generator)
+        clean = clean if damaged.wanted is None else damaged.wanted
+        degraded = damaged.lq
+        mask = torch.zeros_like(clean[:, :1]) if damaged.mask is None else damaged.mask
+        kernel = self._no_kernels(count) if damaged.kernel is None else frame_kernel(damaged.kernel)
         if self.task.masked:  # what is not missing is never changed, so nothing is learned of clean scenes
             return Scenes(clean, fill(degraded, mask), mask, kernel)
         spared = self._happens(self.config.clean_share, count, generator)

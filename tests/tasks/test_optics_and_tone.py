@@ -155,7 +155,7 @@ def test_missing_share_follows_severity(severity, size):
 
 def test_missing_pixels_are_white_and_the_others_untouched():
     clean = scenes()
-    lq, mask, _ = inpaint.degrade(clean, worst(0.5), generator())
+    lq, mask, *_ = inpaint.degrade(clean, worst(0.5), generator())
     assert mask.shape == (8, 1, 64, 80)
     assert set(mask.unique().tolist()) == {0.0, 1.0}
     gone = mask.expand_as(clean) > 0
@@ -247,6 +247,22 @@ def test_distances_are_those_of_a_diver():
     assert distance.min() >= underwater.NEAREST
     assert distance.max() <= underwater.FARTHEST
     assert distance.std() > 0.5
+
+
+def test_what_lay_behind_a_veil_is_wanted_grey_on_average_and_the_rest_as_it_was():
+    warm = scenes(64) * torch.tensor([1.0, 0.7, 0.4]).view(1, 3, 1, 1)
+    wanted = underwater.degrade(warm, worst(0.9, 64), generator()).wanted
+    spread = wanted.mean((2, 3)).amax(1) - wanted.mean((2, 3)).amin(1)
+    assert 0.2 < (spread < 0.03).float().mean() < 0.9
+    slight = underwater.degrade(warm, worst(0.0, 64), generator()).wanted
+    assert (slight == warm).all((1, 2, 3)).float().mean() > 0.5
+
+
+def test_some_haze_lies_evenly_over_near_and_far():
+    black = torch.zeros(64, 3, 48, 48)
+    hazy = dehaze.degrade(black, worst(0.5, 64), generator()).lq
+    unevenness = hazy.std((1, 2, 3)) / hazy.mean((1, 2, 3))
+    assert 0.15 < (unevenness < 0.12).float().mean() < 0.7
 
 
 def test_invented_depth_spans_near_and_far_and_follows_the_outline():
