@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -309,3 +311,20 @@ def test_waters_are_blue_teal_and_green():
     assert 0.1 < (blue > 1.05 * green).float().mean() < 0.6
     assert 0.2 < (blue < 0.9 * green).float().mean() < 0.8
     assert (red < green).float().mean() > 0.9
+
+
+def test_a_quarter_turn_of_a_kernel_lays_its_trail_across():
+    upright = torch.zeros(1, 9, 9)
+    upright[0, 1:8, 4] = 1 / 7
+    across = deblur.turned(upright, torch.tensor([math.pi / 2]), torch.ones(1))
+    torch.testing.assert_close(across, upright.mT, atol=1e-5, rtol=0)
+    half = deblur.turned(upright, torch.zeros(1), torch.tensor([0.5]))
+    torch.testing.assert_close(half.sum(), torch.tensor(1.0))
+    assert half[0, 2:7, 4].sum() > 0.95
+
+
+def test_nearly_half_of_the_blurs_differ_within_the_picture():
+    light = scenes(64)
+    kernels = deblur.kernels_of(torch.full((64,), 15.0), 17, generator())
+    _, uneven = deblur.smear(light, kernels, generator())
+    assert 0.25 < uneven.float().mean() < 0.65
