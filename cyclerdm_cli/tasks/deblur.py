@@ -22,7 +22,7 @@ from cyclerdm_cli.tasks.light import to_linear, to_srgb
 SHORTEST, LONGEST = 3, 61
 """Extent of the blur in pixels at severity 0 and 1."""
 SUBJECT_SHARE, BOTH_SHARE, TURNING_SHARE = 0.15, 0.15, 0.15
-"""Shares of the pictures in which a subject alone is blurred, it and what is behind it differ, the camera turned."""
+"""Shares of the pictures in which only a subject is blurred, it and what is behind it differ, the camera turned."""
 MOST_TURN = 0.7
 """Angle in radians up to which the trails of the two sides of a picture differ where the camera turned."""
 _MOMENTS = 128
