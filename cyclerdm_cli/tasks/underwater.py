@@ -40,9 +40,11 @@ MOST_VIVID = 3.5
 YELLOWEST = 0.9
 """Dissolved organic matter adds up to this share to the attenuation of blue (Bricaud et al., Limnology and
 Oceanography 1981)."""
-VEIL_FROM, VEIL_TO = 0.15, 0.4
+VEIL_FROM, VEIL_TO = 0.06, 0.2
 """Shares of green and blue that the water swallowed from which on a picture is wanted a little, and wholly, grey on
 average: so choose people who judge restored dives."""
+KEPT_BLUE = 0.3
+"""Power of the daylight's red under blue water that stays in what is wanted: open water is to look like water."""
 NEAREST, FARTHEST = 0.5, 15.0
 """Distances between camera and scene, in metres."""
 
@@ -56,9 +58,12 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
     turbid = uniform(0, 1.4, (batch, 1, 1, 1), generator) * chance(0.6, batch, generator)
     turbid = turbid * per_picture(severity) * distance / distance.mean((2, 3), keepdim=True)
     direct = torch.exp(-attenuation * distance - turbid)
+    sunlight = fallen_light(severity, attenuation, generator)
     # Through clear water colours are wanted as they were; behind a veil nobody knows them, and grey on average is.
     veil = 1 - direct[:, 1:].mean((1, 2, 3), keepdim=True)
     clean = balance_grey(clean, ((veil - VEIL_FROM) / (VEIL_TO - VEIL_FROM)).clamp(0, 1))
+    blue = attenuation[:, 2:] <= attenuation[:, 1:2]
+    wanted = torch.cat([clean[:, :1] * torch.where(blue, sunlight[:, :1] ** KEPT_BLUE, 1.0), clean[:, 1:]], 1)
     # Training pictures have unknown tone curves: the water acts anywhere between encoded and linear light.
     curve = uniform(1.0, 2.2, (batch, 1, 1, 1), generator)
     light = clean.clamp_min(1e-4) ** curve
@@ -68,7 +73,6 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
     softness = torch.maximum(1.5 * veiled, uniform(0, 1, (batch, 1, 1, 1), generator)).clamp(0, 1)
     light = torch.lerp(light, gaussian_blur(light, sigma), softness)
 
-    sunlight = fallen_light(severity, attenuation, generator)
     spread = uniform(0.25, 1.3, (batch, 1, 1, 1), generator)
     backscatter = 1 - torch.exp(-attenuation * distance * spread - turbid)
     wet = light * direct * sunlight + water_colour(attenuation, sunlight, generator) * backscatter
@@ -78,7 +82,7 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
     wet = exposed(wet, light, curve, generator).clamp(1e-5, 1) ** (1 / curve)
     noise = per_picture(log_uniform(0.002, 0.02, (batch,), generator)) * chance(0.5, batch, generator)
     lq = stored(wet + noise * normal(tuple(clean.shape), generator), 50, 0.5, generator)
-    return Degraded(lq, wanted=clean)
+    return Degraded(lq, wanted=wanted)
 
 
 def drawn_waters(batch: int, generator: torch.Generator) -> Tensor:
