@@ -43,8 +43,9 @@ Oceanography 1981)."""
 VEIL_FROM, VEIL_TO = 0.06, 0.2
 """Shares of green and blue that the water swallowed from which on a picture is wanted a little, and wholly, grey on
 average: so choose people who judge restored dives."""
-KEPT_BLUE = 0.3
-"""Power of the daylight's red under blue water that stays in what is wanted: open water is to look like water."""
+KEPT_BLUE, LEAST_RED = 0.15, 0.7
+"""Power of the daylight's red under blue water that stays in what is wanted, where open water is to look like water,
+and the least factor on red that comes of it: sand is to look like sand."""
 NEAREST, FARTHEST = 0.5, 15.0
 """Distances between camera and scene, in metres."""
 
@@ -63,7 +64,8 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
     veil = 1 - direct[:, 1:].mean((1, 2, 3), keepdim=True)
     clean = balance_grey(clean, ((veil - VEIL_FROM) / (VEIL_TO - VEIL_FROM)).clamp(0, 1))
     blue = attenuation[:, 2:] <= attenuation[:, 1:2]
-    wanted = torch.cat([clean[:, :1] * torch.where(blue, sunlight[:, :1] ** KEPT_BLUE, 1.0), clean[:, 1:]], 1)
+    kept = torch.where(blue, (sunlight[:, :1] ** KEPT_BLUE).clamp_min(LEAST_RED), 1.0)
+    wanted = torch.cat([clean[:, :1] * kept, clean[:, 1:]], 1)
     # Training pictures have unknown tone curves: the water acts anywhere between encoded and linear light.
     curve = uniform(1.0, 2.2, (batch, 1, 1, 1), generator)
     light = clean.clamp_min(1e-4) ** curve
