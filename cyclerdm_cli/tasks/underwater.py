@@ -44,8 +44,8 @@ VEIL_FROM, VEIL_TO = 0.06, 0.2
 """Shares of green and blue that the water swallowed from which on a picture is wanted a little, and wholly, grey on
 average: so choose people who judge restored dives."""
 KEPT_BLUE, LEAST_RED = 0.15, 0.7
-"""Power of the daylight's red under blue water that stays in what is wanted, where open water is to look like water,
-and the least factor on red that comes of it: sand is to look like sand."""
+"""Power of the daylight's red under blue water that stays in what is wanted, so that open water looks like water,
+and the least factor on red that comes of it, so that sand looks like sand."""
 NEAREST, FARTHEST = 0.5, 15.0
 """Distances between camera and scene, in metres."""
 
