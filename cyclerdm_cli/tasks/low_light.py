@@ -26,9 +26,9 @@ MIDDLE_GREY = 0.18
 """Linear light that is darkened alike by exposure and by contrast."""
 DULL, TOO_BRIGHT = 0.2, 0.1
 """Share of the pictures that are flat and slightly dark, and of those with too much light; the rest is dark."""
-BY_GAIN = 0.75
+BY_GAIN = 0.5
 """Share of the photographs that are well exposed by more light, which clips what is white; others by a curve."""
-HIGH_CONTRAST = 0.15
+HIGH_CONTRAST = 0.35
 """Share of the dark pictures whose shadows sink further than their highlights."""
 WHITE_LOSS = -2.4, 0.1
 """Logarithm of the factor on the light of what is white in these: from a tenth to as it should be."""
@@ -73,7 +73,7 @@ def drawn_fault(severity: Tensor, generator: torch.Generator) -> Fault:
     dull, bright = kind < DULL, kind > 1 - TOO_BRIGHT
     log_exposure = math.log(LEAST_LOSS) + math.log(DARKEST_EXPOSURE / LEAST_LOSS) * much
     # At night, and where shadows are to be lifted, contrast is high: part of the darkness spares what is bright.
-    spared = uniform(0, 0.7, shape, generator) * chance(0.35, batch, generator)
+    spared = uniform(0, 0.7, shape, generator) * chance(0.5, batch, generator)
     contrast = torch.where(dull | bright, 1.0, 1 + spared * log_exposure / math.log(MIDDLE_GREY) / 2)
     slight = uniform(-1.5, 0.2, shape, generator) * (0.2 + 0.8 * much)
     log_exposure = torch.where(dull, slight, log_exposure)
