@@ -18,7 +18,7 @@ from cyclerdm_cli.interface.faults import public_faults
 from cyclerdm_cli.interface.given import Mask, Place, Request, Strength
 from cyclerdm_cli.pictures.addresses import placed
 from cyclerdm_cli.pictures.listing import list_inputs
-from cyclerdm_cli.pictures.writing import WriteOptions
+from cyclerdm_cli.pictures.write_options import WriteOptions
 from cyclerdm_cli.restoring.outcome import FileOutcome
 
 Array = TypeVar("Array", NDArray[np.uint8], NDArray[np.uint16], NDArray[np.float32])
