@@ -27,8 +27,8 @@ from cyclerdm_cli.commands.restore_request import RestoreRequest
 from cyclerdm_cli.commands.stopping import CLUSTER_GRACE, GRACE, WITH_SKIP_EXISTING, stopping_on_signals
 from cyclerdm_cli.escapes import shown_name, to_json
 from cyclerdm_cli.pictures.atomic import identities, write_atomically
-from cyclerdm_cli.pictures.listing import said_of
 from cyclerdm_cli.pictures.naming import Job
+from cyclerdm_cli.pictures.searching import said_of
 from cyclerdm_cli.pictures.streams import is_special, put_into_stream
 
 if TYPE_CHECKING:

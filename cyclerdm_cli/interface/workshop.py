@@ -15,7 +15,8 @@ from cyclerdm_cli.errors import PictureError, UsageError
 from cyclerdm_cli.interface.faults import fault_of, public_faults
 from cyclerdm_cli.interface.given import Place, Request, mask_file, missing_in
 from cyclerdm_cli.pictures.atomic import identities
-from cyclerdm_cli.pictures.listing import Input, files_in, lists_in
+from cyclerdm_cli.pictures.listing import Input, files_in
+from cyclerdm_cli.pictures.lists import lists_in
 from cyclerdm_cli.pictures.naming import Job, plan_outputs
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.restoring.asked import names_of
