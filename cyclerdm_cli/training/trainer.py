@@ -183,6 +183,19 @@ class Losses:
         return record
 
 
+def _begin(
+    network: CompactNetwork, config: TrainingConfig, processes: Processes, checkpoint: Path, resume: bool
+) -> Learner:
+    """Return a learner that stands where the run shall begin, or go on. Raises CycleRDMError as `Learner.load`."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]
+    learner = Learner(network, config, processes)
+    if resume:
+        learner.load(checkpoint, next(network.parameters()).device)
+    if config.compile:
+        network.compile(dynamic=False)
+    return learner
+
+
 def train(
     network: CompactNetwork,
     source: BatchSource,
@@ -212,13 +225,8 @@ def train(
     Raises:
         CycleRDMError: the loss is no longer finite, or a checkpoint cannot be written; the last one stays.
     """
-    device = next(network.parameters()).device
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]
-    learner, checkpoint = Learner(network, config, processes), folder / CHECKPOINT
-    if resume:
-        learner.load(checkpoint, device)
-    if config.compile:
-        network.compile(dynamic=False)
+    checkpoint, device = folder / CHECKPOINT, next(network.parameters()).device
+    learner = _begin(network, config, processes, checkpoint, resume)
     progress, losses = learner.progress, Losses(learner, checkpoint)
     saved = time.monotonic()
     began = saved - progress.seconds
