@@ -33,8 +33,8 @@ from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.restoring.restorers import Kit, Restorers
 from cyclerdm_cli.tasks.catalogue import find_task
+from cyclerdm_cli.weights.choosing import Choice
 from cyclerdm_cli.weights.loading import load_network
-from cyclerdm_cli.weights.registry import Choice
 
 PAPER = "paper"
 """In place of a file of weights: the authors' network with random numbers, which take the same time."""

@@ -225,7 +225,7 @@ class Run:
 
     def _title(self, kit: Kit) -> str:
         """Return what the weights in use are called; where the tasks are chosen later, what was asked for."""
-        from cyclerdm_cli.weights.registry import title_of
+        from cyclerdm_cli.weights.choosing import title_of
 
         return kit.names(self.plan.names) or title_of(self.request.weights)
 
@@ -233,8 +233,8 @@ class Run:
         """Return each task's own weights, and how to work with them; no file of the registry is opened."""
         from cyclerdm_cli.commands.downloads import bring
         from cyclerdm_cli.restoring.restorers import Kit
-        from cyclerdm_cli.weights.registry import Choice as WeightsChoice
-        from cyclerdm_cli.weights.registry import choose_each
+        from cyclerdm_cli.weights.choosing import Choice as WeightsChoice
+        from cyclerdm_cli.weights.choosing import choose_each
 
         request, plan = self.request, self.plan
 

@@ -108,7 +108,7 @@ class _Trier:
 
     def __init__(self, request: TryRequest) -> None:
         """Look the tasks up. Raises UsageError where there is no such task, or the weights lack it."""
-        from cyclerdm_cli.weights.registry import tasks_of
+        from cyclerdm_cli.weights.choosing import tasks_of
 
         self.request = request
         known = tasks_of(request.weights)
@@ -155,7 +155,7 @@ class _Trier:
     def _restorers(self) -> Restorers:
         from cyclerdm_cli.commands.downloads import bring
         from cyclerdm_cli.restoring.restorers import Kit, Restorers
-        from cyclerdm_cli.weights.registry import Choice, choose, tasks_of
+        from cyclerdm_cli.weights.choosing import Choice, choose, tasks_of
 
         def find(choice: Choice) -> None:
             if choice.entry is not None:
@@ -170,7 +170,7 @@ class _Trier:
 
     def _options(self) -> list[str]:
         """Return the words that make the command do the same as the page shows."""
-        from cyclerdm_cli.weights.registry import choose
+        from cyclerdm_cli.weights.choosing import choose
 
         given = []
         if self.request.weights:

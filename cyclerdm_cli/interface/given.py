@@ -21,7 +21,7 @@ from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.reading import read_picture
 from cyclerdm_cli.restoring.asked import check_detail, tasks_asked
 from cyclerdm_cli.tasks.catalogue import Task
-from cyclerdm_cli.weights.registry import choose
+from cyclerdm_cli.weights.choosing import choose
 
 Place = str | os.PathLike[str]
 """A path, or the address of a file."""

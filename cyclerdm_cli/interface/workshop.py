@@ -27,8 +27,9 @@ from cyclerdm_cli.restoring.outcome import FileOutcome, Outcome
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.restorers import Kit, Loaded, Restorers
 from cyclerdm_cli.tasks.catalogue import Task
-from cyclerdm_cli.weights.registry import Choice as WeightsChoice
-from cyclerdm_cli.weights.registry import choose_each, ensure, title_of
+from cyclerdm_cli.weights.choosing import Choice as WeightsChoice
+from cyclerdm_cli.weights.choosing import choose_each, title_of
+from cyclerdm_cli.weights.ensuring import ensure
 from cyclerdm_cli.words.eye import Eye, load_eye
 
 

@@ -23,8 +23,8 @@ from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.resting import TakesTurns, Turn
 from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.tasks.catalogue import TASKS, Task
+from cyclerdm_cli.weights.choosing import Choice
 from cyclerdm_cli.weights.loading import load_network
-from cyclerdm_cli.weights.registry import Choice
 
 FLOAT = 4
 """Bytes of a number in memory."""

@@ -29,7 +29,7 @@ from cyclerdm_cli.restoring.one_file import FileOptions, Work
 from cyclerdm_cli.restoring.outcome import Outcome
 from cyclerdm_cli.restoring.restorers import Kit, Restorers
 from cyclerdm_cli.tasks.catalogue import find_task
-from cyclerdm_cli.weights.registry import choose
+from cyclerdm_cli.weights.choosing import choose
 
 HEIGHT, WIDTH = 4000, 6000
 

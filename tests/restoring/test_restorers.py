@@ -17,7 +17,7 @@ from cyclerdm_cli.restoring import restorers as module
 from cyclerdm_cli.restoring.resting import TakesTurns, Turn
 from cyclerdm_cli.restoring.restorer import RestoreOptions
 from cyclerdm_cli.restoring.restorers import Kit, Restorers
-from cyclerdm_cli.weights.registry import choose
+from cyclerdm_cli.weights.choosing import choose
 
 TASKS = ("derain", "dehaze", "denoise", "desnow")
 
