@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from cyclerdm_cli.pictures.reading import read_picture
 from cyclerdm_cli.restoring.asked import check_detail, tasks_asked
 from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.weights.choosing import choose
+
+if TYPE_CHECKING:
+    from cyclerdm_cli.restoring.restorers import Kit
 
 Place = str | os.PathLike[str]
 """A path, or the address of a file."""
@@ -51,6 +54,10 @@ class Request:
     def names(self) -> list[str]:
         """Of the tasks."""
         return [task.name for task in self.tasks]
+
+    def adapt(self, kit: Kit) -> Kit:
+        """Return a kit whose restorers change as much of a picture as is asked for."""
+        return kit.with_shares(self.strength, self.strengths, self.detail)
 
 
 def read_request(
