@@ -232,6 +232,7 @@ class Run:
         return Workshop(kit, request.weights)
 
     def _tell(self, outcome: Outcome, weights: str, device: str, progress: Any) -> None:
+        """Say what became of one file, to people or as a record."""
         if outcome.status == "failed":
             progress.say(f"cyclerdm: {outcome.error}", always=True)
         if outcome.unexpected is not None and os.environ.get("CYCLERDM_DEBUG") == "1":

@@ -52,7 +52,7 @@ class Request:
 
     @property
     def names(self) -> list[str]:
-        """Of the tasks."""
+        """The names of the tasks."""
         return [task.name for task in self.tasks]
 
     def adapt(self, kit: Kit) -> Kit:
@@ -87,15 +87,16 @@ def read_request(
         raise UsageError(f"detail {detail!r}", hint="0 to 1")
     check_detail("detail", detail, tasks)
     if not isinstance(strength, Mapping):
-        return Request(tasks, _share(strength), {}, mask, detail)
+        return Request(tasks, _check_share(strength), {}, mask, detail)
     names = [one.name for one in tasks] or known
     for name in strength:
         if name not in names:
             raise UsageError(f"strength of {name}: that task is not asked for", hint=", ".join(names))
-    return Request(tasks, 1.0, {name: _share(share) for name, share in strength.items()}, mask, detail)
+    return Request(tasks, 1.0, {name: _check_share(share) for name, share in strength.items()}, mask, detail)
 
 
-def _share(strength: Any) -> float:
+def _check_share(strength: Any) -> float:
+    """Return a strength as a number. Raises UsageError where it is none from 0 to 1."""
     if not (isinstance(strength, int | float) and 0 <= strength <= 1):
         raise UsageError(f"strength {strength!r}", hint="0 to 1, or a number for each task by its name")
     return float(strength)
