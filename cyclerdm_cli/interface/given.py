@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,10 @@ from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.reading import read_picture
 from cyclerdm_cli.restoring.asked import check_detail, tasks_asked
 from cyclerdm_cli.tasks.catalogue import Task
-from cyclerdm_cli.weights.registry import choose
+from cyclerdm_cli.weights.choosing import choose
+
+if TYPE_CHECKING:
+    from cyclerdm_cli.restoring.restorers import Kit
 
 Place = str | os.PathLike[str]
 """A path, or the address of a file."""
@@ -49,8 +52,12 @@ class Request:
 
     @property
     def names(self) -> list[str]:
-        """Of the tasks."""
+        """The names of the tasks."""
         return [task.name for task in self.tasks]
+
+    def adapt(self, kit: Kit) -> Kit:
+        """Return a kit whose restorers change as much of a picture as is asked for."""
+        return kit.with_shares(self.strength, self.strengths, self.detail)
 
 
 def read_request(
@@ -80,15 +87,16 @@ def read_request(
         raise UsageError(f"detail {detail!r}", hint="0 to 1")
     check_detail("detail", detail, tasks)
     if not isinstance(strength, Mapping):
-        return Request(tasks, _share(strength), {}, mask, detail)
+        return Request(tasks, _check_share(strength), {}, mask, detail)
     names = [one.name for one in tasks] or known
     for name in strength:
         if name not in names:
             raise UsageError(f"strength of {name}: that task is not asked for", hint=", ".join(names))
-    return Request(tasks, 1.0, {name: _share(share) for name, share in strength.items()}, mask, detail)
+    return Request(tasks, 1.0, {name: _check_share(share) for name, share in strength.items()}, mask, detail)
 
 
-def _share(strength: Any) -> float:
+def _check_share(strength: Any) -> float:
+    """Return a strength as a number. Raises UsageError where it is none from 0 to 1."""
     if not (isinstance(strength, int | float) and 0 <= strength <= 1):
         raise UsageError(f"strength {strength!r}", hint="0 to 1, or a number for each task by its name")
     return float(strength)

@@ -18,9 +18,9 @@ from cyclerdm_cli.cycle.filling import fill
 from cyclerdm_cli.cycle.light import LUMA
 from cyclerdm_cli.errors import DataError, PictureError
 from cyclerdm_cli.pictures.formats import BY_EXTENSION
-from cyclerdm_cli.pictures.listing import is_passed_over
 from cyclerdm_cli.pictures.picture import to_depth
 from cyclerdm_cli.pictures.reading import read_picture
+from cyclerdm_cli.pictures.searching import is_passed_over
 from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.tasks.degradation import degradation_of
 from cyclerdm_cli.tasks.draw import smooth_field, uniform

@@ -35,8 +35,8 @@ from cyclerdm_cli.training.ranges import measure_ranges
 from cyclerdm_cli.training.records import LOG, RunLog, draw_curves
 from cyclerdm_cli.training.trainer import CHECKPOINT, train
 from cyclerdm_cli.weights.checking import sha256_of
+from cyclerdm_cli.weights.ensuring import locate
 from cyclerdm_cli.weights.file import Header, read_all, read_header, write_weights
-from cyclerdm_cli.weights.registry import locate
 
 RECIPE, WEIGHTS = "recipe.json", "weights.safetensors"
 Say = Callable[[str], None]
