@@ -28,16 +28,19 @@ def drawn_kernels(reach: float, count: int = 6) -> Tensor:
 
 
 def test_the_kernel_of_a_degradation_is_what_blurred_the_picture() -> None:
+    torch.manual_seed(0)
     clean = torch.nn.functional.interpolate(torch.rand(12, 3, 8, 8), scale_factor=8, mode="bilinear")
     clean = clean * 0.7  # below what highlights gain
-    lq, _, kernel = degrade(clean, torch.full((12,), 0.35), torch.Generator().manual_seed(4))
+    lq, _, kernel, *_ = degrade(clean, torch.full((12,), 0.35), torch.Generator().manual_seed(4))
     assert kernel is not None
     known = kernel.sum((1, 2)) > 0
-    assert 6 <= int(known.sum()) < 12  # of the others only the subject is blurred
+    assert 3 <= int(known.sum()) < 12  # the others are blurred by more than one, or only in part
     torch.testing.assert_close(kernel[known].sum((1, 2)), torch.ones(int(known.sum())))
     again = [convolve(light, kernel.flip(1, 2)) for light in (clean, to_linear(clean))]
     nearest = torch.stack([(one - lq).abs().mean((1, 2, 3)) for one in (again[0], to_srgb(again[1]))]).amin(0)
-    assert float(nearest[known].amax()) < 0.012  # noise, rounding and JPEG
+    assert float(nearest[known].amax()) < 0.015  # noise up to 0.012, rounding and JPEG
+    unblurred = (clean - lq).abs().mean((1, 2, 3))
+    assert bool((nearest[known] < 0.9 * unblurred[known]).all())
 
 
 def test_a_kernel_that_is_right_leaves_no_error_and_none_at_all_leaves_all_of_it() -> None:
