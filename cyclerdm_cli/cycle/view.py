@@ -12,6 +12,9 @@ from torch import Tensor
 
 from cyclerdm_cli.cycle.cycle import SMALL_SIDE, WINDOW_SIDE, View
 
+SAMPLE_SIDE = 512
+"""Most pixels of a picture's side that are sampled: of a picture of any size, a thousand in each cell of a grid."""
+
 
 def view_of(pixels: NDArray[np.generic], device: torch.device) -> View:
     """Return the view of one picture, (H, W, 3) uint8 or uint16 of any size.
@@ -58,8 +61,11 @@ def shrunk(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def sampled(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Return single pixels from all over a picture, as (SMALL_SIDE, SMALL_SIDE, 3): with their noise."""
-    return cv2.resize(pixels, (SMALL_SIDE, SMALL_SIDE), interpolation=cv2.INTER_NEAREST_EXACT)
+    """Return single pixels from all over a picture, with their noise: (h, w, 3), at most SAMPLE_SIDE a side."""
+    height, width = (min(side, SAMPLE_SIDE) for side in pixels.shape[:2])
+    if (height, width) == pixels.shape[:2]:
+        return pixels.copy()
+    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
 
 
 def _windows(pixels: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -74,13 +74,13 @@ class Restorer:
 
         Args:
             small: the picture shrunk.
-            sample: single pixels of it, of the same size and type.
+            sample: single pixels of it, of the same type.
         """
         findings = self.computer.look([small]).to(torch.device("cpu"))
         assert isinstance(findings, CompactFindings)
         assert findings.light is not None
-        peak = float(np.iinfo(sample.dtype).max)
-        return see(to_tensor(sample[None], peak, torch.device("cpu")), findings.light)
+        with torch.inference_mode():
+            return see(sample, findings.light)
 
     def restore_together(
         self,

@@ -1,6 +1,6 @@
 """Frames of a sequence: one decision for all of a folder, and light that is steady from one to the next.
 
-Of a frame's neighbours only a small look is kept, some hundred thousand numbers each: they are read once for the
+Of a frame's neighbours only a small look is kept, a million numbers at most: they are read once for the
 look, ahead of their turn, and once more when it comes. So memory stays that of single pictures, and a run that goes
 on with `--skip-existing` gives the same bytes, since frames whose results are there are looked at all the same.
 """
@@ -28,10 +28,12 @@ from cyclerdm_cli.restoring.choosing import Choice
 from cyclerdm_cli.restoring.computing import Pixels
 from cyclerdm_cli.tasks.catalogue import Task
 
-REACH = 6
+REACH = 12
 """Frames before and after one that its light depends on."""
-SPREAD = 3.0
+SPREAD = 6.0
 """Standard deviation in frames of the weights that they have."""
+ALIKE = 0.3
+"""The same in differences of pattern: what the camera has turned away from says little of the light here."""
 ASKED = 5
 """Frames of a folder, evenly over it, that are looked at for the decision of auto."""
 THUMBNAIL = 16
@@ -134,8 +136,7 @@ class Frames:
         for other in self._shots.values():
             if other is not shot:
                 other.looks.clear()
-        for known in [known for known in shot.looks if known < index - REACH]:
-            del shot.looks[known]
+        _forget(shot.looks, index)
         own = self._looked_at(shot, index, tasks)
         if own is None or not own.seen:
             return {}
@@ -144,7 +145,7 @@ class Frames:
         scene = scene_of(looks, index)
         if scene[0] == index and any(place < index for place in looks):
             self._begins.add(_path(job))
-        weights = [math.exp(-(((place - index) / SPREAD) ** 2) / 2) for place in scene]
+        weights = [_weight(place - index, looks[place], own) for place in scene]
         return {
             name: steadied([looks[place].seen[name] for place in scene], weights, scene.index(index))
             for name in own.seen
@@ -163,6 +164,15 @@ class Frames:
             else:
                 shot.looks[index] = look_of(pixels, self._look(pixels, tasks))
         return shot.looks[index]
+
+
+def _forget(looks: dict[int, Look | None], index: int) -> None:
+    """Drop what no frame from one on will ask for."""
+    for place in [place for place in looks if place < index]:
+        look = looks.pop(place)
+        if place >= index - REACH:
+            seen = {} if look is None else {name: one.for_others() for name, one in look.seen.items()}
+            looks[place] = look and replace(look, seen=seen)
 
 
 def look_of(pixels: Pixels, seen: Mapping[str, Seen]) -> Look:
@@ -184,6 +194,12 @@ def scene_of(looks: Mapping[int, Look], own: int) -> list[int]:
     while last < len(steps) and not cuts[last]:
         last += 1
     return places[first : last + 1]
+
+
+def _weight(apart: int, one: Look, own: Look) -> float:
+    """Return how much a frame counts for another one, so many frames away."""
+    pattern, _ = _difference(one, own)
+    return math.exp(-((apart / SPREAD) ** 2 + (pattern / ALIKE) ** 2) / 2)
 
 
 def _difference(one: Look, two: Look) -> tuple[float, float]:
