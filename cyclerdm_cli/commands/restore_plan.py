@@ -103,7 +103,7 @@ def make_plan(request: RestoreRequest, command: str, settings: Sequence[Path] = 
     files = request.file_options(piped, read)
     options = RestoreOptions(
         read_tile(request.tile), request.overlap, request.batch, request.steps, strength, request.seed, memory,
-        request.stages, request.effort, request.detail,
+        request.stages, request.effort, request.detail, request.sequence,
     )  # fmt: skip
     return Plan(tasks, jobs, passed_over, files, options, {**meant, **strengths}, arrivals)
 

@@ -41,6 +41,9 @@ AVERAGING = 19
 """Bytes a pixel of a whole picture while its mirror images are averaged: the sum in float32, an image, its mask."""
 COMPARING = 6
 """Bytes a pixel of a whole picture that is kept beside its result, at 16 bits, to see what was taken from it."""
+LOOKS = 40 << 20
+"""Bytes of what is known of the frames around one, and of working with it: of each that is still to come 1.6 MiB at
+16 bits, of each that is done 0.2 MiB, and some planes of a sample's size."""
 BLENDING = 40
 """Bytes a pixel of a tile on its way into the picture: its float32 result, the same weighted, the weights."""
 FLOATS = 12
@@ -93,12 +96,14 @@ def model_of(
     precision: torch.dtype,
     averages: bool = False,
     compares: bool = False,
+    remembers: bool = False,
 ) -> MemoryModel:
     """Measure what a network takes, on two small tiles: beyond what is fixed, it grows with their area.
 
     Args:
         averages: whether results of mirror images are added up.
         compares: whether the picture is compared with its result.
+        remembers: whether pictures are frames, and what is known of those around one is kept.
     """
     numbers = sum(parameter.numel() for parameter in network.parameters())
     separate = device.type == "cuda"
@@ -108,6 +113,7 @@ def model_of(
     # Now that the network has run once, all that the libraries need for it is in memory.
     program = 4 * numbers if separate else STEP * math.ceil((process_peak() + LATER) / STEP)
     fixed = program + 4 * numbers  # a copy on the way or in half precision
+    fixed += LOOKS * (remembers and not separate)
     scratch = SCRATCH * (SPECTRA if network.deconvolves else 1)
     filling = FILLING if network.fills_holes else 0
     beside = AVERAGING * averages + COMPARING * compares

@@ -43,6 +43,8 @@ class RestoreOptions:
     """A word of `mirroring.EFFORTS`: which mirror images are restored, too, and averaged with the picture."""
     detail: float = 0.0
     """How much of the fine detail that the network took and that stands out of the noise comes back, 0 to 1."""
+    sequence: bool = False
+    """Whether pictures are frames: what is known of those around one counts where memory is limited."""
 
     @property
     def mirrors(self) -> tuple[Mirror, ...]:
@@ -68,7 +70,7 @@ class Planner:
         if options.memory is not None:
             self._model = model_of(
                 network, engine.device, engine.precision,
-                averages=len(options.mirrors) > 1, compares=options.detail > 0,
+                averages=len(options.mirrors) > 1, compares=options.detail > 0, remembers=options.sequence,
             )  # fmt: skip
             least = self._model.whole(self.plan((SMALLEST_TILE, SMALLEST_TILE)), 1, 0, 0)
             if options.memory < least:
