@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Lock
@@ -15,16 +16,17 @@ from cyclerdm_cli.errors import PictureError, UsageError
 from cyclerdm_cli.interface.faults import fault_of, public_faults
 from cyclerdm_cli.interface.given import Place, Request, mask_file, missing_in
 from cyclerdm_cli.pictures.atomic import identities
-from cyclerdm_cli.pictures.listing import Input, files_in, lists_in
+from cyclerdm_cli.pictures.listing import Input, as_frames, files_in, lists_in
 from cyclerdm_cli.pictures.naming import Job, plan_outputs
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.restoring.asked import names_of
 from cyclerdm_cli.restoring.batch import Watch, restore_files, restore_in_order
 from cyclerdm_cli.restoring.choosing import Choice, chooser
-from cyclerdm_cli.restoring.one_file import FileOptions, Work
+from cyclerdm_cli.restoring.one_file import FileOptions, Work, read_input
 from cyclerdm_cli.restoring.outcome import FileOutcome, Outcome
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.restorers import Kit, Loaded, Restorers
+from cyclerdm_cli.restoring.sequence import Frames
 from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.weights.registry import Choice as WeightsChoice
 from cyclerdm_cli.weights.registry import choose_each, ensure, title_of
@@ -109,6 +111,8 @@ class Workshop:
         Raises:
             UsageError, WeightsError: as `Restorer.restore_files`.
         """
+        if request.sequence:
+            entries = as_frames(entries)
         mask, in_memory = mask_file(request.mask)
         weights = [choice.path for choice in self.kit.weights.values()]
         others = [*lists_in(words), *([] if in_memory else files_in(mask)), *weights]
@@ -125,7 +129,10 @@ class Workshop:
             inputs=identities([*pictures, *others]) if files.overwrite else frozenset(),
         )
         restorers = self._restorers(request, request.names)
-        return Work(restorers, request.tasks, files, None if request.tasks else self.choose), plan
+        choose, frames = None if request.tasks else self.choose, None
+        if request.sequence:
+            frames = Frames(plan, partial(read_input, files=files), restorers.see, choose)
+        return Work(restorers, request.tasks, files, choose, frames=frames), plan
 
     def work_through(self, work: Work, plan: Sequence[Job], request: Request) -> Iterator[FileOutcome]:
         """Restore files in a thread of its own, and yield what became of each; see `Restorer.restore_files`."""
@@ -149,5 +156,11 @@ class Workshop:
             end.result()
 
     def _restorers(self, request: Request, names: Sequence[str]) -> Restorers:
-        options = replace(self.kit.options, strength=request.strength, detail=request.detail)
+        options = replace(
+            self.kit.options,
+            strength=request.strength,
+            detail=request.detail,
+            effort=request.effort,
+            sequence=request.sequence,
+        )
         return Restorers(replace(self.kit, options=options, strengths=request.strengths), names, self._loaded)
