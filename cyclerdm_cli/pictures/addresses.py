@@ -196,7 +196,7 @@ def found_at(address: Address, recursive: bool) -> list[Address] | None:
         return None
     try:
         files = _filesystem(address)
-        if re.search(r"[*?[]", str(address)):
+        if re.search(r"[*?[]", str(address)) and not files.exists(str(address)):  # or it is a name's own
             names = [name for name in files.glob(str(address)) if not files.isdir(name)]
         elif files.isdir(str(address)):
             names = files.find(str(address), maxdepth=None if recursive else 1)

@@ -235,6 +235,8 @@ def _remote(where: Path, recursive: bool, passed_over: Counter[str]) -> Iterator
     pictures = sorted((one for one in found if _is_picture(one.name)), key=lambda one: natural_key(str(one)))
     for one in pictures:
         yield Input(one, (fixed if recursive else one.parent) if glob_like else where, found=True)
+    if not pictures and glob_like:
+        raise UsageError(f"{where}: matches no pictures")
     if not pictures:
         yield Input(where, where.parent, folder=True)
 

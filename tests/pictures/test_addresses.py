@@ -83,6 +83,16 @@ def test_listing(memory: MemoryFileSystem, argument: str, recursive: bool, names
     ]
 
 
+def test_wildcards_that_match_nothing_are_said_to_and_a_name_with_their_signs_is_a_name(
+    memory: MemoryFileSystem, photograph_file: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"memory://album/x\*\.png: matches no pictures"):
+        list_inputs(["memory://album/x*.png"])
+    memory.pipe_file("/album/a[1].png", photograph_file.read_bytes())
+    (found,) = list_inputs(["memory://album/a[1].png"])
+    assert found.name == "memory://album/a[1].png"
+
+
 def test_results_keep_the_tree_and_never_take_an_inputs_place(memory: MemoryFileSystem) -> None:
     inputs = list_inputs(["memory://album"], recursive=True)
     jobs = plan_outputs(inputs, "memory://out", "denoise")
