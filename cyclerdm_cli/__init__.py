@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from cyclerdm_cli.interface.restorer import Diagnosis, Restorer, restore_files
-    from cyclerdm_cli.pictures.writing import WriteOptions
+    from cyclerdm_cli.pictures.write_options import WriteOptions
     from cyclerdm_cli.restoring.outcome import FileOutcome
     from cyclerdm_cli.tasks.catalogue import TASKS
 
@@ -43,7 +43,7 @@ if not TYPE_CHECKING:  # or checkers would take any name for one of these
         "Diagnosis": "interface.restorer",
         "FileOutcome": "restoring.outcome",
         "Restorer": "interface.restorer",
-        "WriteOptions": "pictures.writing",
+        "WriteOptions": "pictures.write_options",
         "restore_files": "interface.restorer",
     }
 

@@ -66,6 +66,27 @@ def test_the_ground_knows_nobody() -> None:
         assert f"`{module}`" in PAGE
 
 
+def test_the_command_and_programs_restore_by_the_same_workshop() -> None:
+    engine_room = {
+        "restoring.batch.restore_files",
+        "restoring.batch.restore_in_order",
+        "restoring.choosing.chooser",
+        "restoring.one_file.read_file",
+        "restoring.one_file.read_input",
+        "restoring.one_file.write_result",
+        "restoring.restorers.Restorers",
+        "restoring.sequence.Frames",
+        "words.eye.load_eye",
+    }
+    commands = [*(PACKAGE / "commands").glob("restore*.py"), PACKAGE / "commands" / "try_picture.py"]
+    for paths in (commands, (PACKAGE / "interface").glob("*.py")):
+        found = {name.removeprefix(f"{PACKAGE.name}.") for path in paths for name in imports(path)}
+        assert "restoring.workshop.Workshop" in found
+        assert not found & engine_room
+    workshop = {name.removeprefix(f"{PACKAGE.name}.") for name in imports(PACKAGE / "restoring/workshop.py")}
+    assert engine_room - workshop == {"restoring.one_file.read_file", "restoring.one_file.write_result"}
+
+
 def test_libraries_keep_to_their_rooms() -> None:
     def users(library: str) -> set[str]:
         return {

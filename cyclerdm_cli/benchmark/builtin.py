@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from cyclerdm_cli.benchmark.testsets import Loaded, TestSet, read_pixels
 from cyclerdm_cli.pictures.reading import read_bytes
@@ -41,13 +42,20 @@ class BuiltinCase:
         seed = int.from_bytes(hashlib.sha256(f"{self.task.name}/{self.name}".encode()).digest()[:4])
         generator = torch.Generator().manual_seed(seed)
         degraded = degradation_of(self.task)(clean, torch.tensor([self.severity]), generator)
-        lq = (degraded.lq[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+        lq = _to_pixels(degraded.lq)
+        gt = gt if degraded.wanted is None else _to_pixels(degraded.wanted)
         mask = None if degraded.mask is None else np.asarray(degraded.mask[0, 0].numpy() > 0)
-        return Loaded(np.ascontiguousarray(lq), gt, mask)
+        return Loaded(lq, gt, mask)
 
     def identity(self) -> str:
         """Hash what the damage makes: degradations change with the program."""
         return hashlib.sha256(self.load().lq.tobytes() + read_bytes(self.path)).hexdigest()[:32]
+
+
+def _to_pixels(picture: torch.Tensor) -> NDArray[np.uint8]:
+    """Round the first of (B, 3, H, W) in [0, 1] to (H, W, 3) in 8 bits."""
+    rounded = (picture[0].clamp(0, 1) * 255).round().byte()
+    return np.ascontiguousarray(rounded.permute(1, 2, 0).numpy())
 
 
 def builtin_sets() -> list[TestSet]:

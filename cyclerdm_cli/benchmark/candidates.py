@@ -19,8 +19,8 @@ from cyclerdm_cli.pictures.formats import BY_EXTENSION
 from cyclerdm_cli.pictures.reading import read_bytes
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.restorer import Restorer
+from cyclerdm_cli.weights.choosing import Choice as WeightsChoice
 from cyclerdm_cli.weights.loading import load_network
-from cyclerdm_cli.weights.registry import Choice as WeightsChoice
 
 WARM_UP_SIDE = 256
 DECIMALS = 3

@@ -12,7 +12,7 @@ from pathlib import Path
 from cyclerdm_cli.benchmark.datasets import Layout
 from cyclerdm_cli.pictures.atomic import is_temporary
 from cyclerdm_cli.pictures.formats import BY_EXTENSION
-from cyclerdm_cli.pictures.listing import natural_key
+from cyclerdm_cli.pictures.searching import natural_key
 
 FIELD = re.compile(r"\{(\w+)(?::([^}]+))?\}")
 PLAIN = "{id}"

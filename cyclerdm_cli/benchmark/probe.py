@@ -24,7 +24,8 @@ from cyclerdm_cli.pictures.atomic import write_atomically
 from cyclerdm_cli.pictures.listing import list_inputs
 from cyclerdm_cli.pictures.naming import plan_outputs
 from cyclerdm_cli.pictures.reading import read_picture
-from cyclerdm_cli.pictures.writing import WriteOptions, encode
+from cyclerdm_cli.pictures.write_options import WriteOptions
+from cyclerdm_cli.pictures.writing import encode
 from cyclerdm_cli.restoring.batch import LARGE, Watch, restore_files
 from cyclerdm_cli.restoring.one_file import FileOptions, Work
 from cyclerdm_cli.restoring.outcome import Outcome
@@ -32,8 +33,8 @@ from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.restoring.restorers import Kit, Restorers
 from cyclerdm_cli.tasks.catalogue import find_task
+from cyclerdm_cli.weights.choosing import Choice
 from cyclerdm_cli.weights.loading import load_network
-from cyclerdm_cli.weights.registry import Choice
 
 PAPER = "paper"
 """In place of a file of weights: the authors' network with random numbers, which take the same time."""

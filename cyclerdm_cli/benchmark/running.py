@@ -16,7 +16,8 @@ from cyclerdm_cli.benchmark.testsets import Case, Loaded, TestSet, files_of
 from cyclerdm_cli.errors import CycleRDMError, DeviceError, PictureError, UsageError
 from cyclerdm_cli.pictures.atomic import Identity, write_atomically
 from cyclerdm_cli.pictures.picture import Picture
-from cyclerdm_cli.pictures.writing import WriteOptions, encode
+from cyclerdm_cli.pictures.write_options import WriteOptions
+from cyclerdm_cli.pictures.writing import encode
 
 
 @dataclass(frozen=True)

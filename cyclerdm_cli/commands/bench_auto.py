@@ -109,7 +109,7 @@ def _real(eye: Eye, name: str, folder: Path) -> Iterable[Sight]:
 def _restorer(weights: str | None) -> Restore:
     from cyclerdm_cli.commands.downloads import find_weights
     from cyclerdm_cli.restoring.restorers import Kit, Restorers
-    from cyclerdm_cli.weights.registry import tasks_of
+    from cyclerdm_cli.weights.choosing import tasks_of
 
     choices = {
         task: find_weights(weights, task, words(), offline=False, quiet=True) for task in tasks_of(weights)

@@ -108,7 +108,7 @@ def _look(request: BenchRequest, testset: TestSet, say: Callable[[str], None]) -
     """Return the task of a folder of which nothing was said. Raises UsageError where none can be told."""
     from cyclerdm_cli.benchmark.looking import commonest_task
     from cyclerdm_cli.tasks.catalogue import TASKS
-    from cyclerdm_cli.weights.registry import tasks_of
+    from cyclerdm_cli.weights.choosing import tasks_of
 
     known = [task.name for task in TASKS]
     if not request.no_weights:
@@ -129,7 +129,7 @@ def _look(request: BenchRequest, testset: TestSet, say: Callable[[str], None]) -
 def _builtin_sets(request: BenchRequest, say: Callable[[str], None]) -> list[TestSet]:
     """Return the package's sets of those tasks for which all that is to be measured has weights."""
     from cyclerdm_cli.benchmark.builtin import builtin_sets
-    from cyclerdm_cli.weights.registry import tasks_of
+    from cyclerdm_cli.weights.choosing import tasks_of
 
     sets = builtin_sets()
     if request.no_weights:
@@ -225,7 +225,7 @@ def _find_weights(request: BenchRequest, sets: Sequence[TestSet]) -> list[TaskWe
     """Return what each --weights has for the tasks of the sets, all files here and checked."""
     from cyclerdm_cli.benchmark.candidates import TaskWeights
     from cyclerdm_cli.commands.downloads import find_weights
-    from cyclerdm_cli.weights.registry import title_of
+    from cyclerdm_cli.weights.choosing import title_of
 
     tasks = dict.fromkeys(testset.task for testset in sets)
     wanted: list[str | None] = [*request.weights] or [None]

@@ -30,7 +30,7 @@ def carry_out(request: BenchRequest) -> None:
     from cyclerdm_cli.commands.downloads import find_weights
     from cyclerdm_cli.device import PRECISIONS, choose_engine
     from cyclerdm_cli.pictures.atomic import write_atomically
-    from cyclerdm_cli.weights.registry import tasks_of
+    from cyclerdm_cli.weights.choosing import tasks_of
 
     console = words()
     asked = next(iter(request.weights), None)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from cyclerdm_cli.weights.choosing import Choice, choose
+from cyclerdm_cli.weights.ensuring import ensure
 from cyclerdm_cli.weights.entry import Entry
-from cyclerdm_cli.weights.registry import Choice, choose, ensure
 
 if TYPE_CHECKING:
     from cyclerdm_cli.weights.fetching import Watcher

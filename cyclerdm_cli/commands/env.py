@@ -50,8 +50,8 @@ def add_to(app: typer.Typer) -> None:
 def _find_out() -> dict[str, Any]:
     """Return the record of `--json`: what is here, and what would be chosen."""
     from cyclerdm_cli.device import PRECISIONS, choose_engine
+    from cyclerdm_cli.weights.choosing import choose, tasks_of
     from cyclerdm_cli.weights.places import cache_folder, is_offline, own_registry
-    from cyclerdm_cli.weights.registry import choose, tasks_of
 
     engine, files, own = choose_engine(), find_files(), own_registry()
     choices = {(one := choose(None, task)).name: one for task in tasks_of(None)}

@@ -20,7 +20,8 @@ from cyclerdm_cli.pictures.addresses import is_address
 from cyclerdm_cli.pictures.arrivals import Arrivals, Watched
 from cyclerdm_cli.pictures.atomic import Identity, identities, identity
 from cyclerdm_cli.pictures.formats import format_named
-from cyclerdm_cli.pictures.listing import Input, as_frames, files_in, list_inputs, lists_in
+from cyclerdm_cli.pictures.listing import Input, as_frames, files_in, list_inputs
+from cyclerdm_cli.pictures.lists import lists_in
 from cyclerdm_cli.pictures.naming import Job, is_folder, plan_outputs
 from cyclerdm_cli.pictures.result_names import ResultNames
 from cyclerdm_cli.pictures.selecting import Selection

@@ -200,7 +200,7 @@ class RestoreRequest:
             piped: what came through pipes, by their names.
             inputs: all files that the run reads, where results may take the places of others.
         """
-        from cyclerdm_cli.pictures.writing import WriteOptions
+        from cyclerdm_cli.pictures.write_options import WriteOptions
         from cyclerdm_cli.restoring.one_file import FileOptions
 
         depth: str | int = int(self.depth) if self.depth in ("8", "16") else self.depth

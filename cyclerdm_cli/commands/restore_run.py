@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,17 +27,17 @@ from cyclerdm_cli.commands.restore_request import RestoreRequest
 from cyclerdm_cli.commands.stopping import CLUSTER_GRACE, GRACE, WITH_SKIP_EXISTING, stopping_on_signals
 from cyclerdm_cli.escapes import shown_name, to_json
 from cyclerdm_cli.pictures.atomic import identities, write_atomically
-from cyclerdm_cli.pictures.listing import said_of
 from cyclerdm_cli.pictures.naming import Job
+from cyclerdm_cli.pictures.searching import said_of
 from cyclerdm_cli.pictures.streams import is_special, put_into_stream
 
 if TYPE_CHECKING:
     from cyclerdm_cli.device import Engine
-    from cyclerdm_cli.pictures.picture import Picture
     from cyclerdm_cli.restoring.batch import Watch
-    from cyclerdm_cli.restoring.choosing import Choice
     from cyclerdm_cli.restoring.outcome import Outcome
     from cyclerdm_cli.restoring.restorers import Kit
+    from cyclerdm_cli.restoring.workshop import Workshop
+    from cyclerdm_cli.weights.entry import Entry
 
 MOST_FAILURES = 20
 """Named once more at the end of a batch."""
@@ -90,24 +90,25 @@ class Run:
     def describe(self) -> None:
         """Say what would be done; nothing is written."""
         from cyclerdm_cli.restoring.batch import foresee
-        from cyclerdm_cli.restoring.one_file import Work
         from cyclerdm_cli.restoring.outcome import Outcome
-        from cyclerdm_cli.restoring.restorers import Restorers
 
-        kit = self._kit()
+        workshop = self._open_workshop()
+        kit = workshop.kit
         if not self.request.quiet:
             self._say_what_with(kit)
         # Without the weights it is not known how a picture is cut; with auto it is not known anyway.
         here = all(choice.is_here for choice in kit.weights.values())
         known = here or not (self.plan.tasks or self.plan.options.memory)
         outcomes = (
-            foresee(Work(Restorers(kit, self.plan.names), self.plan.tasks, self.plan.files), self.plan.jobs)
+            foresee(workshop.work_on(self.plan.tasks, self.plan.files), self.plan.jobs)
             if known
             else (Outcome(job, "planned") for job in self.plan.jobs)
         )
         for outcome in outcomes:
             if self.request.json:
-                put_record(outcome.record(self.plan.task, self._title(kit), str(kit.engine.device)))
+                put_record(
+                    outcome.record(self.plan.task, workshop.title(self.plan.names), str(kit.engine.device))
+                )
                 continue
             target = "-" if outcome.job.output is None else str(outcome.job.output)
             tiles = f"{outcome.tiles or '?'} tile{'s' if outcome.tiles != 1 else ''}"
@@ -199,64 +200,39 @@ class Run:
         Args:
             unchanged: as in `batch.Work`; workers do not ask.
         """
-        from cyclerdm_cli.restoring.batch import restore_files
-        from cyclerdm_cli.restoring.one_file import Work, read_input
-        from cyclerdm_cli.restoring.restorers import Restorers
-
-        kit, files = self._kit(), self.plan.files
-        if files.overwrite:
-            own = identities(choice.path for choice in kit.weights.values())
-            files = replace(files, inputs=files.inputs | own)
-        if self.request.cluster is None:
-            restorers, choose = Restorers(kit, self.plan.names), self._chooser(kit)
-            frames = None
-            if self.request.sequence:
-                from cyclerdm_cli.restoring.sequence import Frames
-
-                frames = Frames(self.plan.jobs, partial(read_input, files=files), restorers.see, choose)
-            work = Work(restorers, self.plan.tasks, files, choose, unchanged, frames)
-            yield self._title(kit), restorers.engine, partial(restore_files, work)
+        workshop, plan, request = self._open_workshop(), self.plan, self.request
+        if request.cluster is None:
+            frames = plan.jobs if request.sequence else None
+            work = workshop.work_on(plan.tasks, plan.files, unchanged=unchanged, frames=frames)
+            if not plan.tasks:
+                workshop.chooser()  # which fails at once where it cannot look
+            yield workshop.title(plan.names), work.restorers.engine, partial(workshop.restore_files, work)
             return
         from cyclerdm_cli.cluster.restoring import Wanted, crew
 
-        wanted = Wanted(self.request.cluster, self.request.actors, self.plan.tasks, files, self._chooser(kit))
-        with crew(kit.gathered(), wanted) as workers:
-            yield self._title(kit), workers.engine, workers.restore_files
+        files, choose = workshop.keep_weights(plan.files), None if plan.tasks else workshop.chooser()
+        wanted = Wanted(request.cluster, request.actors, plan.tasks, files, choose)
+        with crew(workshop.kit.gathered(), wanted) as workers:
+            yield workshop.title(plan.names), workers.engine, workers.restore_files
 
-    def _title(self, kit: Kit) -> str:
-        """Return what the weights in use are called; where the tasks are chosen later, what was asked for."""
-        from cyclerdm_cli.weights.registry import title_of
-
-        return kit.names(self.plan.names) or title_of(self.request.weights)
-
-    def _kit(self) -> Kit:
-        """Return each task's own weights, and how to work with them; no file of the registry is opened."""
+    def _open_workshop(self) -> Workshop:
+        """Return what restores with each task's own weights; no file of the registry is opened."""
         from cyclerdm_cli.commands.downloads import bring
         from cyclerdm_cli.restoring.restorers import Kit
-        from cyclerdm_cli.weights.registry import Choice as WeightsChoice
-        from cyclerdm_cli.weights.registry import choose_each
+        from cyclerdm_cli.restoring.workshop import Workshop
+        from cyclerdm_cli.weights.choosing import choose_each
 
         request, plan = self.request, self.plan
 
-        def find(choice: WeightsChoice) -> None:
-            if choice.entry is not None:
-                bring(
-                    choice.entry, words(), offline=request.offline, quiet=request.quiet, bar=bool(plan.tasks)
-                )
+        def bring_entry(entry: Entry) -> None:
+            bring(entry, words(), offline=request.offline, quiet=request.quiet, bar=bool(plan.tasks))
 
         weights = choose_each(request.weights, plan.names)
-        return Kit(weights, plan.options, plan.strengths, request.device, request.precision, find)
-
-    def _chooser(self, kit: Kit) -> Callable[[Picture], Choice] | None:
-        """Return what chooses the tasks for each picture, None where they are given."""
-        if self.plan.tasks:
-            return None
-        from cyclerdm_cli.restoring.choosing import chooser
-        from cyclerdm_cli.words.eye import load_eye
-
-        return chooser(load_eye(), tuple(kit.weights))
+        kit = Kit(weights, plan.options, plan.strengths, request.device, request.precision, bring_entry)
+        return Workshop(kit, request.weights)
 
     def _tell(self, outcome: Outcome, weights: str, device: str, progress: Any) -> None:
+        """Say what became of one file, to people or as a record."""
         if outcome.status == "failed":
             progress.say(f"cyclerdm: {outcome.error}", always=True)
         if outcome.unexpected is not None and os.environ.get("CYCLERDM_DEBUG") == "1":

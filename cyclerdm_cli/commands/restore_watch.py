@@ -14,7 +14,7 @@ from cyclerdm_cli.commands.stopping import stopping_on_signals
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.escapes import shown_name
 from cyclerdm_cli.pictures.arrivals import Arrival, Arrivals
-from cyclerdm_cli.pictures.listing import said_of
+from cyclerdm_cli.pictures.searching import said_of
 
 if TYPE_CHECKING:
     from cyclerdm_cli.commands.progress import Progress

@@ -27,7 +27,8 @@ from cyclerdm_cli.tasks.catalogue import Task, find_task, new_task
 from cyclerdm_cli.tasks.spelling import task_names
 
 if TYPE_CHECKING:
-    from cyclerdm_cli.restoring.restorers import Restorers
+    from cyclerdm_cli.restoring.workshop import Workshop
+    from cyclerdm_cli.weights.entry import Entry
 
 STANDARD_OUTPUT = "-"
 
@@ -108,7 +109,7 @@ class _Trier:
 
     def __init__(self, request: TryRequest) -> None:
         """Look the tasks up. Raises UsageError where there is no such task, or the weights lack it."""
-        from cyclerdm_cli.weights.registry import tasks_of
+        from cyclerdm_cli.weights.choosing import tasks_of
 
         self.request = request
         known = tasks_of(request.weights)
@@ -126,17 +127,15 @@ class _Trier:
     def page(self) -> str:
         """Try the tasks and return the page. Raises PictureError, WeightsError."""
         from cyclerdm_cli.pictures.reading import read_picture
-        from cyclerdm_cli.restoring.choosing import chooser
         from cyclerdm_cli.trying.page import Tried, auto_says, build
         from cyclerdm_cli.trying.trying import Subject, rows_of_tasks, try_tasks
-        from cyclerdm_cli.words.eye import load_eye
 
         picture = read_picture(self.request.photo, limit_pixels=self.request.limit_pixels)
         for note in picture.notes:
             self.say(f"{self.request.photo}: {note}")
         subject = Subject.of(picture)
-        restorers = self._restorers()
-        choice = chooser(load_eye(), tuple(restorers.kit.weights))(picture)
+        workshop = self._open_workshop()
+        restorers, choice = workshop.restorers(), workshop.choose(picture)
         self.say(auto_says(choice))
         rows = rows_of_tasks(choice, self._tasks(), subject, named=self.request.task is not None)
         trials = []
@@ -152,25 +151,25 @@ class _Trier:
         known = {task.name: task for task in TASKS}
         return [known.get(name) or new_task(name) for name in self.names]
 
-    def _restorers(self) -> Restorers:
+    def _open_workshop(self) -> Workshop:
+        """Return what restores with the weights of all tasks; no file of the registry is opened."""
         from cyclerdm_cli.commands.downloads import bring
-        from cyclerdm_cli.restoring.restorers import Kit, Restorers
-        from cyclerdm_cli.weights.registry import Choice, choose, tasks_of
+        from cyclerdm_cli.restoring.restorers import Kit
+        from cyclerdm_cli.restoring.workshop import Workshop
+        from cyclerdm_cli.weights.choosing import choose_each
 
-        def find(choice: Choice) -> None:
-            if choice.entry is not None:
-                bring(
-                    choice.entry, words(), offline=self.request.offline, quiet=self.request.quiet, bar=False
-                )
+        request = self.request
 
-        choices = {name: choose(self.request.weights, name) for name in tasks_of(self.request.weights)}
-        return Restorers(
-            Kit(choices, device=self.request.device, precision=self.request.precision, bring=find)
-        )
+        def bring_entry(entry: Entry) -> None:
+            bring(entry, words(), offline=request.offline, quiet=request.quiet, bar=False)
+
+        weights = choose_each(request.weights)
+        kit = Kit(weights, device=request.device, precision=request.precision, bring=bring_entry)
+        return Workshop(kit, request.weights)
 
     def _options(self) -> list[str]:
         """Return the words that make the command do the same as the page shows."""
-        from cyclerdm_cli.weights.registry import choose
+        from cyclerdm_cli.weights.choosing import choose
 
         given = []
         if self.request.weights:

@@ -102,7 +102,8 @@ def verify(
 
     Example: [bold]cyclerdm weights verify[/]
     """
-    from cyclerdm_cli.weights.registry import fault_of, is_here, place_of, read_registry
+    from cyclerdm_cli.weights.ensuring import fault_of
+    from cyclerdm_cli.weights.registry import is_here, place_of, read_registry
 
     damaged = []
     for entry in _entries(read_registry(), names or ["all"]):

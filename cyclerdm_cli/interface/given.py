@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,10 @@ from cyclerdm_cli.pictures.reading import read_picture
 from cyclerdm_cli.restoring.asked import check_detail, tasks_asked
 from cyclerdm_cli.restoring.mirroring import EFFORTS
 from cyclerdm_cli.tasks.catalogue import Task
-from cyclerdm_cli.weights.registry import choose
+from cyclerdm_cli.weights.choosing import choose
+
+if TYPE_CHECKING:
+    from cyclerdm_cli.restoring.restorers import Kit
 
 Place = str | os.PathLike[str]
 """A path, or the address of a file."""
@@ -53,8 +56,13 @@ class Request:
 
     @property
     def names(self) -> list[str]:
-        """Of the tasks."""
+        """The names of the tasks."""
         return [task.name for task in self.tasks]
+
+    def adapt(self, kit: Kit) -> Kit:
+        """Return a kit whose restorers change as much of a picture as is asked for, and do as much for it."""
+        adapted = kit.with_shares(self.strength, self.strengths, self.detail)
+        return replace(adapted, options=replace(adapted.options, effort=self.effort, sequence=self.sequence))
 
 
 def read_request(
@@ -93,17 +101,18 @@ def read_request(
     if effort not in EFFORTS:
         raise UsageError(f"effort {effort!r}", hint=" or ".join(EFFORTS))
     if not isinstance(strength, Mapping):
-        return Request(tasks, _share(strength), {}, mask, detail, effort)
+        return Request(tasks, _check_share(strength), {}, mask, detail, effort)
     names = [one.name for one in tasks] or known
     for name in strength:
         if name not in names:
             raise UsageError(f"strength of {name}: that task is not asked for", hint=", ".join(names))
     return Request(
-        tasks, 1.0, {name: _share(share) for name, share in strength.items()}, mask, detail, effort
+        tasks, 1.0, {name: _check_share(share) for name, share in strength.items()}, mask, detail, effort
     )
 
 
-def _share(strength: Any) -> float:
+def _check_share(strength: Any) -> float:
+    """Return a strength as a number. Raises UsageError where it is none from 0 to 1."""
     if not (isinstance(strength, int | float) and 0 <= strength <= 1):
         raise UsageError(f"strength {strength!r}", hint="0 to 1, or a number for each task by its name")
     return float(strength)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -18,8 +19,10 @@ from cyclerdm_cli.interface.faults import public_faults
 from cyclerdm_cli.interface.given import Mask, Place, Request, Strength
 from cyclerdm_cli.pictures.addresses import placed
 from cyclerdm_cli.pictures.listing import list_inputs
-from cyclerdm_cli.pictures.writing import WriteOptions
+from cyclerdm_cli.pictures.write_options import WriteOptions
 from cyclerdm_cli.restoring.outcome import FileOutcome
+from cyclerdm_cli.weights.choosing import choose_each
+from cyclerdm_cli.weights.ensuring import ensure
 
 Array = TypeVar("Array", NDArray[np.uint8], NDArray[np.uint16], NDArray[np.float32])
 
@@ -69,17 +72,22 @@ class Restorer:
             WeightsError: there are no such weights.
         """
         with public_faults():
-            from cyclerdm_cli.interface.workshop import Workshop
+            from cyclerdm_cli.restoring.planning import RestoreOptions
+            from cyclerdm_cli.restoring.restorers import Kit
+            from cyclerdm_cli.restoring.workshop import Workshop
 
             if memory is not None and memory <= 0:
                 raise UsageError(f"memory {memory}: is no number of bytes to work with")
-            self._weights = None if weights is None else os.fsdecode(weights)
-            self._workshop = Workshop(device, precision, memory, self._weights, offline)
+            named, bring = None if weights is None else os.fsdecode(weights), partial(ensure, offline=offline)
+            options = RestoreOptions(memory=memory)
+            kit = Kit(choose_each(named), options, device=device, precision=precision, bring=bring)
+            self._workshop = Workshop(kit, named)
+            self._device = str(kit.engine.device)
 
     @property
     def device(self) -> str:
         """Where pictures are computed: cpu, cuda:0, mps..."""
-        return self._workshop.device
+        return self._device
 
     @overload
     def restore(
@@ -159,13 +167,16 @@ class Restorer:
             DeviceError: memory ran out even for the smallest tiles.
         """
         with public_faults():
-            request = self._request(task, strength, mask, detail, effort)
+            from cyclerdm_cli.interface.files import restore_one
+
+            request, workshop = self._request(task, strength, mask, detail, effort), self._workshop
             if given.is_place(picture):
-                return self._workshop.restore_file(placed(os.fsdecode(picture)), output, request, overwrite)
+                return restore_one(workshop, placed(os.fsdecode(picture)), output, request, overwrite)
             if output is not None or overwrite:
                 raise UsageError("output and overwrite go with the path of a picture")
             before = given.picture_of(picture)
-            after = self._workshop.restore(before, request)
+            missing = partial(given.missing_in, mask=mask)
+            after = workshop.restore(before, request.tasks, missing, request.adapt(workshop.kit))
             return picture.copy() if after is before else given.result_like(picture, after)
 
     def look(self, picture: given.Array | Image.Image | Place) -> Diagnosis:
@@ -226,6 +237,7 @@ class Restorer:
             WeightsError: the weights of the tasks asked for cannot be had.
         """
         with public_faults():
+            from cyclerdm_cli.interface.files import plan_files, restore_each
             from cyclerdm_cli.restoring.one_file import FileOptions
 
             if overwrite and skip_existing:
@@ -235,12 +247,15 @@ class Restorer:
             files = FileOptions(
                 write or WriteOptions(), overwrite=overwrite, skip_existing=skip_existing, jobs=jobs
             )
-            work, plan = self._workshop.plan(list_inputs(words, recursive), words, output, request, files)
-            return self._workshop.work_through(work, plan, request)
+            entries, workshop = list_inputs(words, recursive), self._workshop
+            work, plan = plan_files(workshop, entries, words, output, request, files)
+            return restore_each(workshop, work, plan, request)
 
     def _request(self, task: str, strength: Strength, mask: Mask, detail: float, effort: str) -> Request:
-        known = self._workshop.kit.weights
-        return given.read_request(task, strength, mask, detail, effort, self._weights, known)
+        workshop = self._workshop
+        return given.read_request(
+            task, strength, mask, detail, effort, workshop.weights, workshop.kit.weights
+        )
 
 
 def restore_files(

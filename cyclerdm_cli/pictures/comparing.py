@@ -20,7 +20,8 @@ from cyclerdm_cli.pictures.layouts import (
     with_detail,
 )
 from cyclerdm_cli.pictures.picture import Picture, Pixels
-from cyclerdm_cli.pictures.writing import WriteOptions, encode, encode_frames
+from cyclerdm_cli.pictures.write_options import WriteOptions
+from cyclerdm_cli.pictures.writing import encode, encode_frames
 
 FRAME_MILLISECONDS = 1000
 """How long each of the two frames of an animated comparison is shown."""

@@ -12,7 +12,7 @@ from cyclerdm_cli.pictures.colour import ColourSpace, colour_space, to_srgb
 from cyclerdm_cli.pictures.decoding import eight_bits_of, split
 from cyclerdm_cli.pictures.masks import THRESHOLD, painted
 from cyclerdm_cli.pictures.picture import Mode, Picture, Pixels
-from cyclerdm_cli.pictures.writing import to_image
+from cyclerdm_cli.pictures.samples import to_image
 
 SRGB = ColourSpace("srgb")
 FLOAT_RANGE = (-1.0, 2.0)

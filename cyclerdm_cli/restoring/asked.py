@@ -5,7 +5,7 @@ from __future__ import annotations
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task, new_task
 from cyclerdm_cli.tasks.spelling import task_names
-from cyclerdm_cli.weights.registry import tasks_of
+from cyclerdm_cli.weights.choosing import tasks_of
 
 AUTO = "auto"
 """The task that stands for looking at each picture."""

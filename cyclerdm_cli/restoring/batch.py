@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +14,6 @@ from numpy.typing import NDArray
 from cyclerdm_cli.errors import CycleRDMError
 from cyclerdm_cli.pictures.atomic import clear_leftovers
 from cyclerdm_cli.pictures.naming import Job
-from cyclerdm_cli.restoring.outcome import Outcome
-
-if TYPE_CHECKING:
-    pass
-
 from cyclerdm_cli.restoring.one_file import (
     ReadFile,
     Work,
@@ -33,6 +27,7 @@ from cyclerdm_cli.restoring.one_file import (
     word_fault,
     write_result,
 )
+from cyclerdm_cli.restoring.outcome import Outcome
 
 LARGE = 64_000_000
 """Pixels from which a result takes its picture's place in memory instead of standing beside it."""
@@ -135,14 +130,15 @@ class _Queue:
                     return
                 self._report(keep=len(self.written) - 1)  # which makes room
                 continue
-            first = self._next()
+            first = self._await_next()
             if isinstance(first, Outcome):
-                self.written.append(_done(first))
+                self.written.append(_as_written(first))
             else:
-                self._restore(self._with_its_like(first))
+                self._restore(self._gather_its_like(first))
             self._report(keep=self.ahead)
 
     def _read_ahead(self) -> None:
+        """Have the next files decoded, as many as may be and as memory has room for."""
         while self.next is not None and len(self.waiting) < self.ahead:
             job, settled, bytes_ = self.next, None, 0
             try:
@@ -163,7 +159,8 @@ class _Queue:
         """Wait for what is being written."""
         self._report(keep=0)
 
-    def _next(self) -> ReadFile | Outcome:
+    def _await_next(self) -> ReadFile | Outcome:
+        """Return the next file that is decoded. Raises _Stopped where the work shall end meanwhile."""
         future = self.waiting.popleft()
         while not future.done():
             self._look_around()
@@ -172,6 +169,7 @@ class _Queue:
         return future.result()
 
     def _look_around(self) -> None:
+        """Report what is written by now. Raises _Stopped where the work shall end."""
         self._report(keep=len(self.written))
         if self.watch.stopped():
             raise _Stopped
@@ -186,7 +184,7 @@ class _Queue:
                 raise _Untold(fault) from fault
             self.room.leave()
 
-    def _with_its_like(self, first: ReadFile) -> list[ReadFile]:
+    def _gather_its_like(self, first: ReadFile) -> list[ReadFile]:
         """Add to a small picture those behind it that can share its batch and are decoded already."""
         if self.work.frames is not None:  # each has a light of its own
             return [first]
@@ -198,7 +196,7 @@ class _Queue:
         group = [first]
         while len(group) < most and self.waiting and self.waiting[0].done():
             other = self.waiting[0].result()
-            if isinstance(other, Outcome) or not _alike(first, other):
+            if isinstance(other, Outcome) or not _can_share_a_batch(first, other):
                 break
             group.append(other)
             self.waiting.popleft()
@@ -208,7 +206,7 @@ class _Queue:
         """Restore pictures here and hand them to the writers; a picture's faults become its outcome."""
         began = time.perf_counter()
         try:
-            results = self._restored(group)
+            results = self._compute(group)
         except Exception as fault:
             if len(group) > 1:  # whose fault it is, each finds out alone
                 for one in group:
@@ -216,7 +214,7 @@ class _Queue:
                 return
             (one,) = group
             seconds = one.seconds + time.perf_counter() - began
-            self.written.append(_done(failed_outcome(one.job, fault, seconds)))
+            self.written.append(_as_written(failed_outcome(one.job, fault, seconds)))
             return
         spent = (time.perf_counter() - began) / len(group)
         for one, pixels in zip(group, results, strict=True):
@@ -227,7 +225,7 @@ class _Queue:
             done = one._replace(picture=after, mask=None, seconds=one.seconds + spent)
             self.written.append(self.writers.submit(write_result, done, self.work, before))
 
-    def _restored(self, group: list[ReadFile]) -> list[NDArray[np.generic]]:
+    def _compute(self, group: list[ReadFile]) -> list[NDArray[np.generic]]:
         """Restore pictures of one kind; one that is alone may be overwritten where memory is scarce."""
         restorers, first = self.work.restorers, group[0]
         self.watch.expect_tiles(count_tiles(self.work, first.picture.size, first.tasks) * len(group))
@@ -239,21 +237,24 @@ class _Queue:
         light = None if frames is None else frames.light(first.job, first.tasks)
         in_place = scarce and first.job.compare is None
         return restorers.restore(
-            pictures, first.tasks, masks, self._tile_done, in_place=in_place, light=light
+            pictures, first.tasks, masks, self._count_tile, in_place=in_place, light=light
         )
 
-    def _tile_done(self) -> None:
+    def _count_tile(self) -> None:
+        """Report one tile more. Raises _Stopped where the work shall end."""
         self.watch.tile_done()
         self._look_around()
 
 
-def _alike(first: ReadFile, other: ReadFile) -> bool:
+def _can_share_a_batch(first: ReadFile, other: ReadFile) -> bool:
+    """Tell whether two pictures are of one size and type, and the same is done to them."""
     one, two = first.picture.pixels, other.picture.pixels
     same_mask = (first.mask is None) == (other.mask is None)
     return one.shape == two.shape and one.dtype == two.dtype and same_mask and first.tasks == other.tasks
 
 
-def _done(outcome: Outcome) -> Future[Outcome]:
+def _as_written(outcome: Outcome) -> Future[Outcome]:
+    """Return what became of a file for which nothing is left to be written."""
     future: Future[Outcome] = Future()
     future.set_result(outcome)
     return future

@@ -26,7 +26,8 @@ from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.raw import kind_of
 from cyclerdm_cli.pictures.reading import read_bytes, read_extent, read_picture
 from cyclerdm_cli.pictures.streams import check_file, is_pipe, read_address
-from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
+from cyclerdm_cli.pictures.write_options import WriteOptions
+from cyclerdm_cli.pictures.writing import encode, notes_on_writing
 from cyclerdm_cli.restoring.outcome import Outcome
 from cyclerdm_cli.restoring.restorers import Restorers
 from cyclerdm_cli.tasks.catalogue import Task
@@ -166,14 +167,14 @@ def write_result(one: ReadFile, work: Work, before: NDArray[np.generic] | None) 
     tiles = count_tiles(work, after.size, one.tasks)
     try:
         changed = any(work.restorers.kit.strength_of(task.name) > 0 for task in one.tasks)
-        data = encode(after, options) if changed else _copied(job, after, options, work.files)
+        data = encode(after, options) if changed else _copy_or_encode(job, after, options, work.files)
         if not work.unchanged(job):
             raise PictureError(f"{job.input.name}: has changed while it was restored")
         # The result last: --skip-existing takes it for a sign that all is there.
         if job.compare is not None and before is not None:
-            names, kind = _names_compared(job), work.files.compare or COMPARE_CHOICES[0]
-            _put(job.compare, encode_comparison(kind, before, after, names, options), work.files)
-        if job.output is not None and not _put(job.output, data, work.files):
+            names, kind = _names_for_comparison(job), work.files.compare or COMPARE_CHOICES[0]
+            _write(job.compare, encode_comparison(kind, before, after, names, options), work.files)
+        if job.output is not None and not _write(job.output, data, work.files):
             return Outcome(job, "skipped")
     except Exception as fault:
         return failed_outcome(job, fault, seconds + time.perf_counter() - began, after.size, tiles)
@@ -189,13 +190,13 @@ def write_result(one: ReadFile, work: Work, before: NDArray[np.generic] | None) 
     return replace(outcome, notes=notes, task=task, weights=weights, seen=choice.likely)
 
 
-def _names_compared(job: Job) -> Names:
+def _names_for_comparison(job: Job) -> Names:
     """Return what a picture that compares says of its two files: their names, without their folders."""
     before = job.input.name if job.input.path is None else job.input.path.name
     return Names(shown_name(before), shown_name("" if job.output is None else job.output.name))
 
 
-def _put(place: Path, data: bytes, files: FileOptions) -> bool:
+def _write(place: Path, data: bytes, files: FileOptions) -> bool:
     """Write a result; False where another one has appeared meanwhile that shall stay. Raises PictureError."""
     try:
         write_atomically(place, data, replace=files.overwrite, inputs=files.inputs)
@@ -206,7 +207,7 @@ def _put(place: Path, data: bytes, files: FileOptions) -> bool:
     return True
 
 
-def _copied(job: Job, picture: Picture, options: WriteOptions, files: FileOptions) -> bytes:
+def _copy_or_encode(job: Job, picture: Picture, options: WriteOptions, files: FileOptions) -> bytes:
     """Return a file as it is where nothing else is asked of it, or else the same pixels written anew."""
     if options == WriteOptions(format=job.format, background=options.background) and job.format in (
         "keep",

@@ -23,8 +23,9 @@ from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.resting import TakesTurns, Turn
 from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.tasks.catalogue import TASKS, Task
+from cyclerdm_cli.weights.choosing import Choice
+from cyclerdm_cli.weights.entry import Entry
 from cyclerdm_cli.weights.loading import load_network
-from cyclerdm_cli.weights.registry import Choice
 
 FLOAT = 4
 """Bytes of a number in memory."""
@@ -32,7 +33,7 @@ GRAINY = frozenset(task.name for task in TASKS if task.grain)
 """The tasks that may leave detail in their pictures."""
 
 
-def _nothing_to_bring(choice: Choice) -> None:
+def _bring_nothing(entry: Entry) -> None:
     """Leave a file where it is."""
 
 
@@ -49,8 +50,8 @@ class Kit:
     device: str = "auto"
     precision: str = "auto"
     """In the words of `choose_engine`; what is chosen for auto may differ from file to file."""
-    bring: Callable[[Choice], None] = _nothing_to_bring
-    """Makes sure that a file is here and right, before it is opened."""
+    bring: Callable[[Entry], None] = _bring_nothing
+    """Makes sure that a file of the registry is here and right, before it is opened."""
     networks: Mapping[Path, Network] = field(default_factory=dict)
     """Those that are loaded already, by their files."""
 
@@ -81,14 +82,24 @@ class Kit:
         """Return what the weights of tasks are called, in the tasks' order, each name once."""
         return "+".join(dict.fromkeys(self.weights[task].name for task in tasks))
 
+    def with_shares(self, strength: float, strengths: Mapping[str, float], detail: float) -> Kit:
+        """Return a kit of the same weights, of whose results, and of fine detail, so much is kept; each 0 to 1."""
+        options = replace(self.options, strength=strength, detail=detail)
+        return replace(self, options=options, strengths=strengths)
+
+    def bring_weights(self, choice: Choice) -> None:
+        """Make sure that a file is here and right; one of the user's own is taken as it is."""
+        if choice.entry is not None:
+            self.bring(choice.entry)
+
     def gathered(self) -> Kit:
         """Return a kit that can go to another machine: all its networks are loaded, on the processor."""
         networks = dict(self.networks)
         for choice in self.weights.values():
             if choice.path not in networks:
-                self.bring(choice)
+                self.bring_weights(choice)
                 networks[choice.path] = load_network(choice.path)[0]
-        return replace(self, networks=networks, bring=_nothing_to_bring)
+        return replace(self, networks=networks, bring=_bring_nothing)
 
 
 class Loaded:
@@ -165,7 +176,7 @@ class Restorers:
     def _network(self, choice: Choice, engine: Engine) -> Network:
         path, networks, turn = choice.path, self._loaded.networks, self._loaded.turn
         if path not in networks:
-            self.kit.bring(choice)
+            self.kit.bring_weights(choice)
             if self.memory is not None and len({one.path for one in self.kit.weights.values()}) > 1:
                 networks[path] = TakesTurns(lambda place: load_network(path, place)[0], turn)
             else:

@@ -148,8 +148,8 @@ TASKS: tuple[Task, ...] = (
         "a photograph taken in the dark",
         tone=True,
         dark=True,
-        min_luma=0.32,
-        max_luma=0.66,
+        min_luma=0.25,
+        max_luma=0.7,
         recognition=Recognition(
             lead=0.75, lead_if_tones_show_it=0.6, looks_like="night", tried_for="light", twice_as_often=True
         ),

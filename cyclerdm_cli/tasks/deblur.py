@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from cyclerdm_cli.tasks.camera import convolve, gaussian_blur, per_picture, stored
@@ -20,6 +21,10 @@ from cyclerdm_cli.tasks.light import to_linear, to_srgb
 
 SHORTEST, LONGEST = 3, 61
 """Extent of the blur in pixels at severity 0 and 1."""
+SUBJECT_SHARE, BOTH_SHARE, TURNING_SHARE = 0.15, 0.15, 0.15
+"""Shares of the pictures in which only a subject is blurred, it and what is behind it differ, the camera turned."""
+MOST_TURN = 0.7
+"""Angle in radians up to which the trails of the two sides of a picture differ where the camera turned."""
 _MOMENTS = 128
 
 
@@ -33,11 +38,11 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
         0.25, batch, generator
     )  # many blurred sets were averaged without regard to the tone curve
     light = with_highlights(torch.where(encoded, clean, to_linear(clean)), generator)
-    blurred, alone = smear(light, kernels, generator)
+    blurred, uneven = smear(light, kernels, generator)
     taken = torch.where(encoded, blurred, to_srgb(blurred))
     noise = per_picture(log_uniform(0.001, 0.012, (batch,), generator)) * chance(0.6, batch, generator)
     lq = stored(taken + noise * normal(tuple(clean.shape), generator), 70, 0.25, generator)
-    return Degraded(lq, kernel=torch.where(alone[:, :, :, 0], 0.0, kernels.flip(1, 2)))
+    return Degraded(lq, kernel=torch.where(uneven[:, :, :, 0], 0.0, kernels.flip(1, 2)))
 
 
 def _side_for(reach: float) -> int:
@@ -54,22 +59,47 @@ def with_highlights(light: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def smear(light: Tensor, kernels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Blur the whole picture, or, one time in five, only a subject that moves before a sharp background.
+    """Blur the whole picture by one kernel, or some pictures differently in different places.
 
-    The subject is a layer of its own: its outline smears with it and lets the background through.
+    A subject may move before a still background or before one that is blurred another way: it is a layer of its
+    own, whose outline smears with it and lets the background through. A camera that turns draws trails that differ
+    from one side of the picture to the other.
 
     Returns:
-        The picture, (B, 3, H, W), and whether the subject alone was blurred, (B, 1, 1, 1) bool.
+        The picture, (B, 3, H, W), and whether it was blurred by more than one kernel, (B, 1, 1, 1) bool.
     """
     batch, _, height, width = light.shape
-    subject = smooth_field(batch, height, width, 3, generator)
-    subject = ((subject - uniform(0.25, 0.6, (batch, 1, 1, 1), generator)) * 10 + 0.5).clamp(0, 1)
-    alone = chance(0.2, batch, generator)
-    cover = torch.where(alone, subject, 1.0)
+    field = smooth_field(batch, height, width, 3, generator)
+    subject = ((field - uniform(0.25, 0.6, (batch, 1, 1, 1), generator)) * 10 + 0.5).clamp(0, 1)
+    kind = uniform(0, 1, (batch, 1, 1, 1), generator)
+    layered = kind < SUBJECT_SHARE + BOTH_SHARE
+    turning = ~layered & (kind < SUBJECT_SHARE + BOTH_SHARE + TURNING_SHARE)
+    cover = torch.where(layered, subject, 1.0)
     layers = convolve(torch.cat([light * cover, cover], 1), kernels)
-    background = gaussian_blur(light, uniform(0.1, 0.9, (batch,), generator))
+    still = gaussian_blur(light, uniform(0.1, 0.9, (batch,), generator))
+    angle = uniform(-1, 1, (batch,), generator) * torch.where(turning.flatten(), MOST_TURN, math.pi)
+    elsewhere = convolve(light, turned(kernels, angle, uniform(0.5, 1.3, (batch,), generator)))
+    background = torch.where(kind < SUBJECT_SHARE, still, elsewhere)
     moved = layers[:, :3] + (1 - layers[:, 3:]) * background
-    return torch.where(alone, moved, layers[:, :3]), alone
+    across = torch.linspace(0, 1, width, device=light.device).view(1, 1, 1, -1)
+    sideways = torch.lerp(layers[:, :3], elsewhere, across)
+    blurred = torch.where(layered, moved, torch.where(turning, sideways, layers[:, :3]))
+    return blurred, layered | turning
+
+
+def turned(kernels: Tensor, angle: Tensor, scale: Tensor) -> Tensor:
+    """Turn and scale each kernel, (B, k, k), about its middle.
+
+    Args:
+        angle: (B,) in radians.
+        scale: (B,) of its extent; what no longer fits is cut off.
+    """
+    cosine, sine = angle.cos() / scale, angle.sin() / scale
+    zero = torch.zeros_like(cosine)
+    affine = torch.stack([cosine, -sine, zero, sine, cosine, zero], 1).view(-1, 2, 3)
+    grid = F.affine_grid(affine, [len(kernels), 1, *kernels.shape[1:]], align_corners=False)
+    moved = F.grid_sample(kernels[:, None], grid, align_corners=False)[:, 0]
+    return moved / moved.sum((1, 2), keepdim=True).clamp_min(1e-6)
 
 
 def kernels_of(reach: Tensor, size: int, generator: torch.Generator) -> Tensor:

@@ -29,6 +29,9 @@ class Degraded(NamedTuple):
     kernel: Tensor | None = None
     """(B, k, k) float32, k odd: where the light of one point went, for the pictures that one kernel has blurred;
     all 0 for the others, None where it is no such damage."""
+    wanted: Tensor | None = None
+    """(B, 3, H, W) float32 in [0, 1], sRGB-encoded: what is to come out, where that is not the photograph as it was
+    given; None where it is."""
 
 
 Degradation = Callable[[Tensor, Tensor, torch.Generator], Degraded]

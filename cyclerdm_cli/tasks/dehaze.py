@@ -22,6 +22,9 @@ LEAST_LEFT = 0.04
 """Transmission at which the haze ends: what is behind it could not be told from noise."""
 THINNEST, THICKEST = 0.05, 1.8
 """Optical thickness of the haze at the scene's mean distance, at severity 0 and 1: t = 0.95 and 0.17."""
+EVEN_SHARE, MOST_RELIEF = 0.35, 0.5
+"""Share of the pictures whose haze lies nearly evenly over near and far, sky and ground, and the power up to which
+their distances are raised: thin haze, mist on the lens, light that strays in it."""
 COARSE = 4
 """Distances are invented on a picture of a quarter of the size."""
 NOWHERE = 1e4
@@ -34,6 +37,9 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
     """Lay haze over the scene: light mist up to fog that leaves a tenth of the contrast and less far away."""
     batch = len(clean)
     depth = invented_depth(clean, generator)
+    even = uniform(0, MOST_RELIEF, (batch, 1, 1, 1), generator)
+    depth = depth ** torch.where(chance(EVEN_SHARE, batch, generator), even, 1.0)
+    depth = depth / depth.mean((2, 3), keepdim=True)
     thickness = per_picture(THINNEST + (THICKEST - THINNEST) * severity**1.3)
     thickness = thickness * uniform(0.8, 1.2, (batch, 1, 1, 1), generator)
     transmission = torch.exp(-thickness * depth).clamp_min(LEAST_LEFT)

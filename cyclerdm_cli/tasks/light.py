@@ -1,4 +1,4 @@
-"""Between encoded values and light: the sRGB curve."""
+"""Between encoded values and light, and what a photograph's light and colours should be like."""
 
 from __future__ import annotations
 
@@ -17,3 +17,40 @@ def to_srgb(linear: Tensor) -> Tensor:
     return torch.where(
         linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp_min(1e-8) ** (1 / 2.4) - 0.055
     )
+
+
+LUMA = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in luma (ITU-R BT.601)."""
+GOOD_LUMA = 0.47
+"""Mean luma of a photograph that is well exposed, sRGB-encoded."""
+ADJUSTED = 0.6
+"""Share of the way to it that a photograph is taken: a night stays darker than a beach."""
+STEPS = 3
+"""Times that the exposure is measured and corrected."""
+
+
+def expose_well(picture: Tensor, by_gain: Tensor) -> Tensor:
+    """Bring the mean luma of each picture, (B, 3, H, W) in [0, 1], towards that of a good exposure.
+
+    Args:
+        by_gain: (B, 1, 1, 1) bool: by more or less light, which clips what is white, or by a power curve.
+    """
+    wanted = torch.lerp(mean_luma(picture), torch.full_like(mean_luma(picture), GOOD_LUMA), ADJUSTED)
+    for _ in range(STEPS):
+        now = mean_luma(picture)
+        brighter = to_srgb(to_linear(picture) * to_linear(wanted) / to_linear(now))
+        curved = picture.clamp_min(1e-4) ** (wanted.log() / now.log()).clamp(0.5, 2)
+        picture = torch.where(by_gain, brighter, curved)
+    return picture
+
+
+def mean_luma(picture: Tensor) -> Tensor:
+    """Return the mean luma of each picture, (B, 1, 1, 1), kept off 0 and 1."""
+    shares = picture.new_tensor(LUMA).view(1, 3, 1, 1)
+    return (picture * shares).sum(1, keepdim=True).mean((2, 3), keepdim=True).clamp(0.02, 0.98)
+
+
+def balance_grey(picture: Tensor, share: Tensor) -> Tensor:
+    """Bring the mean of each colour towards that of all, by a share, (B, 1, 1, 1), of the way (grey world)."""
+    means = picture.mean((2, 3), keepdim=True).clamp_min(0.02)
+    return (picture * (means.mean(1, keepdim=True) / means).clamp(0.4, 2.5) ** share).clamp(0, 1)

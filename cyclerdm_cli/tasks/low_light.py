@@ -18,7 +18,7 @@ from torch import Tensor
 from cyclerdm_cli.tasks.camera import gaussian_blur, per_picture, sensor_noise, stored
 from cyclerdm_cli.tasks.degradation import Degraded
 from cyclerdm_cli.tasks.draw import chance, log_uniform, smooth_field, uniform
-from cyclerdm_cli.tasks.light import to_linear
+from cyclerdm_cli.tasks.light import expose_well, to_linear
 
 LEAST_LOSS, DARKEST_EXPOSURE = 0.7, 0.014
 """Share of the light that dark pictures keep at severity 0 and 1; less where the lamp does not reach."""
@@ -26,7 +26,9 @@ MIDDLE_GREY = 0.18
 """Linear light that is darkened alike by exposure and by contrast."""
 DULL, TOO_BRIGHT = 0.2, 0.1
 """Share of the pictures that are flat and slightly dark, and of those with too much light; the rest is dark."""
-HIGH_CONTRAST = 0.5
+BY_GAIN = 0.5
+"""Share of the photographs that are well exposed by more light, which clips what is white; others by a curve."""
+HIGH_CONTRAST = 0.35
 """Share of the dark pictures whose shadows sink further than their highlights."""
 WHITE_LOSS = -2.4, 0.1
 """Logarithm of the factor on the light of what is white in these: from a tenth to as it should be."""
@@ -49,6 +51,7 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
     """Expose wrongly: mostly from two thirds of the light down to a seventieth, with lamps that stay bright."""
     batch, _, height, width = clean.shape
     fault = drawn_fault(severity, generator)
+    clean = expose_well(clean, chance(BY_GAIN, batch, generator))
     cast = uniform(-1, 1, (batch, 3, 1, 1), generator) * uniform(0, 0.25, (batch, 1, 1, 1), generator)
     shade = uniform(0, 0.75, (batch, 1, 1, 1), generator) * chance(0.4, batch, generator)
     shade = shade * per_picture(severity.sqrt())
@@ -58,7 +61,8 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
     light = torch.exp(light + fault.exposure.log() + cast) * lamp
     light = light + fault.noisy * noise_in(light, severity, generator)
     picture = developed(light, generator)
-    return Degraded(stored(flattened(picture, fault.dull, generator), 75, 0.3, generator))
+    lq = stored(flattened(picture, fault.dull, generator), 75, 0.3, generator)
+    return Degraded(lq, wanted=clean)
 
 
 def drawn_fault(severity: Tensor, generator: torch.Generator) -> Fault:

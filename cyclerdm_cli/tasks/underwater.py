@@ -17,6 +17,7 @@ from cyclerdm_cli.tasks.camera import gaussian_blur, per_picture, stored
 from cyclerdm_cli.tasks.degradation import Degraded
 from cyclerdm_cli.tasks.dehaze import invented_depth
 from cyclerdm_cli.tasks.draw import chance, log_uniform, normal, smooth_field, uniform
+from cyclerdm_cli.tasks.light import balance_grey
 
 _LEFT_AFTER_A_METRE = (
     (0.805, 0.961, 0.982),  # I    clear ocean: blue
@@ -39,6 +40,12 @@ MOST_VIVID = 3.5
 YELLOWEST = 0.9
 """Dissolved organic matter adds up to this share to the attenuation of blue (Bricaud et al., Limnology and
 Oceanography 1981)."""
+VEIL_FROM, VEIL_TO = 0.06, 0.2
+"""Shares of green and blue that the water swallowed from which on a picture is wanted a little, and wholly, grey on
+average: so choose people who judge restored dives."""
+KEPT_BLUE, LEAST_RED = 0.15, 0.7
+"""Power of the daylight's red under blue water that stays in what is wanted, so that open water looks like water,
+and the least factor on red that comes of it, so that sand looks like sand."""
 NEAREST, FARTHEST = 0.5, 15.0
 """Distances between camera and scene, in metres."""
 
@@ -48,20 +55,26 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
     batch = clean.shape[0]
     attenuation = drawn_waters(batch, generator)
     distance = drawn_distances(clean, severity, attenuation, generator)
-    # Training pictures have unknown tone curves: the water acts anywhere between encoded and linear light.
-    curve = uniform(1.0, 2.2, (batch, 1, 1, 1), generator)
-    light = clean.clamp_min(1e-4) ** curve
-    sigma = (0.8 + 1.2 * severity) * uniform(0.3, 1.1, (batch,), generator)
     # Plankton and sand scatter all colours alike.
     turbid = uniform(0, 1.4, (batch, 1, 1, 1), generator) * chance(0.6, batch, generator)
     turbid = turbid * per_picture(severity) * distance / distance.mean((2, 3), keepdim=True)
     direct = torch.exp(-attenuation * distance - turbid)
+    sunlight = fallen_light(severity, attenuation, generator)
+    # Through clear water colours are wanted as they were; behind a veil nobody knows them, and grey on average is.
+    veil = 1 - direct[:, 1:].mean((1, 2, 3), keepdim=True)
+    clean = balance_grey(clean, ((veil - VEIL_FROM) / (VEIL_TO - VEIL_FROM)).clamp(0, 1))
+    blue = attenuation[:, 2:] <= attenuation[:, 1:2]
+    kept = torch.where(blue, (sunlight[:, :1] ** KEPT_BLUE).clamp_min(LEAST_RED), 1.0)
+    wanted = torch.cat([clean[:, :1] * kept, clean[:, 1:]], 1)
+    # Training pictures have unknown tone curves: the water acts anywhere between encoded and linear light.
+    curve = uniform(1.0, 2.2, (batch, 1, 1, 1), generator)
+    light = clean.clamp_min(1e-4) ** curve
+    sigma = (0.8 + 1.2 * severity) * uniform(0.3, 1.1, (batch,), generator)
     veiled = 1 - direct.mean(1, keepdim=True)
     # Forward scatter softens what is far, the housing's flat window all of it.
     softness = torch.maximum(1.5 * veiled, uniform(0, 1, (batch, 1, 1, 1), generator)).clamp(0, 1)
     light = torch.lerp(light, gaussian_blur(light, sigma), softness)
 
-    sunlight = fallen_light(severity, attenuation, generator)
     spread = uniform(0.25, 1.3, (batch, 1, 1, 1), generator)
     backscatter = 1 - torch.exp(-attenuation * distance * spread - turbid)
     wet = light * direct * sunlight + water_colour(attenuation, sunlight, generator) * backscatter
@@ -70,7 +83,8 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
     wet = wet * (1 + uniform(-0.2, 0.9, (batch, 1, 1, 1), generator) * per_picture(severity) * above)
     wet = exposed(wet, light, curve, generator).clamp(1e-5, 1) ** (1 / curve)
     noise = per_picture(log_uniform(0.002, 0.02, (batch,), generator)) * chance(0.5, batch, generator)
-    return Degraded(stored(wet + noise * normal(tuple(clean.shape), generator), 50, 0.5, generator))
+    lq = stored(wet + noise * normal(tuple(clean.shape), generator), 50, 0.5, generator)
+    return Degraded(lq, wanted=wanted)
 
 
 def drawn_waters(batch: int, generator: torch.Generator) -> Tensor:

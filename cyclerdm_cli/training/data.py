@@ -18,9 +18,9 @@ from cyclerdm_cli.cycle.filling import fill
 from cyclerdm_cli.cycle.light import LUMA
 from cyclerdm_cli.errors import DataError, PictureError
 from cyclerdm_cli.pictures.formats import BY_EXTENSION
-from cyclerdm_cli.pictures.listing import is_passed_over
 from cyclerdm_cli.pictures.picture import to_depth
 from cyclerdm_cli.pictures.reading import read_picture
+from cyclerdm_cli.pictures.searching import is_passed_over
 from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.tasks.degradation import degradation_of
 from cyclerdm_cli.tasks.draw import smooth_field, uniform
@@ -322,9 +322,11 @@ class BatchSource:
         """Damage clean scenes; a share of them is spared."""
         count = len(clean)
         severity = uniform(0, 1, (count,), generator)
-        degraded, mask, kernel = degradation_of(self.task)(clean, severity, generator)
-        mask = torch.zeros_like(clean[:, :1]) if mask is None else mask
-        kernel = self._no_kernels(count) if kernel is None else frame_kernel(kernel)
+        damaged = degradation_of(self.task)(clean, severity, generator)
+        clean = clean if damaged.wanted is None else damaged.wanted
+        degraded = damaged.lq
+        mask = torch.zeros_like(clean[:, :1]) if damaged.mask is None else damaged.mask
+        kernel = self._no_kernels(count) if damaged.kernel is None else frame_kernel(damaged.kernel)
         if self.task.masked:  # what is not missing is never changed, so nothing is learned of clean scenes
             return Scenes(clean, fill(degraded, mask), mask, kernel)
         spared = self._happens(self.config.clean_share, count, generator)

@@ -14,8 +14,9 @@ import torch
 
 from cyclerdm_cli.cycle.compact import CompactConfig, CompactNetwork
 from cyclerdm_cli.device import choose_engine
-from cyclerdm_cli.errors import DataError, UsageError, WeightsError
+from cyclerdm_cli.errors import DataError, UsageError
 from cyclerdm_cli.tasks.catalogue import Task
+from cyclerdm_cli.training.beginning import ARCHITECTURE, find_parent, start_network
 from cyclerdm_cli.training.configuration import TrainingConfig
 from cyclerdm_cli.training.data import (
     FITTED,
@@ -35,8 +36,7 @@ from cyclerdm_cli.training.ranges import measure_ranges
 from cyclerdm_cli.training.records import LOG, RunLog, draw_curves
 from cyclerdm_cli.training.trainer import CHECKPOINT, train
 from cyclerdm_cli.weights.checking import sha256_of
-from cyclerdm_cli.weights.file import Header, read_all, read_header, write_weights
-from cyclerdm_cli.weights.registry import locate
+from cyclerdm_cli.weights.file import Header, read_header, write_weights
 
 RECIPE, WEIGHTS = "recipe.json", "weights.safetensors"
 Say = Callable[[str], None]
@@ -156,7 +156,7 @@ def _perform(
     resume = run.resume or processes.any_of(going_on, engine.device)
     if processes.leads and not resume and not again:
         _clear(run)
-    network = start_network(run).to(engine.device)
+    network = start_network(run.task, run.recipe, run.init).to(engine.device)
     source = read_source(run, found, engine.device, processes)
     log = None
     if processes.leads:
@@ -226,14 +226,14 @@ def _header(run: Run, config: CompactConfig, found: DataFound) -> Header:
     created = datetime.now(UTC).date().isoformat()
     data, lineage, parent = run.data_note or str(found), [], None
     if run.init is not None:
-        path = _parent_of(run.init, run.task)
+        path = find_parent(run.init, run.task)
         lineage, parent = list(read_header(path).lineage), sha256_of(path)
     lineage.append({
         "parent": parent, "recipe": run.recipe_name, "task": run.task.name, "seed": run.recipe.seed,
         "iterations": run.recipe.iterations, "minutes": run.recipe.minutes, "data": data, "created": created,
     })  # fmt: skip
     return Header(
-        architecture="compact", config=config.to_json(), tasks=(run.task.name,), licence=run.licence,
+        architecture=ARCHITECTURE, config=config.to_json(), tasks=(run.task.name,), licence=run.licence,
         training_data=data, created=created, training=asdict(run.recipe), lineage=lineage,
     )  # fmt: skip
 
@@ -244,46 +244,6 @@ def _has_own_checkpoint(out: Path) -> bool:
         return (out / CHECKPOINT).stat().st_mtime_ns >= (out / RECIPE).stat().st_mtime_ns
     except FileNotFoundError:
         return False
-
-
-def network_config(task: Task, given: dict[str, Any]) -> CompactConfig:
-    """Return the configuration of the network that a task needs, with the fields that a recipe gives.
-
-    Raises:
-        WeightsError: a field is unknown or does not fit.
-    """
-    own: dict[str, Any] = {
-        "task": task.name, "light": task.tone, "brightens": task.dark, "deblurs": task.blur, "fills": task.masked,
-    }  # fmt: skip
-    return CompactConfig.from_json({**own, **given})
-
-
-def _parent_of(init: str, task: Task) -> Path:
-    """Return the file that a run goes on from: a file of any task, or a name's own for the task."""
-    return locate(init, None if Path(init).is_file() else task.name)[1]
-
-
-def start_network(run: Run) -> CompactNetwork:
-    """Build the network, new or with the numbers of `run.init` wherever the two have the same parts.
-
-    Raises:
-        WeightsError: nothing of the weights fits.
-    """
-    torch.manual_seed(run.recipe.seed)
-    network = CompactNetwork(network_config(run.task, run.recipe.network))
-    if run.init is None:
-        return network
-    path = _parent_of(run.init, run.task)
-    own = network.state_dict()
-    fitting = {
-        name: value
-        for name, value in read_all(path).items()
-        if name in own and own[name].shape == value.shape
-    }
-    if not fitting:
-        raise WeightsError(f"{path}: nothing of these weights fits a network for {run.task.name}")
-    network.load_state_dict(fitting, strict=False)
-    return network
 
 
 def read_source(run: Run, found: DataFound, device: torch.device, processes: Processes) -> BatchSource:
@@ -309,7 +269,10 @@ def estimate(run: Run, found: DataFound) -> dict[str, Any]:
     """
     engine = choose_engine(run.device)
     few = DataFound(found.photographs[:8], tuple(row[:4] for row in found.pairs), (), ())
-    network, objective = start_network(run).to(engine.device), Objective(run.recipe)
+    network, objective = (
+        start_network(run.task, run.recipe, run.init).to(engine.device),
+        Objective(run.recipe),
+    )
     source = read_source(run, few, engine.device, Processes())
     speeds, seconds, whole = [], 0.0, sum(phase.share for phase in run.recipe.phases)
     for phase in run.recipe.phases:

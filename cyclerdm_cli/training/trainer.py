@@ -24,6 +24,7 @@ from cyclerdm_cli.training.optimizer import PhaseOptimizer
 from cyclerdm_cli.training.processes import ALONE, Processes
 
 CHECKPOINT = "checkpoint.pt"
+"""The file in a run's folder that it goes on from."""
 PARTS = {KERNELS: ("reader",), 1: ("light",), 2: ("detail", "steering"), 3: ("calibration", "handed_on")}
 """The parts of the network that each stage consists of, by the beginnings of their names."""
 
@@ -55,7 +56,9 @@ def learning_rate(phase: Phase, iteration: int, share: float) -> float:
 
 
 Report = Callable[[dict[str, Any]], None]
+"""Is given each record of the log."""
 Examine = Callable[[nn.Module], dict[str, Any]]
+"""Measures a network, and returns what belongs into the record."""
 
 
 class Learner:
@@ -65,7 +68,7 @@ class Learner:
         self.network, self.config, self.processes = network, config, processes
         self.progress = Progress()
         self.objective = Objective(config, KernelMemory())
-        self.optimizer = self._optimizer()
+        self.optimizer = self._make_optimizer()
         self.average = Average.start(config.ema, network)
 
     @property
@@ -73,7 +76,8 @@ class Learner:
         """Return the phase at work."""
         return self.config.phases[self.progress.phase]
 
-    def _optimizer(self) -> PhaseOptimizer:
+    def _make_optimizer(self) -> PhaseOptimizer:
+        """Return an optimiser of the parts that the phase at work trains."""
         parts = tuple(part for stage in self.phase.stages for part in PARTS[stage])
         precision = torch.bfloat16 if self.config.precision == "bf16" else torch.float32
         return PhaseOptimizer(self.network, parts, self.config.momentum, self.config.weight_decay, precision)
@@ -85,7 +89,7 @@ class Learner:
         self.network.load_state_dict(self.average.values)
         self.progress.phase, self.progress.phase_began = phase, self.progress.iteration
         self.average = Average.start(self.config.ema, self.network)
-        self.optimizer = self._optimizer()
+        self.optimizer = self._make_optimizer()
 
     def learn(self, source: BatchSource, share: float) -> Tensor:
         """Take a step on a new batch, at a share of the phase: return its loss."""
@@ -106,6 +110,7 @@ class Learner:
         return loss.detach()
 
     def _move(self, loss: Tensor, rate: float, since: int) -> None:
+        """Take one step down a loss's gradient, so many iterations since the phase began."""
         parameters = self.optimizer.parameters
         self.network.zero_grad(set_to_none=True)
         if loss.requires_grad:
@@ -136,7 +141,7 @@ class Learner:
             )
         try:
             self.progress = Progress(**state["progress"])
-            self.optimizer = self._optimizer()
+            self.optimizer = self._make_optimizer()
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.average.values = state["average"]
@@ -183,6 +188,19 @@ class Losses:
         return record
 
 
+def _make_learner(
+    network: CompactNetwork, config: TrainingConfig, processes: Processes, checkpoint: Path, resume: bool
+) -> Learner:
+    """Return a learner that stands where the run shall begin, or go on. Raises CycleRDMError as `Learner.load`."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]
+    learner = Learner(network, config, processes)
+    if resume:
+        learner.load(checkpoint, next(network.parameters()).device)
+    if config.compile:
+        network.compile(dynamic=False)
+    return learner
+
+
 def train(
     network: CompactNetwork,
     source: BatchSource,
@@ -212,13 +230,8 @@ def train(
     Raises:
         CycleRDMError: the loss is no longer finite, or a checkpoint cannot be written; the last one stays.
     """
-    device = next(network.parameters()).device
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]
-    learner, checkpoint = Learner(network, config, processes), folder / CHECKPOINT
-    if resume:
-        learner.load(checkpoint, device)
-    if config.compile:
-        network.compile(dynamic=False)
+    checkpoint, device = folder / CHECKPOINT, next(network.parameters()).device
+    learner = _make_learner(network, config, processes, checkpoint, resume)
     progress, losses = learner.progress, Losses(learner, checkpoint)
     saved = time.monotonic()
     began = saved - progress.seconds

@@ -115,8 +115,8 @@ def _samples(
         else:
             clean = source.cut(index[None], fitting, generator)
             severity = torch.tensor([(number + 0.5) / len(chosen)], device=device)
-            degraded, mask, _ = degradation_of(task)(clean, severity, generator)
-            yield degraded, mask, clean
+            damaged = degradation_of(task)(clean, severity, generator)
+            yield damaged.lq, damaged.mask, clean if damaged.wanted is None else damaged.wanted
 
 
 def restore_batch(

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from cyclerdm_cli.device import choose_engine
+from cyclerdm_cli.weights.ensuring import locate
 from cyclerdm_cli.weights.loading import load_network
-from cyclerdm_cli.weights.registry import locate
 from cyclerdm_cli.words.clip import Clip, load_clip, packaged
 from cyclerdm_cli.words.trials import BLUR, DETAILS, TONES, Trial
 from cyclerdm_cli.words.windows import described

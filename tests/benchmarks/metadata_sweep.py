@@ -27,7 +27,8 @@ from PIL import Image
 from cyclerdm_cli.errors import PictureError
 from cyclerdm_cli.pictures.formats import BY_EXTENSION, RAW_EXTENSIONS
 from cyclerdm_cli.pictures.reading import read_picture
-from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
+from cyclerdm_cli.pictures.write_options import WriteOptions
+from cyclerdm_cli.pictures.writing import encode, notes_on_writing
 
 Field = tuple[str, str]
 """The group and name of a tag, and its value."""

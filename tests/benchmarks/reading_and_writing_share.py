@@ -22,13 +22,14 @@ from cyclerdm_cli.pictures.atomic import write_atomically
 from cyclerdm_cli.pictures.listing import list_inputs
 from cyclerdm_cli.pictures.naming import plan_outputs
 from cyclerdm_cli.pictures.reading import read_picture
-from cyclerdm_cli.pictures.writing import WriteOptions, encode
+from cyclerdm_cli.pictures.write_options import WriteOptions
+from cyclerdm_cli.pictures.writing import encode
 from cyclerdm_cli.restoring.batch import Watch, restore_files
 from cyclerdm_cli.restoring.one_file import FileOptions, Work
 from cyclerdm_cli.restoring.outcome import Outcome
 from cyclerdm_cli.restoring.restorers import Kit, Restorers
 from cyclerdm_cli.tasks.catalogue import find_task
-from cyclerdm_cli.weights.registry import choose
+from cyclerdm_cli.weights.choosing import choose
 
 HEIGHT, WIDTH = 4000, 6000
 

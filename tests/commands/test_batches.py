@@ -302,13 +302,13 @@ def test_small_pictures_share_batches_where_the_device_gains_by_it(
         sizes.append(len(pictures))
         return together(self, pictures, *others)  # type: ignore[arg-type]
 
-    gather = batch._Queue._with_its_like
+    gather = batch._Queue._gather_its_like
 
     def patient(self: batch._Queue, first: object) -> object:
         wait(self.waiting)  # else it is by chance how many are decoded already
         return gather(self, first)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(batch._Queue, "_with_its_like", patient)
+    monkeypatch.setattr(batch._Queue, "_gather_its_like", patient)
     monkeypatch.setattr(Restorer, "restore_together", counted)
     monkeypatch.setattr(Planner, "tiles_together", lambda self, grid: 4)  # as a GPU would have it
     assert invoke(*denoise, tmp_path, "-o", tmp_path / "together")[0] == 0

@@ -186,10 +186,10 @@ main()
         (
             signal.SIGTERM,
             1,
-            "batch._Queue._restored",
+            "batch._Queue._compute",
             "import ctypes\n    while 1: ctypes.CDLL(None).sleep(9)",
         ),
-        (signal.SIGINT, 2, "batch._Queue._restored", "import time; time.sleep(100)"),
+        (signal.SIGINT, 2, "batch._Queue._compute", "import time; time.sleep(100)"),
     ],
 )
 def test_whatever_runs_a_signal_ends_it_within_seconds(

@@ -17,7 +17,7 @@ from loopback import Loopback, Request, serving
 from typer.testing import CliRunner
 
 from cyclerdm_cli.app import app
-from cyclerdm_cli.weights import registry
+from cyclerdm_cli.weights import choosing, ensuring, registry
 from cyclerdm_cli.weights.publishing import as_toml, describe
 
 
@@ -90,7 +90,7 @@ def test_pulling_verifying_and_removing(tiny: Path, server: Loopback) -> None:
     assert status == 0
     verdicts = {line.split("\t")[1] for line in out.splitlines()}
     assert verdicts == {"right"}
-    assert len(out.splitlines()) == len(registry.tasks_of("compact")) + 1  # the package's, and this one
+    assert len(out.splitlines()) == len(choosing.tasks_of("compact")) + 1  # the package's, and this one
 
     stamp = tiny.stat().st_mtime_ns
     tiny.write_bytes(bytes(tiny.stat().st_size))
@@ -317,4 +317,4 @@ def test_twenty_processes_that_start_at_once_fetch_once(
     assert said == {f"{tiny}\n"}
     assert server.count("good") == 1
     assert tiny.read_bytes() == tiny_weights.read_bytes()
-    assert registry.fault_of(registry.read_registry().find("tiny"), thoroughly=True) == ""
+    assert ensuring.fault_of(registry.read_registry().find("tiny"), thoroughly=True) == ""

@@ -19,9 +19,9 @@ from typer.testing import CliRunner
 
 import cyclerdm_cli as cyclerdm
 from cyclerdm_cli.app import app
-from cyclerdm_cli.interface import workshop
 from cyclerdm_cli.pictures.png_writing import encode_png16
 from cyclerdm_cli.restoring import restorers as restorers_module
+from cyclerdm_cli.words import eye as eye_module
 from cyclerdm_cli.words.wordings import NAMES
 
 
@@ -468,7 +468,7 @@ def test_findings_say_what_auto_does(
     photograph_file: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(workshop, "load_eye", lambda: Eye(derain=0.9, clean=0.1))
+    monkeypatch.setattr(eye_module, "load_eye", lambda: Eye(derain=0.9, clean=0.1))
     for picture in (photograph, Image.fromarray(photograph), photograph_file, str(photograph_file)):
         found = restorer.look(picture)
         assert (found.tasks, found.sure) == (("derain",), True)
@@ -484,7 +484,7 @@ def test_findings_say_what_auto_does(
 def test_an_image_from_a_coarse_jpeg_is_seen_to_be_one(
     restorer: cyclerdm.Restorer, photograph: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workshop, "load_eye", lambda: Eye(clean=0.9))
+    monkeypatch.setattr(eye_module, "load_eye", lambda: Eye(clean=0.9))
     path = saved(Image.fromarray(photograph), tmp_path / "coarse.jpg", quality=15)
     assert restorer.look(Image.open(path)) == restorer.look(path)
     assert restorer.look(path).tasks == ("dejpeg",)
@@ -493,11 +493,11 @@ def test_an_image_from_a_coarse_jpeg_is_seen_to_be_one(
 def test_auto_leaves_clean_pictures_alone_and_refuses_unclear_ones(
     tiny_weights: Path, photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workshop, "load_eye", lambda: Eye(clean=0.9))
+    monkeypatch.setattr(eye_module, "load_eye", lambda: Eye(clean=0.9))
     clean = cyclerdm.Restorer("cpu", weights=tiny_weights)
     assert clean.look(photograph).tasks == ()
     np.testing.assert_array_equal(clean.restore(photograph), photograph)
-    monkeypatch.setattr(workshop, "load_eye", lambda: Eye(derain=0.4, clean=0.2))
+    monkeypatch.setattr(eye_module, "load_eye", lambda: Eye(derain=0.4, clean=0.2))
     unclear = cyclerdm.Restorer("cpu", weights=tiny_weights)
     assert not unclear.look(photograph).sure
     with pytest.raises(cyclerdm.PictureError, match="not sure what is wrong"):

@@ -30,7 +30,8 @@ from cyclerdm_cli.pictures.carrying import carried_back
 from cyclerdm_cli.pictures.colour import ColourSpace, colour_space, to_srgb
 from cyclerdm_cli.pictures.icc import SRGB_TO_XYZ, linear_to_srgb, srgb_to_linear
 from cyclerdm_cli.pictures.reading import read_extent, read_picture
-from cyclerdm_cli.pictures.writing import WriteOptions, encode
+from cyclerdm_cli.pictures.write_options import WriteOptions
+from cyclerdm_cli.pictures.writing import encode
 
 # Each primary's X, Y, Z adapted to the white of ICC profiles, as in the profiles that Apple, Kodak and the ITU's
 # users ship.

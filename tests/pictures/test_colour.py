@@ -22,7 +22,8 @@ from PIL import Image, ImageCms
 from cyclerdm_cli.pictures import colour
 from cyclerdm_cli.pictures.colour import colour_space, from_srgb, to_srgb
 from cyclerdm_cli.pictures.reading import read_picture
-from cyclerdm_cli.pictures.writing import WriteOptions, encode
+from cyclerdm_cli.pictures.write_options import WriteOptions
+from cyclerdm_cli.pictures.writing import encode
 
 SWAPPED = (SRGB_COLUMNS[1], SRGB_COLUMNS[0], SRGB_COLUMNS[2])
 """Not a real display: red and green change places."""

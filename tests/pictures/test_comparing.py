@@ -22,7 +22,7 @@ from cyclerdm_cli.pictures.layouts import (
     with_detail,
 )
 from cyclerdm_cli.pictures.picture import Picture
-from cyclerdm_cli.pictures.writing import WriteOptions
+from cyclerdm_cli.pictures.write_options import WriteOptions
 
 NAMES = Names("a.jpg", "a_derain.jpg")
 

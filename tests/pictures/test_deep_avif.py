@@ -9,7 +9,8 @@ from picture_files import pattern
 from cyclerdm_cli.errors import PictureError
 from cyclerdm_cli.pictures import many_bits
 from cyclerdm_cli.pictures.reading import read_extent, read_picture
-from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
+from cyclerdm_cli.pictures.write_options import WriteOptions
+from cyclerdm_cli.pictures.writing import encode, notes_on_writing
 
 imagecodecs = pytest.importorskip(
     "imagecodecs", reason="AVIF of more than 8 bits is read with the extra tiff"

@@ -15,7 +15,8 @@ from PIL import Image
 from cyclerdm_cli.pictures import exif
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.reading import read_picture
-from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
+from cyclerdm_cli.pictures.write_options import WriteOptions
+from cyclerdm_cli.pictures.writing import encode, notes_on_writing
 
 ARTIST, USER_COMMENT, MAKER_NOTE, PRIVATE = 315, 37510, 37500, 50000
 TEXTS = {"utf-8": "Zoë Müller", "latin-1": "René"}

@@ -9,7 +9,8 @@ from PIL import Image
 
 from cyclerdm_cli.errors import PictureError
 from cyclerdm_cli.pictures.reading import read_extent, read_picture
-from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
+from cyclerdm_cli.pictures.write_options import WriteOptions
+from cyclerdm_cli.pictures.writing import encode, notes_on_writing
 
 pillow_heif = pytest.importorskip("pillow_heif", reason="HEIC is read and written with the extra heic")
 

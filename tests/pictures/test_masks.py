@@ -14,7 +14,8 @@ from cyclerdm_cli.pictures.listing import Input
 from cyclerdm_cli.pictures.masks import check_mask, find_mask, mask_of, read_mask
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.reading import read_picture
-from cyclerdm_cli.pictures.writing import WriteOptions, encode
+from cyclerdm_cli.pictures.write_options import WriteOptions
+from cyclerdm_cli.pictures.writing import encode
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "1", "P", "I;16", "LA"])

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cyclerdm_cli.errors import UsageError
-from cyclerdm_cli.pictures.listing import Input, list_inputs, natural_key
+from cyclerdm_cli.pictures.listing import Input, list_inputs
 from cyclerdm_cli.pictures.naming import compare_name, plan_outputs
+from cyclerdm_cli.pictures.searching import natural_key
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from picture_files import chunk, pattern, png, rgb_profile, xmp_packet
 
 from cyclerdm_cli.pictures.png_chunks import SIGNATURE
 from cyclerdm_cli.pictures.reading import read_extent, read_picture
-from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
+from cyclerdm_cli.pictures.write_options import WriteOptions
+from cyclerdm_cli.pictures.writing import encode, notes_on_writing
 
 WRONG = b"\0\0\0\1"
 LONG = b"a long text " * 200_000

@@ -19,7 +19,8 @@ from cyclerdm_cli.pictures.listing import Input
 from cyclerdm_cli.pictures.naming import plan_outputs
 from cyclerdm_cli.pictures.raw import kind_of
 from cyclerdm_cli.pictures.reading import read_extent, read_picture
-from cyclerdm_cli.pictures.writing import WriteOptions, encode
+from cyclerdm_cli.pictures.write_options import WriteOptions
+from cyclerdm_cli.pictures.writing import encode
 
 SIZE = (64, 96)
 

@@ -19,7 +19,8 @@ from cyclerdm_cli.pictures import icc_making
 from cyclerdm_cli.pictures.colour import colour_space, to_srgb
 from cyclerdm_cli.pictures.icc import srgb_to_linear
 from cyclerdm_cli.pictures.reading import read_extent, read_picture
-from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
+from cyclerdm_cli.pictures.write_options import WriteOptions
+from cyclerdm_cli.pictures.writing import encode, notes_on_writing
 
 RAMP = np.arange(0, 255, 4, dtype=np.uint8).reshape(8, 8, 1).repeat(3, axis=2)
 COLOURS = np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8)

@@ -16,7 +16,8 @@ from cyclerdm_cli.pictures.carrying import carried_back
 from cyclerdm_cli.pictures.colour import colour_space, to_srgb
 from cyclerdm_cli.pictures.icc import linear_to_srgb
 from cyclerdm_cli.pictures.reading import read_extent, read_picture
-from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
+from cyclerdm_cli.pictures.write_options import WriteOptions
+from cyclerdm_cli.pictures.writing import encode, notes_on_writing
 
 VARIANTS = {
     "big-endian BigTIFF": {"byteorder": ">", "bigtiff": True},

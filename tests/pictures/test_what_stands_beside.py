@@ -18,7 +18,8 @@ from cyclerdm_cli.pictures import xmp
 from cyclerdm_cli.pictures.jpeg_segments import segments_of
 from cyclerdm_cli.pictures.picture import Beside
 from cyclerdm_cli.pictures.reading import read_picture
-from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
+from cyclerdm_cli.pictures.write_options import WriteOptions
+from cyclerdm_cli.pictures.writing import encode, notes_on_writing
 
 CAPTION, KEYWORD = "Fähre im Regen".encode(), b"harbour"
 IPTC = b"".join(

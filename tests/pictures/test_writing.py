@@ -12,7 +12,8 @@ from PIL import Image
 from cyclerdm_cli.errors import PictureError, UsageError
 from cyclerdm_cli.pictures.picture import Picture, to_depth
 from cyclerdm_cli.pictures.reading import read_picture
-from cyclerdm_cli.pictures.writing import WriteOptions, encode, notes_on_writing
+from cyclerdm_cli.pictures.write_options import WriteOptions
+from cyclerdm_cli.pictures.writing import encode, notes_on_writing
 
 MODES = {1: "grey", 2: "grey+alpha", 3: "rgb", 4: "rgba"}
 

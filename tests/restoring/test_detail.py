@@ -21,7 +21,7 @@ from cyclerdm_cli.restoring.planning import Planner, RestoreOptions
 from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.restoring.restorers import Kit
 from cyclerdm_cli.tasks.catalogue import TASKS, find_task
-from cyclerdm_cli.weights.registry import choose
+from cyclerdm_cli.weights.choosing import choose
 
 CPU = Engine(torch.device("cpu"), torch.float32, "for the test")
 SIZE = (300, 200)

@@ -19,10 +19,11 @@ from cyclerdm_cli.integers import exact_steps
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.weights.checking import sha256_of
+from cyclerdm_cli.weights.choosing import choose
 from cyclerdm_cli.weights.file import Header, read_header, write_weights
 from cyclerdm_cli.weights.loading import load_network
 from cyclerdm_cli.weights.ranges import read_ranges, shipped_ranges
-from cyclerdm_cli.weights.registry import PACKAGE, choose, read_registry
+from cyclerdm_cli.weights.registry import PACKAGE, read_registry
 
 needs_integers = pytest.mark.skipif(
     exact_steps() is None, reason="this processor, or this torch, convolves no integers exactly"

@@ -17,7 +17,8 @@ from cyclerdm_cli.restoring import restorers as module
 from cyclerdm_cli.restoring.resting import TakesTurns, Turn
 from cyclerdm_cli.restoring.restorer import RestoreOptions
 from cyclerdm_cli.restoring.restorers import Kit, Restorers
-from cyclerdm_cli.weights.registry import choose
+from cyclerdm_cli.weights.choosing import choose
+from cyclerdm_cli.weights.entry import Entry
 
 TASKS = ("derain", "dehaze", "denoise", "desnow")
 
@@ -49,8 +50,8 @@ def test_a_file_is_loaded_once_whichever_threads_ask(families: Path, monkeypatch
 def test_what_cannot_be_had_is_asked_for_once(families: Path) -> None:
     asked = []
 
-    def bring(choice: Any) -> None:
-        asked.append(choice.name)
+    def bring(entry: Entry) -> None:
+        asked.append(entry.name)
         raise WeightsError("not to be had")
 
     restorers = Restorers(kit(bring=bring))

@@ -14,8 +14,8 @@ from cyclerdm_cli.device import Engine
 from cyclerdm_cli.pictures.reading import read_picture
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.restorer import Restorer
+from cyclerdm_cli.weights.choosing import choose, tasks_of
 from cyclerdm_cli.weights.loading import load_network
-from cyclerdm_cli.weights.registry import choose, tasks_of
 
 TILE = 192
 NAMES = tasks_of("compact")

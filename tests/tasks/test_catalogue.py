@@ -22,15 +22,17 @@ def test_every_task_has_a_degradation_that_keeps_the_form(task) -> None:  # type
     clean = torch.rand((2, 3, 40, 72), generator=torch.Generator().manual_seed(1))
     degrade = degradation_of(task)
     severity = torch.tensor([0.2, 0.9])
-    lq, mask, kernel = degrade(clean, severity, torch.Generator().manual_seed(5))
+    damaged = degrade(clean, severity, torch.Generator().manual_seed(5))
+    lq = damaged.lq
     again = degrade(clean, severity, torch.Generator().manual_seed(5)).lq
     other = degrade(clean, severity, torch.Generator().manual_seed(6)).lq
     assert lq.shape == clean.shape
     assert lq.dtype == torch.float32
     assert float(lq.min()) >= 0
     assert float(lq.max()) <= 1
-    assert (mask is not None) == task.masked
-    assert (kernel is not None) == task.blur
+    assert (damaged.mask is not None) == task.masked
+    assert (damaged.kernel is not None) == task.blur
+    assert (damaged.wanted is not None) == (task.name in ("low-light", "underwater"))
     assert torch.equal(lq, again)
     assert not torch.equal(lq, other)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -155,7 +157,7 @@ def test_missing_share_follows_severity(severity, size):
 
 def test_missing_pixels_are_white_and_the_others_untouched():
     clean = scenes()
-    lq, mask, _ = inpaint.degrade(clean, worst(0.5), generator())
+    lq, mask, *_ = inpaint.degrade(clean, worst(0.5), generator())
     assert mask.shape == (8, 1, 64, 80)
     assert set(mask.unique().tolist()) == {0.0, 1.0}
     gone = mask.expand_as(clean) > 0
@@ -249,6 +251,22 @@ def test_distances_are_those_of_a_diver():
     assert distance.std() > 0.5
 
 
+def test_what_lay_behind_a_veil_is_wanted_grey_on_average_and_the_rest_as_it_was():
+    warm = scenes(64) * torch.tensor([1.0, 0.7, 0.4]).view(1, 3, 1, 1)
+    wanted = underwater.degrade(warm, worst(0.9, 64), generator()).wanted
+    spread = wanted.mean((2, 3)).amax(1) - wanted.mean((2, 3)).amin(1)
+    assert 0.2 < (spread < 0.03).float().mean() < 0.9
+    slight = underwater.degrade(warm, worst(0.0, 64), generator()).wanted
+    assert (slight == warm).all((1, 2, 3)).float().mean() > 0.5
+
+
+def test_some_haze_lies_evenly_over_near_and_far():
+    black = torch.zeros(64, 3, 48, 48)
+    hazy = dehaze.degrade(black, worst(0.5, 64), generator()).lq
+    unevenness = hazy.std((1, 2, 3)) / hazy.mean((1, 2, 3))
+    assert 0.15 < (unevenness < 0.12).float().mean() < 0.7
+
+
 def test_invented_depth_spans_near_and_far_and_follows_the_outline():
     clean = framed()
     depth = dehaze.invented_depth(clean, generator())
@@ -293,3 +311,20 @@ def test_waters_are_blue_teal_and_green():
     assert 0.1 < (blue > 1.05 * green).float().mean() < 0.6
     assert 0.2 < (blue < 0.9 * green).float().mean() < 0.8
     assert (red < green).float().mean() > 0.9
+
+
+def test_a_quarter_turn_of_a_kernel_lays_its_trail_across():
+    upright = torch.zeros(1, 9, 9)
+    upright[0, 1:8, 4] = 1 / 7
+    across = deblur.turned(upright, torch.tensor([math.pi / 2]), torch.ones(1))
+    torch.testing.assert_close(across, upright.mT, atol=1e-5, rtol=0)
+    half = deblur.turned(upright, torch.zeros(1), torch.tensor([0.5]))
+    torch.testing.assert_close(half.sum(), torch.tensor(1.0))
+    assert half[0, 2:7, 4].sum() > 0.95
+
+
+def test_nearly_half_of_the_blurs_differ_within_the_picture():
+    light = scenes(64)
+    kernels = deblur.kernels_of(torch.full((64,), 15.0), 17, generator())
+    _, uneven = deblur.smear(light, kernels, generator())
+    assert 0.25 < uneven.float().mean() < 0.65

@@ -23,6 +23,7 @@ from cyclerdm_cli.cycle.compact import CompactNetwork
 from cyclerdm_cli.errors import DataError
 from cyclerdm_cli.tasks.catalogue import find_task
 from cyclerdm_cli.training import objective, trainer
+from cyclerdm_cli.training.beginning import network_config
 from cyclerdm_cli.training.configuration import Phase, TrainingConfig
 from cyclerdm_cli.training.data import (
     BatchSource,
@@ -36,7 +37,6 @@ from cyclerdm_cli.training.objective import Objective
 from cyclerdm_cli.training.optimizer import PhaseOptimizer
 from cyclerdm_cli.training.recipe import read_recipe
 from cyclerdm_cli.training.records import draw_curves
-from cyclerdm_cli.training.run import network_config
 from cyclerdm_cli.training.trainer import learning_rate
 
 CPU = torch.device("cpu")

@@ -21,11 +21,11 @@ from cyclerdm_cli.cycle.compact import CompactNetwork
 from cyclerdm_cli.cycle.filling import fill
 from cyclerdm_cli.errors import CycleRDMError, DataError, UsageError, WeightsError
 from cyclerdm_cli.tasks.catalogue import TASKS, find_task
+from cyclerdm_cli.training.beginning import network_config, start_network
 from cyclerdm_cli.training.configuration import Phase, TrainingConfig
 from cyclerdm_cli.training.data import BatchSource, Photographs, pictures_in, read_photographs
 from cyclerdm_cli.training.objective import Objective
 from cyclerdm_cli.training.recipe import kind_of, read_recipe
-from cyclerdm_cli.training.run import network_config
 from cyclerdm_cli.training.trainer import learning_rate, train
 from cyclerdm_cli.training.validation import Held, psnr, validate
 from cyclerdm_cli.weights.file import Header, read_all, read_header, write_weights
@@ -464,6 +464,22 @@ def test_weights_say_what_they_came_from(folder: Path, recipe: Path, tmp_path: P
     before, after = read_all(parent), read_all(Path(second.stdout.strip()))
     for name, value in before.items():
         torch.testing.assert_close(after[name], value, atol=1e-3, rtol=1e-2)
+
+
+def test_a_network_has_the_shape_of_the_weights_that_it_begins_with(tmp_path: Path) -> None:
+    path = tmp_path / "parent.safetensors"
+    parent = CompactNetwork(replace(TINY, task="denoise", stages=2))
+    write_weights(
+        path, parent.state_dict(), Header("compact", parent.config.to_json(), ("denoise",), "", "", "", {})
+    )
+    same, other = (
+        start_network(find_task(name), replace(SMALL, network={}), str(path))
+        for name in ("denoise", "dehaze")
+    )
+    assert same.config == parent.config
+    assert other.config == replace(TINY, task="dehaze", light=True, stages=3)
+    wide = replace(SMALL, network={"widths": [8, 12, 24], "down_blocks": [1, 1, 1], "up_blocks": [1, 1]})
+    assert start_network(find_task("denoise"), wide, str(path)).config.widths == (8, 12, 24)
 
 
 def test_weights_of_which_nothing_fits_are_refused(folder: Path, recipe: Path, tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 from cyclerdm_cli.app import app
 from cyclerdm_cli.errors import CycleRDMError, UsageError, WeightsError
 from cyclerdm_cli.tasks.catalogue import TASKS
+from cyclerdm_cli.weights.choosing import choose, tasks_of, title_of
+from cyclerdm_cli.weights.ensuring import locate
 from cyclerdm_cli.weights.file import Header, read_header, write_weights
-from cyclerdm_cli.weights.registry import choose, locate, read_registry, tasks_of, title_of
+from cyclerdm_cli.weights.registry import read_registry
 
 RUN = {
     "parent": None, "recipe": "tone", "task": "dehaze", "seed": 3, "iterations": 100, "minutes": 1.5,

@@ -24,7 +24,7 @@ from cyclerdm_cli.device import choose_engine
 from cyclerdm_cli.errors import UsageError, WeightsError
 from cyclerdm_cli.restoring.planning import RestoreOptions
 from cyclerdm_cli.restoring.restorer import Restorer
-from cyclerdm_cli.weights import importing, registry
+from cyclerdm_cli.weights import ensuring, importing, registry
 from cyclerdm_cli.weights.file import read_header
 from cyclerdm_cli.weights.importing import import_weights, read_checkpoint
 from cyclerdm_cli.weights.keeping import remove
@@ -87,7 +87,7 @@ def test_the_averages_are_taken_as_they_are(checkpoint: Path, averaged: dict[str
         assert torch.equal(value, averaged[key]), key
     assert (header.tasks, header.licence) == (("derain",), "none given")
     assert registry.read_registry().find("paper-derain") == entry
-    assert registry.locate("paper-derain") == ("paper-derain", path)
+    assert ensuring.locate("paper-derain") == ("paper-derain", path)
     assert entry.needs.multiple == 32
 
     with pytest.raises(UsageError, match="'paper-derain' already"):
@@ -274,4 +274,4 @@ def test_only_importing_reads_pickles() -> None:
         if "torch.load(" in path.read_text() and "weights_only=True" not in path.read_text()
     ]
     assert readers == []
-    assert read_header(registry.locate(None, "derain")[1]).architecture == "compact"
+    assert read_header(ensuring.locate(None, "derain")[1]).architecture == "compact"

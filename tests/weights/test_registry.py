@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from cyclerdm_cli.errors import WeightsError
-from cyclerdm_cli.weights import entry, places, registry
+from cyclerdm_cli.weights import ensuring, entry, places, registry
 from cyclerdm_cli.weights.address import is_allowed, judged
 from cyclerdm_cli.weights.entry import Entry, read_entry
 from cyclerdm_cli.weights.publishing import as_toml, describe
@@ -124,7 +124,7 @@ def test_a_registry_that_is_not_there_is_said(own: Path) -> None:
 def test_a_file_to_be_put_by_hand_is_asked_for_with_place_and_sha256(own: Path) -> None:
     own.write_text(toml())
     with pytest.raises(WeightsError) as fault:
-        registry.locate("one")
+        ensuring.locate("one")
     assert f"{places.weights_folder() / 'one.safetensors'}: missing" in str(fault.value)
     assert SHA256 in str(fault.value)
 
