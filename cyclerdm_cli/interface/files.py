@@ -14,7 +14,7 @@ from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.interface.faults import fault_of, public_faults
 from cyclerdm_cli.interface.given import Place, Request, mask_file
 from cyclerdm_cli.pictures.atomic import identities
-from cyclerdm_cli.pictures.listing import Input, files_in
+from cyclerdm_cli.pictures.listing import Input, as_frames, files_in
 from cyclerdm_cli.pictures.lists import lists_in
 from cyclerdm_cli.pictures.naming import Job, plan_outputs
 from cyclerdm_cli.restoring.asked import names_of
@@ -45,6 +45,8 @@ def plan_files(
     Raises:
         UsageError, WeightsError: as `Restorer.restore_files`.
     """
+    if request.sequence:
+        entries = as_frames(entries)
     mask, in_memory = mask_file(request.mask)
     weights = [choice.path for choice in workshop.kit.weights.values()]
     others = [*lists_in(words), *([] if in_memory else files_in(mask)), *weights]
@@ -60,7 +62,8 @@ def plan_files(
         piped=in_memory,
         inputs=identities([*pictures, *others]) if files.overwrite else frozenset(),
     )
-    return workshop.work_on(request.tasks, files, request.adapt(workshop.kit)), plan
+    frames = plan if request.sequence else None
+    return workshop.work_on(request.tasks, files, request.adapt(workshop.kit), frames=frames), plan
 
 
 def restore_one(

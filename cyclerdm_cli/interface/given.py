@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from cyclerdm_cli.pictures.masks import check_mask, check_size, own_mask, read_m
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.reading import read_picture
 from cyclerdm_cli.restoring.asked import check_detail, tasks_asked
+from cyclerdm_cli.restoring.mirroring import EFFORTS
 from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.weights.choosing import choose
 
@@ -49,6 +50,9 @@ class Request:
     """Of single tasks, in place of `strength`."""
     mask: Mask
     detail: float
+    effort: str
+    sequence: bool = False
+    """Whether the pictures of a folder are frames."""
 
     @property
     def names(self) -> list[str]:
@@ -56,12 +60,19 @@ class Request:
         return [task.name for task in self.tasks]
 
     def adapt(self, kit: Kit) -> Kit:
-        """Return a kit whose restorers change as much of a picture as is asked for."""
-        return kit.with_shares(self.strength, self.strengths, self.detail)
+        """Return a kit whose restorers change as much of a picture as is asked for, and do as much for it."""
+        adapted = kit.with_shares(self.strength, self.strengths, self.detail)
+        return replace(adapted, options=replace(adapted.options, effort=self.effort, sequence=self.sequence))
 
 
 def read_request(
-    task: str, strength: Strength, mask: Mask, detail: float, weights: str | None, known: Collection[str]
+    task: str,
+    strength: Strength,
+    mask: Mask,
+    detail: float,
+    effort: str,
+    weights: str | None,
+    known: Collection[str],
 ) -> Request:
     """Return what is asked for.
 
@@ -70,6 +81,7 @@ def read_request(
         strength: of all tasks, or of each by its name.
         mask: for tasks that fill in.
         detail: that comes back after tasks that take some, 0 to 1.
+        effort: a word of `EFFORTS`.
         weights: what these are called.
         known: the tasks that they know.
 
@@ -86,13 +98,17 @@ def read_request(
     if not (isinstance(detail, int | float) and 0 <= detail <= 1):
         raise UsageError(f"detail {detail!r}", hint="0 to 1")
     check_detail("detail", detail, tasks)
+    if effort not in EFFORTS:
+        raise UsageError(f"effort {effort!r}", hint=" or ".join(EFFORTS))
     if not isinstance(strength, Mapping):
-        return Request(tasks, _check_share(strength), {}, mask, detail)
+        return Request(tasks, _check_share(strength), {}, mask, detail, effort)
     names = [one.name for one in tasks] or known
     for name in strength:
         if name not in names:
             raise UsageError(f"strength of {name}: that task is not asked for", hint=", ".join(names))
-    return Request(tasks, 1.0, {name: _check_share(share) for name, share in strength.items()}, mask, detail)
+    return Request(
+        tasks, 1.0, {name: _check_share(share) for name, share in strength.items()}, mask, detail, effort
+    )
 
 
 def _check_share(strength: Any) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -98,6 +98,7 @@ class Restorer:
         mask: Mask = None,
         *,
         detail: float = 0.0,
+        effort: str = "normal",
     ) -> Array: ...
 
     @overload
@@ -109,6 +110,7 @@ class Restorer:
         mask: Mask = None,
         *,
         detail: float = 0.0,
+        effort: str = "normal",
     ) -> Image.Image: ...
 
     @overload
@@ -120,6 +122,7 @@ class Restorer:
         mask: Mask = None,
         *,
         detail: float = 0.0,
+        effort: str = "normal",
         output: Place | None = None,
         overwrite: bool = False,
     ) -> Path: ...
@@ -132,6 +135,7 @@ class Restorer:
         mask: Mask = None,
         *,
         detail: float = 0.0,
+        effort: str = "normal",
         output: Place | None = None,
         overwrite: bool = False,
     ) -> Any:
@@ -146,6 +150,8 @@ class Restorer:
                 white where to fill in. Without one: what is transparent, or else pure white.
             detail: for denoise and dejpeg, how much of the fine detail comes back that was taken with the noise and
                 stands out of it, 0 to 1.
+            effort: "normal"; or "best", which averages the results of the picture and its mirror images, in four
+                times the time.
             output: where the result of a file goes: a file, a folder, or a template such as
                 "out/{stem}_{task}{ext}". None: "{stem}_{task}{ext}" beside the file.
             overwrite: whether it may replace a file that is there.
@@ -156,14 +162,14 @@ class Restorer:
 
         Raises:
             PictureError: this picture cannot be read, restored or written; or "auto" is not sure what is wrong.
-            UsageError: the task, the strength, the detail or the mask makes no sense.
+            UsageError: the task, the strength, the detail, the effort or the mask makes no sense.
             WeightsError: weights are missing, damaged, or cannot be fetched.
             DeviceError: memory ran out even for the smallest tiles.
         """
         with public_faults():
             from cyclerdm_cli.interface.files import restore_one
 
-            request, workshop = self._request(task, strength, mask, detail), self._workshop
+            request, workshop = self._request(task, strength, mask, detail, effort), self._workshop
             if given.is_place(picture):
                 return restore_one(workshop, placed(os.fsdecode(picture)), output, request, overwrite)
             if output is not None or overwrite:
@@ -197,11 +203,13 @@ class Restorer:
         mask: Mask = None,
         *,
         detail: float = 0.0,
+        effort: str = "normal",
         recursive: bool = False,
         overwrite: bool = False,
         skip_existing: bool = False,
         write: WriteOptions | None = None,
         jobs: int = 2,
+        sequence: bool = False,
     ) -> Iterator[FileOutcome]:
         """Restore files, and yield what became of each, in their order; a failed one does not stop the others.
 
@@ -214,12 +222,15 @@ class Restorer:
             task: as in `restore`, as are `strength` and `mask`.
             strength: of the change.
             mask: for all pictures; or a folder of masks by the pictures' names.
-            detail: as in `restore`.
+            detail: as in `restore`, as is `effort`.
+            effort: how much is done for the result.
             recursive: whether folders inside folders are searched; their tree is kept.
             overwrite: whether results that are there are replaced, but never an input.
             skip_existing: whether results that are there are left as they are; otherwise their files fail.
             write: format, quality and depth of the results; None: those of each input.
             jobs: files that are decoded, and encoded, at once.
+            sequence: whether the pictures of a folder are frames of a film or a burst: they come in natural order,
+                one decision of "auto" holds for all, and light and colour do not flicker.
 
         Raises:
             UsageError: names, task, strength or mask make no sense together; nothing is done then.
@@ -231,7 +242,8 @@ class Restorer:
 
             if overwrite and skip_existing:
                 raise UsageError("overwrite and skip_existing exclude each other")
-            request, words = self._request(task, strength, mask, detail), given.input_words(inputs)
+            request = replace(self._request(task, strength, mask, detail, effort), sequence=sequence)
+            words = given.input_words(inputs)
             files = FileOptions(
                 write or WriteOptions(), overwrite=overwrite, skip_existing=skip_existing, jobs=jobs
             )
@@ -239,9 +251,11 @@ class Restorer:
             work, plan = plan_files(workshop, entries, words, output, request, files)
             return restore_each(workshop, work, plan, request)
 
-    def _request(self, task: str, strength: Strength, mask: Mask, detail: float) -> Request:
+    def _request(self, task: str, strength: Strength, mask: Mask, detail: float, effort: str) -> Request:
         workshop = self._workshop
-        return given.read_request(task, strength, mask, detail, workshop.weights, workshop.kit.weights)
+        return given.read_request(
+            task, strength, mask, detail, effort, workshop.weights, workshop.kit.weights
+        )
 
 
 def restore_files(

@@ -32,8 +32,6 @@ REACH = 12
 """Frames before and after one that its light depends on."""
 SPREAD = 6.0
 """Standard deviation in frames of the weights that they have."""
-ALIKE = 0.3
-"""The same in differences of pattern: what the camera has turned away from says little of the light here."""
 ASKED = 5
 """Frames of a folder, evenly over it, that are looked at for the decision of auto."""
 THUMBNAIL = 16
@@ -145,7 +143,7 @@ class Frames:
         scene = scene_of(looks, index)
         if scene[0] == index and any(place < index for place in looks):
             self._begins.add(_path(job))
-        weights = [_weight(place - index, looks[place], own) for place in scene]
+        weights = [math.exp(-(((place - index) / SPREAD) ** 2) / 2) for place in scene]
         return {
             name: steadied([looks[place].seen[name] for place in scene], weights, scene.index(index))
             for name in own.seen
@@ -194,12 +192,6 @@ def scene_of(looks: Mapping[int, Look], own: int) -> list[int]:
     while last < len(steps) and not cuts[last]:
         last += 1
     return places[first : last + 1]
-
-
-def _weight(apart: int, one: Look, own: Look) -> float:
-    """Return how much a frame counts for another one, so many frames away."""
-    pattern, _ = _difference(one, own)
-    return math.exp(-((apart / SPREAD) ** 2 + (pattern / ALIKE) ** 2) / 2)
 
 
 def _difference(one: Look, two: Look) -> tuple[float, float]:

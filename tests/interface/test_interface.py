@@ -215,6 +215,21 @@ def test_detail_comes_back_as_with_the_command(
     assert (restorer.restore(photograph, "denoise") != expected).any()
 
 
+def test_the_best_effort_is_that_of_the_command(
+    restorer: cyclerdm.Restorer,
+    command: Callable[..., Path],
+    photograph: np.ndarray,
+    photograph_file: Path,
+    tmp_path: Path,
+) -> None:
+    expected = command(photograph_file, "--task", "denoise", "--effort", "best")
+    pixels = np.asarray(Image.open(expected))
+    np.testing.assert_array_equal(restorer.restore(photograph, "denoise", effort="best"), pixels)
+    assert (restorer.restore(photograph, "denoise") != pixels).any()
+    (one,) = restorer.restore_files(photograph_file, tmp_path / "out", "denoise", effort="best")
+    assert Path(one.output).read_bytes() == expected.read_bytes()
+
+
 def test_four_threads_share_a_restorer_and_each_network_is_loaded_once(
     families: Path, photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -386,6 +401,7 @@ def test_who_closes_the_iterator_ends_the_work(
         ),
         (cyclerdm.UsageError, "output and overwrite", lambda one, a: one.restore(a, "denoise", output="x")),
         (cyclerdm.UsageError, "standard output", lambda one, a: one.restore("x.png", "denoise", output="-")),
+        (cyclerdm.UsageError, "effort 'most'", lambda one, a: one.restore(a, "denoise", effort="most")),
         (cyclerdm.UsageError, "standard input", lambda one, a: one.restore_files("-")),
         (cyclerdm.UsageError, "no pictures to work on", lambda one, a: one.restore_files([])),
         (cyclerdm.UsageError, "unknown device", lambda one, a: cyclerdm.Restorer("tpu")),

@@ -15,6 +15,7 @@ from PIL import Image
 from tiny import TINY, tiny_network
 from typer.testing import CliRunner
 
+import cyclerdm_cli as cyclerdm
 from cyclerdm_cli.app import app
 from cyclerdm_cli.device import Engine
 from cyclerdm_cli.errors import PictureError, UsageError
@@ -23,7 +24,8 @@ from cyclerdm_cli.pictures.naming import Job
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.reading import read_picture
 from cyclerdm_cli.restoring.choosing import Choice
-from cyclerdm_cli.restoring.planning import RestoreOptions
+from cyclerdm_cli.restoring.memory import LOOKS
+from cyclerdm_cli.restoring.planning import Planner, RestoreOptions
 from cyclerdm_cli.restoring.restorer import Restorer
 from cyclerdm_cli.restoring.sequence import CUT, REACH, Frames, look_of, scene_of
 from cyclerdm_cli.tasks.catalogue import Task, find_task
@@ -111,6 +113,10 @@ def test_each_frame_is_looked_at_once_and_few_are_kept() -> None:
         assert [*frames.light(job, tasks)] == ["low-light"]
         (shot,) = frames._shots.values()
         assert len(shot.looks) <= 2 * REACH + 1
+        with_pixels = sum(
+            look is not None and look.seen["low-light"].sample.size > 0 for look in shot.looks.values()
+        )
+        assert with_pixels <= REACH + 1
     assert told.read == [1] * len(told.jobs)
 
 
@@ -195,16 +201,51 @@ def test_a_film_flickers_less_and_goes_on_as_if_never_interrupted(
     assert [line.partition(": ")[2] for line in err.splitlines() if CUT in line] == [CUT]
     assert "f9.png" in next(line for line in err.splitlines() if CUT in line)
 
-    def flicker(folder: str) -> float:
-        shots = [read_picture(tmp_path / folder / f"f{number}.png").pixels.mean() for number in range(9)]
-        return float(np.std(shots))
+    def flicker(folder: str, side: int) -> float:
+        shots = [read_picture(tmp_path / folder / f"f{number}.png").pixels for number in range(9)]
+        squares = np.reshape(shots, (9, SIZE[0] // side, side, SIZE[1] // side, side, 3)).mean((2, 4))
+        return float(squares.std(0).mean())
 
-    assert flicker("steady") < 0.5 * flicker("each")
+    for side in (16, 8):
+        assert flicker("steady", side) < 0.5 * flicker("each", side)
     whole = {path.name: path.read_bytes() for path in (tmp_path / "steady").iterdir()}
     for number in (3, 4, 11):
         (tmp_path / "steady" / f"f{number}.png").unlink()
     assert call(*command, "-o", f"{tmp_path}/steady/", "--sequence", "--skip-existing")[0] == 0
     assert {path.name: path.read_bytes() for path in (tmp_path / "steady").iterdir()} == whole
+
+
+def test_a_program_gets_the_same_frames(film: tuple[list[str], Path], tmp_path: Path) -> None:
+    command, folder = film
+    assert call(*command, "-o", f"{tmp_path}/command/", "--sequence", "--effort", "best")[0] == 0
+    restorer = cyclerdm.Restorer("cpu", weights=command[3])
+    outcomes = [
+        *restorer.restore_files(folder, tmp_path / "program", "low-light", effort="best", sequence=True)
+    ]
+    names = [Path(one.output).name for one in outcomes]
+    assert names == [f"f{number}.png" for number in range(12)]
+    assert [CUT in one.notes for one in outcomes] == [number == 9 for number in range(12)]
+    for name in names:
+        assert (tmp_path / "program" / name).read_bytes() == (tmp_path / "command" / name).read_bytes()
+
+
+@pytest.mark.usefixtures("small_program")
+def test_a_limit_of_memory_changes_nothing_but_what_it_takes(
+    film: tuple[list[str], Path], tmp_path: Path
+) -> None:
+    command, _ = film
+    assert call(*command, "-o", f"{tmp_path}/free/", "--sequence")[0] == 0
+    assert call(*command, "-o", f"{tmp_path}/bound/", "--sequence", "--memory", "450MB")[0] == 0
+    for path in (tmp_path / "free").iterdir():
+        assert path.read_bytes() == (tmp_path / "bound" / path.name).read_bytes()
+    network, engine = tiny_network(config=LIT), Engine(torch.device("cpu"), torch.float32, "test")
+    single, frames = (
+        Planner(network, engine, RestoreOptions(memory=450_000_000, sequence=sequence))
+        for sequence in (False, True)
+    )
+    size = (1500, 2000)
+    assert frames.plan(size).rows.tile < single.plan(size).rows.tile
+    assert frames.room.size == single.room.size - LOOKS  # type: ignore[operator]
 
 
 def test_a_cluster_is_refused_in_one_line(film: tuple[list[str], Path]) -> None:
