@@ -90,6 +90,19 @@ class Loopback:
 
 
 @contextmanager
+def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Answer requests on this machine, and give the address at which that is done."""
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    listener.daemon_threads = True
+    threading.Thread(target=listener.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listener.server_port}"
+    finally:
+        listener.shutdown()
+        listener.server_close()
+
+
+@contextmanager
 def serving(data: bytes) -> Iterator[Loopback]:
     """Run a server that has `data` to give."""
     lock = threading.Lock()
@@ -109,12 +122,6 @@ def serving(data: bytes) -> Iterator[Loopback]:
         def log_message(self, format: str, *arguments: object) -> None:
             pass
 
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    listener.daemon_threads = True
-    server = Loopback(f"http://127.0.0.1:{listener.server_port}", data)
-    threading.Thread(target=listener.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+    with listening(Handler) as address:
+        server = Loopback(address, data)
         yield server
-    finally:
-        listener.shutdown()
-        listener.server_close()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from loopback import listening
 
 BUCKET = "album"
 """The only one there is."""
@@ -116,12 +117,6 @@ def _joined(data: bytes) -> bytes:
 def storing() -> Iterator[Store]:
     """Run such a server."""
     handler = type("Handler", (_Handler,), {})
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    listener.daemon_threads = True
-    store = handler.store = Store(f"http://127.0.0.1:{listener.server_port}")  # type: ignore[attr-defined]
-    threading.Thread(target=listener.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+    with listening(handler) as address:
+        store = handler.store = Store(address)  # type: ignore[attr-defined]
         yield store
-    finally:
-        listener.shutdown()
-        listener.server_close()

@@ -27,6 +27,7 @@ GROUND = {
     "integers",
     "processor_speed",
     "device",
+    "luma",
     "metrics",
 }
 

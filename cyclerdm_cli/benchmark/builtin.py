@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 from cyclerdm_cli.benchmark.testsets import Loaded, TestSet, read_pixels
-from cyclerdm_cli.pictures.reading import read_bytes
 from cyclerdm_cli.tasks.catalogue import TASKS, Task
 from cyclerdm_cli.tasks.degradation import degradation_of
 
@@ -49,7 +48,9 @@ class BuiltinCase:
 
     def identity(self) -> str:
         """Hash what the damage makes: degradations change with the program."""
-        return hashlib.sha256(self.load().lq.tobytes() + read_bytes(self.path)).hexdigest()[:32]
+        loaded = self.load()
+        made = b"" if loaded.gt is None else loaded.gt.tobytes()
+        return hashlib.sha256(loaded.lq.tobytes() + made).hexdigest()[:32]
 
 
 def _to_pixels(picture: torch.Tensor) -> NDArray[np.uint8]:

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclerdm_cli.cycle.cycle import Place
+from cyclerdm_cli.luma import LUMA
 
 GRID_CELLS, GRID_LEVELS = 16, 8
 """Cells of the grid along each side of the picture, and along the guide."""
@@ -32,8 +33,6 @@ POWERS = (0.22, 1.6)
 """Smallest and largest power of the curve."""
 DARK_CHANNEL_REACH = 7
 """Pixels on each side over which the dark channel takes the minimum, in a picture of 256."""
-LUMA = (0.299, 0.587, 0.114)
-"""Shares of red, green and blue (ITU-R BT.601)."""
 ROWS_TOGETHER = 64
 """Rows that one thread slices at a time."""
 

@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cyclerdm_cli.luma import LUMA
+
 Pixels = NDArray[Any]
 """(H, W, 3) uint8 or uint16."""
 Floats = NDArray[np.float32]
@@ -27,8 +29,6 @@ THRESHOLDS = (4.0, 3.0, 2.5, 2.5)
 REACH = 2.0
 """Standard deviation in pixels of the window in which energy is averaged."""
 SPLINE = np.array([1, 4, 6, 4, 1], np.float32) / 16
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""Shares of red, green and blue (ITU-R BT.601)."""
 CLASSES = 8
 """Steps of luma for which the noise is estimated apart."""
 SHADES = 256
@@ -78,7 +78,9 @@ def _strips(height: int) -> Iterator[tuple[slice, slice]]:
 
 def _lost(before: Pixels, after: Pixels, peak: float) -> tuple[Floats, Floats]:
     """Return what is missing of the luma, and the luma that is there; white is 1."""
-    old, new = (picture.astype(np.float32) @ (LUMA / peak) for picture in (before, after))
+    old, new = (
+        picture.astype(np.float32) @ (np.array(LUMA, np.float32) / peak) for picture in (before, after)
+    )
     return old - new, new
 
 

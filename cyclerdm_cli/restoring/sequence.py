@@ -19,9 +19,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cyclerdm_cli.cycle.light import LUMA, Light
+from cyclerdm_cli.cycle.light import Light
 from cyclerdm_cli.cycle.steady import Seen, steadied
 from cyclerdm_cli.errors import CycleRDMError
+from cyclerdm_cli.luma import LUMA
 from cyclerdm_cli.pictures.naming import Job
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.restoring.choosing import Choice

@@ -5,6 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from cyclerdm_cli.luma import LUMA
+
+GOOD_LUMA = 0.47
+"""Mean luma of a photograph that is well exposed, sRGB-encoded."""
+ADJUSTED = 0.6
+"""Share of the way to it that a photograph is taken: a night stays darker than a beach."""
+STEPS = 3
+"""Times that the exposure is measured and corrected."""
+
 
 def to_linear(encoded: Tensor) -> Tensor:
     """Decode sRGB in [0, 1] to linear light (IEC 61966-2-1)."""
@@ -19,23 +28,14 @@ def to_srgb(linear: Tensor) -> Tensor:
     )
 
 
-LUMA = (0.299, 0.587, 0.114)
-"""Shares of red, green and blue in luma (ITU-R BT.601)."""
-GOOD_LUMA = 0.47
-"""Mean luma of a photograph that is well exposed, sRGB-encoded."""
-ADJUSTED = 0.6
-"""Share of the way to it that a photograph is taken: a night stays darker than a beach."""
-STEPS = 3
-"""Times that the exposure is measured and corrected."""
-
-
 def expose_well(picture: Tensor, by_gain: Tensor) -> Tensor:
     """Bring the mean luma of each picture, (B, 3, H, W) in [0, 1], towards that of a good exposure.
 
     Args:
         by_gain: (B, 1, 1, 1) bool: by more or less light, which clips what is white, or by a power curve.
     """
-    wanted = torch.lerp(mean_luma(picture), torch.full_like(mean_luma(picture), GOOD_LUMA), ADJUSTED)
+    before = mean_luma(picture)
+    wanted = before + ADJUSTED * (GOOD_LUMA - before)
     for _ in range(STEPS):
         now = mean_luma(picture)
         brighter = to_srgb(to_linear(picture) * to_linear(wanted) / to_linear(now))

@@ -15,8 +15,8 @@ from torch import Tensor
 from cyclerdm_cli.cycle.cycle import Place
 from cyclerdm_cli.cycle.deconvolution import SETTINGS, frame_kernel, sharp_kernel
 from cyclerdm_cli.cycle.filling import fill
-from cyclerdm_cli.cycle.light import LUMA
 from cyclerdm_cli.errors import DataError, PictureError
+from cyclerdm_cli.luma import LUMA
 from cyclerdm_cli.pictures.formats import BY_EXTENSION
 from cyclerdm_cli.pictures.picture import to_depth
 from cyclerdm_cli.pictures.reading import read_picture

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cyclerdm_cli.luma import LUMA
 from cyclerdm_cli.tasks.catalogue import TASKS, USUAL_LEAD, Task
 from cyclerdm_cli.words.wordings import NAMES
 
@@ -106,7 +107,7 @@ def judge(likely: Sequence[float], *, missing: bool, tones: Tones) -> Judgement:
 def tones_of(pixels: NDArray[np.uint8]) -> Tones:
     """Return the tones of a picture, (H, W, 3): luma by about 100,000 pixels, without the extreme hundredths."""
     step = max(1, int((pixels.shape[0] * pixels.shape[1] / 100_000) ** 0.5))
-    luma = pixels[::step, ::step] @ np.array([0.299, 0.587, 0.114])
+    luma = pixels[::step, ::step] @ np.array(LUMA)
     side, window = DARK_CHANNEL_SIDE, DARK_CHANNEL_WINDOW
     least = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA).min(2)
     dark_channel = cv2.erode(least, np.ones((window, window), np.uint8)).mean()

@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cyclerdm_cli.luma import LUMA
+
 GRID = 8
 """Windows in a row, and rows of them."""
 WINDOW_SIDE = 64
@@ -79,7 +81,7 @@ def _windows(pixels: Pixels) -> Pixels:
 def _details(seen: Tensor) -> Tensor:
     """Describe detail at each scale: strength, lopsidedness, direction, likeness to its neighbours."""
     red, green, blue = seen[:, :1], seen[:, 1:2], seen[:, 2:]
-    luma = (0.299 * red).add_(green, alpha=0.587).add_(blue, alpha=0.114)
+    luma = (LUMA[0] * red).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
     numbers, smooth = [], luma
     for level in range(LEVELS):
         smoother = _smoothed(smooth, 2**level)

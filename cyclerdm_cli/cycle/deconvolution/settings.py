@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cyclerdm_cli.cycle.cycle import WINDOW_SIDE
+from cyclerdm_cli.luma import LUMA
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class Deconvolution:
 
     kernel_side: int = 65
     """Side of a kernel, in pixels; odd."""
-    luma_weights: tuple[float, float, float] = (0.299, 0.587, 0.114)
+    luma_weights: tuple[float, float, float] = LUMA
     """Shares of red, green and blue in the luma, of sum 1 (ITU-R BT.601)."""
 
     window_side: int = WINDOW_SIDE
