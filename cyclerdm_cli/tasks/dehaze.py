@@ -17,14 +17,17 @@ from cyclerdm_cli.tasks.backlight import guided
 from cyclerdm_cli.tasks.camera import per_picture, stored
 from cyclerdm_cli.tasks.degradation import Degraded
 from cyclerdm_cli.tasks.draw import chance, integer, log_uniform, normal, smooth_field, uniform
+from cyclerdm_cli.tasks.light import expose_well, fill_range
 
 LEAST_LEFT = 0.04
 """Transmission at which the haze ends: what is behind it could not be told from noise."""
 THINNEST, THICKEST = 0.05, 1.8
 """Optical thickness of the haze at the scene's mean distance, at severity 0 and 1: t = 0.95 and 0.17."""
-EVEN_SHARE, MOST_RELIEF = 0.35, 0.5
+EVEN_SHARE, MOST_RELIEF = 0.3, 0.5
 """Share of the pictures whose haze lies nearly evenly over near and far, sky and ground, and the power up to which
 their distances are raised: thin haze, mist on the lens, light that strays in it."""
+CLEAR_SHARE = 0.8
+"""Share of the photographs that get the contrast of a clear day before haze is laid over them."""
 COARSE = 4
 """Distances are invented on a picture of a quarter of the size."""
 NOWHERE = 1e4
@@ -36,6 +39,7 @@ THINGS = 6
 def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degraded:
     """Lay haze over the scene: light mist up to fog that leaves a tenth of the contrast and less far away."""
     batch = len(clean)
+    clean = draw_clear_day(clean, generator)
     depth = invented_depth(clean, generator)
     even = uniform(0, MOST_RELIEF, (batch, 1, 1, 1), generator)
     depth = depth ** torch.where(chance(EVEN_SHARE, batch, generator), even, 1.0)
@@ -48,7 +52,18 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
     light = torch.lerp(airlight(clean, depth, generator) ** curve, clean**curve, transmission)
     hazy = light.clamp_min(1e-6) ** (1 / curve)
     noise = uniform(0, 0.015, (batch, 1, 1, 1), generator) * normal(tuple(clean.shape), generator)
-    return Degraded(stored(hazy + noise * chance(0.5, batch, generator), 50, 0.35, generator))
+    return Degraded(stored(hazy + noise * chance(0.5, batch, generator), 50, 0.35, generator), wanted=clean)
+
+
+def draw_clear_day(photographs: Tensor, generator: torch.Generator) -> Tensor:
+    """Give most photographs the contrast and light of a clear day: what is wanted when the haze is gone.
+
+    Many are a little misty or flat themselves, and whoever learns from them leaves as much of the haze.
+    """
+    shape = (len(photographs), 1, 1, 1)
+    full = fill_range(photographs, uniform(0.4, 1, shape, generator))
+    full = expose_well(full, torch.zeros(shape, dtype=torch.bool, device=photographs.device))
+    return torch.where(chance(CLEAR_SHARE, len(photographs), generator), full, photographs)
 
 
 def airlight(clean: Tensor, depth: Tensor, generator: torch.Generator) -> Tensor:

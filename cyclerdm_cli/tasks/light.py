@@ -11,6 +11,8 @@ GOOD_LUMA = 0.47
 """Mean luma of a photograph that is well exposed, sRGB-encoded."""
 ADJUSTED = 0.6
 """Share of the way to it that a photograph is taken: a night stays darker than a beach."""
+CLIPPED = 0.01
+"""Share of all values that becomes black, and as many white, where tones fill their range."""
 STEPS = 3
 """Times that the exposure is measured and corrected."""
 
@@ -42,6 +44,18 @@ def expose_well(picture: Tensor, by_gain: Tensor) -> Tensor:
         curved = picture.clamp_min(1e-4) ** (wanted.log() / now.log()).clamp(0.5, 2)
         picture = torch.where(by_gain, brighter, curved)
     return picture
+
+
+def fill_range(picture: Tensor, share: Tensor) -> Tensor:
+    """Stretch the tones of each picture, (B, 3, H, W) in [0, 1], towards the whole range from black to white.
+
+    Args:
+        share: (B, 1, 1, 1): share of the way; at 1, a hundredth of all values is clipped at each end.
+    """
+    few = picture[..., ::4, ::4].flatten(1)
+    dark, bright = (few.quantile(place, 1).view(-1, 1, 1, 1) for place in (CLIPPED, 1 - CLIPPED))
+    dark, bright = dark * share, 1 - (1 - bright) * share
+    return ((picture - dark) / (bright - dark).clamp_min(0.2)).clamp(0, 1)
 
 
 def mean_luma(picture: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ def test_every_task_has_a_degradation_that_keeps_the_form(task) -> None:  # type
     assert float(lq.max()) <= 1
     assert (damaged.mask is not None) == task.masked
     assert (damaged.kernel is not None) == task.blur
-    assert (damaged.wanted is not None) == (task.name in ("low-light", "underwater"))
+    assert (damaged.wanted is not None) == (task.name in ("dehaze", "low-light", "underwater"))
     assert torch.equal(lq, again)
     assert not torch.equal(lq, other)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cyclerdm_cli.tasks import backlight, deblur, dehaze, inpaint, low_light, underwater
+from cyclerdm_cli.tasks import backlight, deblur, dehaze, inpaint, light, low_light, underwater
 from cyclerdm_cli.tasks.camera import convolve, gaussian_blur
 from cyclerdm_cli.tasks.draw import smooth_field
 from cyclerdm_cli.tasks.light import to_linear
@@ -253,8 +253,14 @@ def test_distances_are_those_of_a_diver():
 
 def test_what_lay_behind_a_veil_is_wanted_grey_on_average_and_the_rest_as_it_was():
     warm = scenes(64) * torch.tensor([1.0, 0.7, 0.4]).view(1, 3, 1, 1)
-    # Red keeps a little of the tint of blue water; the two other colours tell.
+    # Red keeps a little of the tint of blue water; the two other colours tell. Grey is warm where water was green.
     wanted, slight = (underwater.degrade(warm, worst(much, 64), generator()).wanted for much in (0.9, 0.0))
+    ratio = wanted[:, 1].mean((1, 2)) / wanted[:, 2].mean((1, 2))
+    sunlit = underwater.WARMTH[1] / underwater.WARMTH[2]
+    assert 0.2 < ((ratio - sunlit).abs() < 0.02).float().mean() < 0.7
+    wanted = wanted / torch.where(ratio > (1 + sunlit) / 2, sunlit, 1.0).view(-1, 1, 1, 1) ** torch.tensor(
+        [0.0, 1.0, 0.0]
+    ).view(1, 3, 1, 1)
     apart, apart_before = ((one[:, 1] - one[:, 2]).mean((1, 2)).abs() for one in (wanted, slight))
     assert 0.6 < (apart < 0.01).float().mean() < 0.98
     assert not (apart_before < 0.01).any()
@@ -263,6 +269,24 @@ def test_what_lay_behind_a_veil_is_wanted_grey_on_average_and_the_rest_as_it_was
     red = slight[as_it_was, 0].mean((1, 2)) / warm[as_it_was, 0].mean((1, 2))
     assert 0.99 * underwater.LEAST_RED < red.min() < 0.95
     assert red.max() == 1
+
+
+def test_behind_haze_most_photographs_have_the_contrast_of_a_clear_day():
+    flat = 0.4 + 0.2 * scenes(64)
+    damaged = dehaze.degrade(flat, worst(0.5, 64), generator())
+    contrast, before = (one.flatten(1).std(1) for one in (damaged.wanted, flat))
+    clearer = contrast > 1.3 * before
+    assert 0.6 < clearer.float().mean() < 0.95
+    assert torch.equal(damaged.wanted[~clearer], flat[~clearer])
+
+
+def test_tones_fill_their_range_by_a_share():
+    flat = 0.3 + 0.4 * scenes(2)
+    filled = light.fill_range(flat, torch.tensor([0.0, 1.0]).view(2, 1, 1, 1))
+    torch.testing.assert_close(filled[0], flat[0])
+    assert filled[1].min() == 0
+    assert filled[1].max() == 1
+    assert 0.005 < (filled[1] == 0).float().mean() < 0.05
 
 
 def test_some_haze_lies_evenly_over_near_and_far():
