@@ -82,26 +82,11 @@ class Computer:
         start = generator.get_state()
         for device, precision in self._attempts(tiles.dtype.itemsize):
             generator.set_state(start)
-            try:
-                restored = self._cycle(
-                    device, precision, degraded, missing, findings.expand(room), place, generator
-                )
-            except NotImplementedError as fault:  # a device, or a precision there, that lacks an operation
-                if (device.type, precision) == ("cpu", torch.float32):
-                    raise
-                reason = str(fault).partition("\n")[0]
-                warnings.warn(
-                    RestoringWarning(f"a tile cannot be computed on {device} in {precision}: {reason}"),
-                    stacklevel=2,
-                )
-                continue
-            restored = restored[:count].float()
-            if bool(torch.isfinite(restored).all()):
-                return restored.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-            if precision != torch.float32:
-                warnings.warn(
-                    RestoringWarning(f"a tile broke down in {precision}: repeated in float32"), stacklevel=2
-                )
+            restored = self._try_cycle(
+                device, precision, degraded, missing, findings.expand(room), place, generator
+            )
+            if restored is not None:
+                return restored[:count].permute(0, 2, 3, 1).contiguous().cpu().numpy()
         raise PictureError("the result is not finite, even in float32: the weights do not suit this picture")
 
     def _attempts(self, bytes_of_a_sample: int) -> dict[tuple[torch.device, torch.dtype], None]:
@@ -109,6 +94,30 @@ class Computer:
         chosen, processor = self.engine.device, torch.device("cpu")
         precision = self.engine.precision_for(bytes_of_a_sample)
         return dict.fromkeys(((chosen, precision), (chosen, torch.float32), (processor, torch.float32)))
+
+    def _try_cycle(
+        self, device: torch.device, precision: torch.dtype, degraded: Tensor, missing: Tensor,
+        findings: Findings, place: Place, generator: torch.Generator,
+    ) -> Tensor | None:  # fmt: skip
+        """Return what the cycle makes of tiles, in float32, or None, with a warning, where it cannot be used."""
+        try:
+            restored = self._cycle(device, precision, degraded, missing, findings, place, generator).float()
+        except NotImplementedError as fault:  # a device, or a precision there, that lacks an operation
+            if (device.type, precision) == ("cpu", torch.float32):
+                raise
+            reason = str(fault).partition("\n")[0]
+            warnings.warn(
+                RestoringWarning(f"a tile cannot be computed on {device} in {precision}: {reason}"),
+                stacklevel=3,
+            )
+            return None
+        if bool(torch.isfinite(restored).all()):
+            return restored
+        if precision != torch.float32:
+            warnings.warn(
+                RestoringWarning(f"a tile broke down in {precision}: repeated in float32"), stacklevel=3
+            )
+        return None
 
     def _cycle(
         self, device: torch.device, precision: torch.dtype, degraded: Tensor, missing: Tensor,
