@@ -17,7 +17,7 @@ from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.recognising.sightings import MIXTURES, damage
 from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task
 from cyclerdm_cli.tasks.draw import uniform
-from cyclerdm_cli.training.data import Photographs
+from cyclerdm_cli.training.photographs import Photographs
 from cyclerdm_cli.words.eye import Eye
 from cyclerdm_cli.words.judging import Judgement, judge, tones_of
 

@@ -65,7 +65,7 @@ def auto(request: AutoRequest) -> None:
 
     from cyclerdm_cli.benchmark.recognition import mixture_scores, sights, singles
     from cyclerdm_cli.recognising.sightings import MIXTURES
-    from cyclerdm_cli.training.data import pictures_in, read_photographs
+    from cyclerdm_cli.training.photographs import pictures_in, read_photographs
     from cyclerdm_cli.words.eye import load_eye
 
     eye, least, seed = load_eye(request.clip), request.least, request.seed
@@ -100,7 +100,7 @@ def _real(eye: Eye, name: str, folder: Path) -> Iterable[Sight]:
     from cyclerdm_cli.benchmark.recognition import Sight, judged
     from cyclerdm_cli.pictures.picture import to_depth
     from cyclerdm_cli.pictures.reading import read_picture
-    from cyclerdm_cli.training.data import pictures_in
+    from cyclerdm_cli.training.photographs import pictures_in
 
     for path in pictures_in(folder):
         yield Sight((name,), judged(eye, to_depth(read_picture(path).pixels, 8)))

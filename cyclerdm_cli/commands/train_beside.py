@@ -13,7 +13,7 @@ from cyclerdm_cli.commands.train_request import TrainRequest
 from cyclerdm_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from cyclerdm_cli.training.data import Photographs
+    from cyclerdm_cli.training.photographs import Photographs
 
 Recipe = TypeVar("Recipe")
 RESULT = "clip.safetensors"
@@ -40,7 +40,7 @@ def recipe_of(kind: type[Recipe], request: TrainRequest, given: dict[str, Any]) 
 
 def files_of(request: TrainRequest) -> list[Path]:
     """List the photographs to learn from. Raises DataError."""
-    from cyclerdm_cli.training.data import pictures_in
+    from cyclerdm_cli.training.photographs import pictures_in
 
     return [path for folder in request.data for path in pictures_in(Path(folder))]
 
@@ -50,7 +50,7 @@ def photographs_of(files: Iterable[Path]) -> Photographs:
     import torch
 
     from cyclerdm_cli.recognising.sightings import SCENES
-    from cyclerdm_cli.training.data import read_photographs
+    from cyclerdm_cli.training.photographs import read_photographs
 
     return read_photographs(list(files), SCENES[0], torch.device("cpu"))
 

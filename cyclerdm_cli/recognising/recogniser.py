@@ -35,7 +35,7 @@ from cyclerdm_cli.recognising.sightings import (
 from cyclerdm_cli.training.average import Average
 from cyclerdm_cli.training.checkpoint import of_another_run, read_checkpoint, write_checkpoint
 from cyclerdm_cli.training.configuration import check_kinds
-from cyclerdm_cli.training.data import Photographs
+from cyclerdm_cli.training.photographs import Photographs
 from cyclerdm_cli.weights.file import Header, write_weights
 from cyclerdm_cli.words.clip import ARCHITECTURE, Scale, load_clip
 from cyclerdm_cli.words.tokens import Vocabulary

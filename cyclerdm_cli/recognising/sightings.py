@@ -23,7 +23,7 @@ from cyclerdm_cli.tasks.camera import gaussian_blur
 from cyclerdm_cli.tasks.catalogue import TASKS, Task, find_task
 from cyclerdm_cli.tasks.degradation import degradation_of
 from cyclerdm_cli.tasks.draw import normal, uniform
-from cyclerdm_cli.training.data import Photographs
+from cyclerdm_cli.training.photographs import Photographs
 from cyclerdm_cli.words.trials import Trial
 from cyclerdm_cli.words.windows import described
 from cyclerdm_cli.words.wordings import NAMES

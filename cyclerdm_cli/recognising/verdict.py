@@ -20,7 +20,7 @@ from cyclerdm_cli.errors import DataError, UsageError
 from cyclerdm_cli.recognising.sightings import SightingSource, handfuls_of, helpers_may_be_stopped
 from cyclerdm_cli.training.checkpoint import of_another_run, read_checkpoint, write_checkpoint
 from cyclerdm_cli.training.configuration import check_kinds
-from cyclerdm_cli.training.data import Photographs
+from cyclerdm_cli.training.photographs import Photographs
 from cyclerdm_cli.weights.file import read_all, read_header, write_weights
 from cyclerdm_cli.words.clip import VERDICT_PREFIX
 from cyclerdm_cli.words.eye import load_trial

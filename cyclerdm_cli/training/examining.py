@@ -10,7 +10,7 @@ import torch
 
 from cyclerdm_cli.cycle.compact import CompactNetwork
 from cyclerdm_cli.training import by_heart
-from cyclerdm_cli.training.data import read_pairs, read_photographs
+from cyclerdm_cli.training.photographs import read_pairs, read_photographs
 from cyclerdm_cli.training.records import RunLog, Sheet, draw_curves
 from cyclerdm_cli.training.validation import Held, validate
 

@@ -17,8 +17,8 @@ from cyclerdm_cli.cycle.deconvolution import find_blur
 from cyclerdm_cli.cycle.light import apply_light
 from cyclerdm_cli.cycle.shorter import keep_first
 from cyclerdm_cli.cycle.view import shrink_to_view, windows_of
+from cyclerdm_cli.training.batches import Batch
 from cyclerdm_cli.training.configuration import KERNELS, TrainingConfig
-from cyclerdm_cli.training.data import Batch
 from cyclerdm_cli.training.kernels import KernelMemory, kernel_loss
 from cyclerdm_cli.training.terms import absolute_error, balance_weights, frequency_error
 

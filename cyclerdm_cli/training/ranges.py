@@ -15,8 +15,8 @@ import torch
 
 from cyclerdm_cli.cycle.compact import PARTS, CompactNetwork
 from cyclerdm_cli.cycle.integer_unet import Ranges, watch_ranges
+from cyclerdm_cli.training.batches import BatchSource
 from cyclerdm_cli.training.configuration import Phase, TrainingConfig
-from cyclerdm_cli.training.data import BatchSource
 from cyclerdm_cli.training.objective import Objective
 
 BATCHES = 24

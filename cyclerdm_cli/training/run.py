@@ -16,21 +16,21 @@ from cyclerdm_cli.cycle.compact import CompactConfig, CompactNetwork
 from cyclerdm_cli.device import choose_engine
 from cyclerdm_cli.errors import DataError, UsageError
 from cyclerdm_cli.tasks.catalogue import Task
+from cyclerdm_cli.training.batches import BatchSource
 from cyclerdm_cli.training.beginning import ARCHITECTURE, find_parent, start_network
 from cyclerdm_cli.training.configuration import TrainingConfig
-from cyclerdm_cli.training.data import (
+from cyclerdm_cli.training.examining import examiner
+from cyclerdm_cli.training.objective import Objective
+from cyclerdm_cli.training.page import write_page
+from cyclerdm_cli.training.photographs import (
     FITTED,
     SIZES,
-    BatchSource,
     hold_out,
     pairs_in,
     pictures_in,
     read_pairs,
     read_photographs,
 )
-from cyclerdm_cli.training.examining import examiner
-from cyclerdm_cli.training.objective import Objective
-from cyclerdm_cli.training.page import write_page
 from cyclerdm_cli.training.processes import Processes
 from cyclerdm_cli.training.ranges import measure_ranges
 from cyclerdm_cli.training.records import LOG, RunLog, draw_curves

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from cyclerdm_cli.cycle.compact import CompactNetwork
 from cyclerdm_cli.errors import CycleRDMError
 from cyclerdm_cli.training.average import Average
+from cyclerdm_cli.training.batches import BatchSource
 from cyclerdm_cli.training.checkpoint import of_another_run, read_checkpoint, write_checkpoint
 from cyclerdm_cli.training.configuration import KERNELS, Phase, TrainingConfig
-from cyclerdm_cli.training.data import BatchSource
 from cyclerdm_cli.training.kernels import KernelMemory
 from cyclerdm_cli.training.objective import Objective
 from cyclerdm_cli.training.optimizer import PhaseOptimizer

@@ -15,7 +15,7 @@ from cyclerdm_cli.cycle.view import shrink_to_view, windows_of
 from cyclerdm_cli.metrics import psnr as picture_psnr
 from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.tasks.degradation import degradation_of
-from cyclerdm_cli.training.data import Pairs, Photographs
+from cyclerdm_cli.training.photographs import Pairs, Photographs
 
 
 @dataclass(frozen=True)

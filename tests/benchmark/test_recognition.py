@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from cyclerdm_cli.app import app
 from cyclerdm_cli.benchmark.recognition import Sight, confusion, degraded, mixture_scores, sights, singles
 from cyclerdm_cli.tasks.catalogue import find_task
-from cyclerdm_cli.training.data import pictures_in, read_photographs
+from cyclerdm_cli.training.photographs import pictures_in, read_photographs
 from cyclerdm_cli.words import eye as eye_module
 from cyclerdm_cli.words.judging import DOUBTED, PRESENT, Tones, judge
 from cyclerdm_cli.words.wordings import NAMES

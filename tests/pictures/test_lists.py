@@ -11,7 +11,7 @@ import pytest
 from cyclerdm_cli.errors import UsageError
 from cyclerdm_cli.pictures.listing import list_inputs
 from cyclerdm_cli.pictures.lists import names_in
-from cyclerdm_cli.training.data import pictures_in
+from cyclerdm_cli.training.photographs import pictures_in
 
 NAMES = ["pics/a.png", "pics/b ü.png"]
 

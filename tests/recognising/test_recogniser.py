@@ -29,7 +29,7 @@ from cyclerdm_cli.recognising.sightings import (
     labels_of,
 )
 from cyclerdm_cli.tasks.catalogue import TASKS, find_task
-from cyclerdm_cli.training.data import pictures_in, read_photographs
+from cyclerdm_cli.training.photographs import pictures_in, read_photographs
 from cyclerdm_cli.words.clip import load_clip
 from cyclerdm_cli.words.windows import SIDE
 from cyclerdm_cli.words.wordings import NAMES

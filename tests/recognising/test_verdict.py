@@ -15,7 +15,7 @@ from cyclerdm_cli.app import app
 from cyclerdm_cli.recognising import verdict as training
 from cyclerdm_cli.recognising.sightings import SightingSource
 from cyclerdm_cli.recognising.verdict import Evidence, VerdictConfig, gather_evidence, learn_verdict
-from cyclerdm_cli.training.data import pictures_in, read_photographs
+from cyclerdm_cli.training.photographs import pictures_in, read_photographs
 from cyclerdm_cli.weights.file import read_header
 from cyclerdm_cli.words.clip import load_clip, packaged
 from cyclerdm_cli.words.trials import NUMBERS_OF_TRIALS, VERDICT_WIDTH

@@ -13,9 +13,10 @@ from tiny import TINY, tiny_network
 
 from cyclerdm_cli.cycle.compact import CompactConfig
 from cyclerdm_cli.tasks.catalogue import find_task
+from cyclerdm_cli.training.batches import BatchSource
 from cyclerdm_cli.training.configuration import KERNELS, Phase, TrainingConfig
-from cyclerdm_cli.training.data import BatchSource, Photographs, pictures_in, read_photographs
 from cyclerdm_cli.training.objective import Objective
+from cyclerdm_cli.training.photographs import Photographs, pictures_in, read_photographs
 from cyclerdm_cli.training.trainer import train
 
 CPU = torch.device("cpu")

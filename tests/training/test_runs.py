@@ -23,18 +23,12 @@ from cyclerdm_cli.cycle.compact import CompactNetwork
 from cyclerdm_cli.errors import DataError
 from cyclerdm_cli.tasks.catalogue import find_task
 from cyclerdm_cli.training import objective, trainer
+from cyclerdm_cli.training.batches import BatchSource
 from cyclerdm_cli.training.beginning import network_config
 from cyclerdm_cli.training.configuration import Phase, TrainingConfig
-from cyclerdm_cli.training.data import (
-    BatchSource,
-    hold_out,
-    pairs_in,
-    pictures_in,
-    read_pairs,
-    read_photographs,
-)
 from cyclerdm_cli.training.objective import Objective
 from cyclerdm_cli.training.optimizer import PhaseOptimizer
+from cyclerdm_cli.training.photographs import hold_out, pairs_in, pictures_in, read_pairs, read_photographs
 from cyclerdm_cli.training.recipe import read_recipe
 from cyclerdm_cli.training.records import draw_curves
 from cyclerdm_cli.training.trainer import learning_rate

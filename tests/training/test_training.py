@@ -21,10 +21,11 @@ from cyclerdm_cli.cycle.compact import CompactNetwork
 from cyclerdm_cli.cycle.filling import fill
 from cyclerdm_cli.errors import CycleRDMError, DataError, UsageError, WeightsError
 from cyclerdm_cli.tasks.catalogue import TASKS, find_task
+from cyclerdm_cli.training.batches import BatchSource
 from cyclerdm_cli.training.beginning import network_config, start_network
 from cyclerdm_cli.training.configuration import Phase, TrainingConfig
-from cyclerdm_cli.training.data import BatchSource, Photographs, pictures_in, read_photographs
 from cyclerdm_cli.training.objective import Objective
+from cyclerdm_cli.training.photographs import Photographs, pictures_in, read_photographs
 from cyclerdm_cli.training.recipe import kind_of, read_recipe
 from cyclerdm_cli.training.trainer import learning_rate, train
 from cyclerdm_cli.training.validation import Held, psnr, validate
