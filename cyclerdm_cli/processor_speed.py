@@ -1,31 +1,28 @@
-"""Which precision this processor is fastest in: measured once, in some milliseconds, and kept."""
+"""Which precision this processor is fastest in: measured once, in some milliseconds, and kept.
+
+What was kept is read without torch.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
 from cyclerdm_cli.folders import cache_folder
-from cyclerdm_cli.integers import Codes, IntegerConvolution, exact_steps
+from cyclerdm_cli.installed_torch import torch_build
 
 GAIN = 1.2
 """So much faster a coarser precision must be to be worth it."""
-CHANNELS, SIDE = 64, 48
-"""Of what is convolved to measure."""
-TRIALS = 5
-"""Of which the fastest counts."""
-HOPELESS = 3.0
-"""So many times as slow as float32, a precision is not tried again: it is emulated."""
+ABILITIES = {
+    "avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "amx_fp16",
+    "asimd", "asimddp", "i8mm", "bf16", "sve",
+}  # fmt: skip
+"""What Linux says that a processor can do, and that matters here; a virtual machine may lack some of it."""
 KEPT = "processor.json"
 """Name of the file in the folder for what can be had again."""
 
@@ -51,53 +48,36 @@ def block_seconds() -> dict[str, float]:
     return kept[machine]
 
 
+def is_measured() -> bool:
+    """Tell whether the measurement of this processor was kept."""
+    return describe_machine() in _read(cache_folder() / KEPT)
+
+
 def describe_machine() -> str:
     """Return words that differ where another precision may be the fastest: processor, torch, what limits it."""
-    model = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
     limits = [os.environ.get(name, "") for name in ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY")]
-    return " ".join(
-        filter(None, (model, torch.__version__, torch.backends.cpu.get_cpu_capability(), *limits))
-    )
+    return " ".join(filter(None, (_describe_processor(), torch_build().version, *limits)))
+
+
+@cache
+def _describe_processor() -> str:
+    """Return the processor's name and those of ABILITIES that it has."""
+    facts: dict[str, str] = {}
+    with suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        for line in text.partition("\n\n")[0].splitlines():  # the first of its cores
+            name, _, value = line.partition(":")
+            facts[name.strip()] = value.strip()
+    model = facts.get("model name") or platform.processor() or platform.machine()
+    able = ABILITIES & {*facts.get("flags", "").split(), *facts.get("Features", "").split()}
+    return " ".join((model, *sorted(able)))
 
 
 def _measure() -> dict[str, float]:
-    generator = torch.Generator().manual_seed(0)
-    with torch.inference_mode():
-        x = torch.rand((1, CHANNELS, SIDE, SIDE), generator=generator)
-        x = x.contiguous(memory_format=torch.channels_last)
-        first, second = (nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1) for _ in range(2))
-        blocks = nn.ModuleList((first, second)).to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]
+    # Torch takes a second to import, and is not needed where a measurement was kept.
+    from cyclerdm_cli.processor_timing import measure_block
 
-        def in_floats() -> Tensor:
-            return x + blocks[1](F.relu_(blocks[0](x)))
-
-        found = {"fp32": _time(in_floats)}
-        with torch.autocast("cpu", torch.bfloat16):
-            found["bf16"] = _time(in_floats, HOPELESS * found["fp32"])
-        if exact_steps() is not None:
-            codes = Codes.of(0, 1)
-            packed = [IntegerConvolution(first, codes, codes), IntegerConvolution(second, codes)]
-            found["int8"] = _time(lambda: packed[1].add_to(packed[0](codes.encode(x)), x))
-    return found
-
-
-def _time(work: Callable[[], Tensor], hopeless: float = float("inf")) -> float:
-    """Return the seconds of the fastest of some trials, the first of which warms up."""
-    fastest = float("inf")
-    for trial in range(TRIALS + 1):
-        began = time.perf_counter()
-        work()
-        seconds = time.perf_counter() - began
-        if trial or seconds > 10 * hopeless:
-            fastest = min(fastest, seconds)
-        if fastest > hopeless and trial:
-            break
-    return fastest
+    return measure_block()
 
 
 def _read(path: Path) -> dict[str, dict[str, float]]:

@@ -74,6 +74,7 @@ def measure(errand: Errand) -> dict[str, Any]:
     given = {errand.task: Choice(path.name, path, 0, None)}
     kit = Kit(given, options, {}, errand.device, errand.precision, networks={path: watch})
     restorers = Restorers(kit, [errand.task])
+    restorers.open()
     found: dict[str, Any] = {"start": time.time() - errand.launched}
     memory = PeakMemory(engine.device)
     memory.start()

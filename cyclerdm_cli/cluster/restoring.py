@@ -23,7 +23,7 @@ from cyclerdm_cli.cluster.losses import machines
 from cyclerdm_cli.cluster.pool import Pool
 from cyclerdm_cli.cluster.share import divide
 from cyclerdm_cli.cluster.station import About, Said
-from cyclerdm_cli.device import Engine
+from cyclerdm_cli.engine_words import EngineWords
 from cyclerdm_cli.errors import ClusterError, CycleRDMError
 from cyclerdm_cli.pictures.addresses import Address
 from cyclerdm_cli.pictures.atomic import clear_leftovers
@@ -57,7 +57,7 @@ class Wanted:
 class Crew:
     """Workers that are ready."""
 
-    engine: Engine
+    engine: EngineWords
     """Of the first of them."""
     files: FileOptions
     pool: Pool[Job, Outcome]
@@ -127,6 +127,7 @@ class MakeStation:
         torch.set_num_threads(self.threads)
         wanted = self.wanted
         restorers = Restorers(self.kit, [task.name for task in wanted.tasks])
+        restorers.open()
         return RestoringStation(Work(restorers, wanted.tasks, wanted.files, wanted.choose), self.home)
 
 
@@ -170,7 +171,7 @@ class RestoringStation:
 
     def about(self) -> About:
         """Tell the engine."""
-        engine = self._work.restorers.engine
+        engine = self._work.restorers.kit.engine()
         return About(f"{engine.device}, {engine.precision}", engine)
 
     def stop(self) -> None:

@@ -49,11 +49,13 @@ def add_to(app: typer.Typer) -> None:
 
 def _find_out() -> dict[str, Any]:
     """Return the record of `--json`: what is here, and what would be chosen."""
-    from cyclerdm_cli.device import PRECISIONS, choose_engine
+    import torch
+
+    from cyclerdm_cli.engine_words import choose_words
     from cyclerdm_cli.weights.choosing import choose, tasks_of
     from cyclerdm_cli.weights.places import cache_folder, is_offline, own_registry
 
-    engine, files, own = choose_engine(), find_files(), own_registry()
+    engine, files, own = choose_words(), find_files(), own_registry()
     choices = {(one := choose(None, task)).name: one for task in tasks_of(None)}
     return {
         "version": __version__,
@@ -61,8 +63,9 @@ def _find_out() -> dict[str, Any]:
         "platform": platform.platform(),
         "libraries": {library: _version(library) for library in LIBRARIES},
         "processors": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
-        "device": str(engine.device),
-        "precision": next(name for name, kind in PRECISIONS.items() if kind == engine.precision),
+        "threads": torch.get_num_threads(),
+        "device": engine.device,
+        "precision": engine.precision,
         "reason": engine.reason,
         "cache": str(cache_folder()),
         "offline": is_offline(),
@@ -103,7 +106,7 @@ def _tell(facts: dict[str, Any]) -> None:
     put_line(f"cyclerdm {facts['version']}, Python {facts['python']}, {facts['platform']}")
     for library, number in facts["libraries"].items():
         put_line(f"{library} {number}" if number else f"{library} is not installed under that name")
-    put_line(f"processors: {facts['processors']}")
+    put_line(f"processors: {facts['processors']}, threads that compute: {facts['threads']}")
     put_line(f"auto chooses: {facts['device']}, {facts['precision']} ({facts['reason']})")
     put_line(f"cache folder: {facts['cache']}{', offline' if facts['offline'] else ''}")
     if facts["registry"]:

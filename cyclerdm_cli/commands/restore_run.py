@@ -32,7 +32,7 @@ from cyclerdm_cli.pictures.searching import said_of
 from cyclerdm_cli.pictures.streams import is_special, put_into_stream
 
 if TYPE_CHECKING:
-    from cyclerdm_cli.device import Engine
+    from cyclerdm_cli.engine_words import EngineWords
     from cyclerdm_cli.restoring.batch import Watch
     from cyclerdm_cli.restoring.outcome import Outcome
     from cyclerdm_cli.restoring.restorers import Kit
@@ -93,7 +93,7 @@ class Run:
         from cyclerdm_cli.restoring.outcome import Outcome
 
         workshop = self._open_workshop()
-        kit = workshop.kit
+        kit, title, device = workshop.kit, workshop.title(self.plan.names), workshop.device
         if not self.request.quiet:
             self._say_what_with(kit)
         # Without the weights it is not known how a picture is cut; with auto it is not known anyway.
@@ -106,9 +106,7 @@ class Run:
         )
         for outcome in outcomes:
             if self.request.json:
-                put_record(
-                    outcome.record(self.plan.task, workshop.title(self.plan.names), str(kit.engine.device))
-                )
+                put_record(outcome.record(self.plan.task, title, device))
                 continue
             target = "-" if outcome.job.output is None else str(outcome.job.output)
             tiles = f"{outcome.tiles or '?'} tile{'s' if outcome.tiles != 1 else ''}"
@@ -121,7 +119,10 @@ class Run:
         """Say task and number of pictures, and for each task its weights with their size, and what they work on."""
         count = len(self.plan.jobs)
         pictures = f"{count} picture{'s' if count > 1 else ''}"
-        lines = {task: f"weights {choice}, {kit.engine_for(task)}" for task, choice in kit.weights.items()}
+        lines = {
+            task: f"weights {choice}, {kit.engine_for(task, measure=False)}"
+            for task, choice in kit.weights.items()
+        }
         if len(set(lines.values())) == 1:
             words().print(f"task {self.plan.task}, {next(iter(lines.values()))}, {pictures}", markup=False)
             return
@@ -146,7 +147,7 @@ class Run:
 
             def report(outcome: Outcome) -> None:
                 account.add(outcome)
-                self._tell(outcome, weights, str(engine.device), progress)
+                self._tell(outcome, weights, engine.device, progress)
 
             grace = GRACE if self.request.cluster is None else CLUSTER_GRACE
             with stopping_on_signals(
@@ -194,7 +195,7 @@ class Run:
     @contextmanager
     def _at_work(
         self, unchanged: Callable[[Job], bool] = lambda job: True
-    ) -> Iterator[tuple[str, Engine, Callable[[Collection[Job], Watch], None]]]:
+    ) -> Iterator[tuple[str, EngineWords, Callable[[Collection[Job], Watch], None]]]:
         """Give the weights' name, what they work on, and who does a plan: this process, or a cluster's workers.
 
         Args:
@@ -204,9 +205,8 @@ class Run:
         if request.cluster is None:
             frames = plan.jobs if request.sequence else None
             work = workshop.work_on(plan.tasks, plan.files, unchanged=unchanged, frames=frames)
-            if not plan.tasks:
-                workshop.chooser()  # which fails at once where it cannot look
-            yield workshop.title(plan.names), work.restorers.engine, partial(workshop.restore_files, work)
+            engine = workshop.kit.engine(measure=request.verbose)
+            yield workshop.title(plan.names), engine, partial(workshop.restore_files, work)
             return
         from cyclerdm_cli.cluster.restoring import Wanted, crew
 

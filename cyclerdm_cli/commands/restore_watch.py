@@ -64,7 +64,7 @@ class WatchingRun(Run):
                     if before:
                         account.take_back(before)
                     account.add(outcome)
-                    self._tell(outcome, weights, str(engine.device), progress)
+                    self._tell(outcome, weights, engine.device, progress)
 
             watch = Watch(report, progress.expect_tiles, progress.tile_done, stopped)
             faults: Mapping[str, str] = {}

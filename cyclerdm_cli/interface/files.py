@@ -63,7 +63,9 @@ def plan_files(
         inputs=identities([*pictures, *others]) if files.overwrite else frozenset(),
     )
     frames = plan if request.sequence else None
-    return workshop.work_on(request.tasks, files, request.adapt(workshop.kit), frames=frames), plan
+    work = workshop.work_on(request.tasks, files, request.adapt(workshop.kit), frames=frames)
+    work.restorers.open()
+    return work, plan
 
 
 def restore_one(
@@ -83,7 +85,7 @@ def restore_each(
     workshop: Workshop, work: Work, plan: Sequence[Job], request: Request
 ) -> Iterator[FileOutcome]:
     """Restore files in a thread of its own, and yield what became of each; see `Restorer.restore_files`."""
-    title, device = workshop.title(request.names), str(workshop.engine.device)
+    title, device = workshop.title(request.names), workshop.device
     outcomes: SimpleQueue[Outcome | None] = SimpleQueue()
     stopped = Event()
     watch = Watch(outcomes.put, stopped=stopped.is_set)

@@ -82,7 +82,7 @@ class Restorer:
             options = RestoreOptions(memory=memory)
             kit = Kit(choose_each(named), options, device=device, precision=precision, bring=bring)
             self._workshop = Workshop(kit, named)
-            self._device = str(kit.engine.device)
+            self._device = self._workshop.device
 
     @property
     def device(self) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -92,13 +93,26 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """
     if isinstance(path, Address):
         return read_address(path, DEFAULT_LIMIT_PIXELS)
-    try:
+    with _plain_faults_of(path):
+        check_there(path)
+        return Path(path).read_bytes()
+
+
+def check_there(path: str | os.PathLike[str]) -> None:
+    """Look for a file without opening it. Raises PictureError: it is missing, a folder or a device."""
+    with _plain_faults_of(path):
         kind = os.stat(path).st_mode
         if stat.S_ISDIR(kind):
             raise PictureError(f"{os.fspath(path)}: is a folder, not a picture")
         if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind)):
             raise PictureError(f"{os.fspath(path)}: is not a file")
-        return Path(path).read_bytes()
+
+
+@contextmanager
+def _plain_faults_of(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what the system says against a file into a PictureError."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise PictureError(f"{os.fspath(path)}: no such file") from error
     except PermissionError as error:

@@ -24,6 +24,7 @@ from cyclerdm_cli.restoring.one_file import (
     names_in,
     read_file,
     settled_by_results,
+    settled_unread,
     word_fault,
     write_result,
 )
@@ -71,8 +72,12 @@ def restore_files(work: Work, plan: Collection[Job], watch: Watch) -> None:
 
 def restore_in_order(work: Work, jobs: Iterator[Job], watch: Watch) -> None:
     """Do the same for jobs that come one by one; an iterator may be at its end and yet go on later."""
+    first = _pass_over_settled(work, jobs, watch)
+    if first is None:
+        return
+    work.begin()
     with ThreadPoolExecutor(work.files.jobs) as readers, ThreadPoolExecutor(work.files.jobs) as writers:
-        queue = _Queue(work, watch, readers, writers, jobs)
+        queue = _Queue(work, watch, readers, writers, first, jobs)
         try:
             try:
                 queue.run()
@@ -85,6 +90,21 @@ def restore_in_order(work: Work, jobs: Iterator[Job], watch: Watch) -> None:
         except BaseException:
             readers.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _pass_over_settled(work: Work, jobs: Iterator[Job], watch: Watch) -> Job | None:
+    """Report the first jobs, as long as none need be read, and return the next; None: there is none, or all ends.
+
+    So where nothing is to be computed, nothing is loaded for it.
+    """
+    for job in jobs:
+        if watch.stopped():
+            return None
+        settled = settled_unread(job, work.files)
+        if settled is None:
+            return job
+        watch.report(settled)
+    return None
 
 
 def foresee(work: Work, plan: Collection[Job]) -> Iterator[Outcome]:
@@ -110,12 +130,13 @@ class _Queue:
         watch: Watch,
         readers: ThreadPoolExecutor,
         writers: ThreadPoolExecutor,
+        first: Job,
         plan: Iterator[Job],
     ) -> None:
         self.work, self.watch = work, watch
         self.readers, self.writers = readers, writers
         self.plan = plan
-        self.next: Job | None = next(plan, None)
+        self.next: Job | None = first
         self.room = work.restorers.room
         self.ahead = work.files.jobs
         self.waiting: deque[Future[ReadFile | Outcome]] = deque()

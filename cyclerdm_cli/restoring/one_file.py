@@ -24,16 +24,16 @@ from cyclerdm_cli.pictures.masks import check_mask, find_mask, own_mask, read_ma
 from cyclerdm_cli.pictures.naming import Job
 from cyclerdm_cli.pictures.picture import Picture
 from cyclerdm_cli.pictures.raw import kind_of
-from cyclerdm_cli.pictures.reading import read_bytes, read_extent, read_picture
+from cyclerdm_cli.pictures.reading import check_there, read_bytes, read_extent, read_picture
 from cyclerdm_cli.pictures.streams import check_file, is_pipe, read_address
 from cyclerdm_cli.pictures.write_options import WriteOptions
 from cyclerdm_cli.pictures.writing import encode, notes_on_writing
 from cyclerdm_cli.restoring.outcome import Outcome
-from cyclerdm_cli.restoring.restorers import Restorers
 from cyclerdm_cli.tasks.catalogue import Task
 
 if TYPE_CHECKING:
     from cyclerdm_cli.restoring.choosing import Choice
+    from cyclerdm_cli.restoring.restorers import Restorers
     from cyclerdm_cli.restoring.sequence import Frames
 
 
@@ -91,6 +91,8 @@ class Work:
     """Asked before a result is written: whether its input still is what it was when it was read."""
     frames: Frames | None = None
     """Where pictures are frames of sequences: what they have from one another."""
+    begin: Callable[[], None] = lambda: None
+    """Loads what the work needs, before the first picture is read; what it raises ends all of it."""
 
 
 class ReadFile(NamedTuple):
@@ -114,6 +116,20 @@ def settled_by_results(job: Job, files: FileOptions) -> Outcome | None:
             return Outcome(job, "skipped") if all(map(exists, places)) else None
         for place in filter(is_taken, places):
             return Outcome(job, "failed", error=f"{place}: exists already (--overwrite or --skip-existing)")
+    except PictureError as fault:
+        return failed_outcome(job, fault, 0.0)
+    return None
+
+
+def settled_unread(job: Job, files: FileOptions) -> Outcome | None:
+    """Return what becomes of a file that need not be opened: its result is there, or it is not there itself."""
+    if early := settled_by_results(job, files):
+        return early
+    path = job.input.path
+    if path is None or path in files.piped or isinstance(path, Address):
+        return None
+    try:
+        check_there(path)
     except PictureError as fault:
         return failed_outcome(job, fault, 0.0)
     return None

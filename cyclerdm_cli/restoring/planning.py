@@ -1,16 +1,23 @@
-"""How a picture is cut into tiles, how many of them are computed together, and what that takes of memory."""
+"""How a picture is cut into tiles, how many of them are computed together, and what that takes of memory.
+
+Free of torch, but where memory is limited: what a network takes of it must be measured.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-from cyclerdm_cli.cycle.cycle import STAGES, Network
-from cyclerdm_cli.device import Engine
 from cyclerdm_cli.errors import PictureError, UsageError
-from cyclerdm_cli.restoring.memory import MemoryModel, Room, in_words, model_of
 from cyclerdm_cli.restoring.mirroring import Mirror, mirrors_of
+from cyclerdm_cli.restoring.room import Room, in_words
 from cyclerdm_cli.restoring.tiling import Grid, plan_grid
+
+if TYPE_CHECKING:
+    from cyclerdm_cli.cycle.cycle import Network
+    from cyclerdm_cli.device import Engine
+    from cyclerdm_cli.restoring.memory import MemoryModel
 
 SMALLEST_TILE = 128
 OVERLAP = 128
@@ -53,21 +60,97 @@ class RestoreOptions:
 
     def stages_of(self, network: Network) -> int:
         """Return how many stages of a network are run."""
-        return self.stages or min(network.stages_by_default, STAGES)
+        return self.stages or network.stages_by_default
 
 
-class Planner:
+class Shape(Protocol):
+    """What tiles and steps depend on: of a network, or of its configuration."""
+
+    @property
+    def multiple(self) -> int:
+        """Sides of tiles are multiples of it."""
+
+    @property
+    def tile(self) -> int:
+        """Side of the tiles, in pixels, that larger pictures are best cut into."""
+
+    @property
+    def most_steps(self) -> int:
+        """Most evaluations of stage 1."""
+
+
+class Cutter:
+    """Cuts pictures into tiles for networks of one shape."""
+
+    def __init__(self, shape: Shape, options: RestoreOptions) -> None:
+        """Begin without a limit of memory. Raises UsageError where such a network has no such step."""
+        if options.steps > shape.most_steps:
+            raise UsageError(
+                f"--steps {options.steps}: these weights were trained for {shape.most_steps} at most"
+            )
+        self.shape, self.options = shape, options
+        self._model: MemoryModel | None = None
+
+    def plan(self, size: tuple[int, int]) -> Grid:
+        """Return the tiles that a picture of (height, width) will be cut into.
+
+        Where memory is limited and no size of tile was asked for: the largest that fits, or else the smallest.
+        """
+        tile = self.options.tile
+        if tile is not None:
+            return self._grid(size, tile)
+        grid = self._grid(size, self.shape.tile)
+        while (smaller := self._smaller(grid)) and not self._fits(grid):
+            grid = self._grid(size, smaller)
+        return grid
+
+    def halve(self, grid: Grid, size: tuple[int, int]) -> Grid | None:
+        """Return tiles half as large for the same picture; None where they would be too small."""
+        tile = max(grid.rows.tile, grid.columns.tile) // 2
+        if tile < SMALLEST_TILE:
+            return None
+        return plan_grid(size, tile, min(self._overlap(tile), self._half(tile)), self.shape.multiple)
+
+    def _grid(self, size: tuple[int, int], tile: int) -> Grid:
+        return plan_grid(size, tile, self._overlap(tile), self.shape.multiple)
+
+    def _overlap(self, tile: int) -> int:
+        """Return what tiles of such a side share, a multiple of the network's."""
+        if self.options.overlap is None:
+            return min(OVERLAP, self._half(tile))
+        return math.ceil(self.options.overlap / self.shape.multiple) * self.shape.multiple
+
+    def _half(self, tile: int) -> int:
+        return tile // 2 // self.shape.multiple * self.shape.multiple
+
+    def _smaller(self, grid: Grid) -> int | None:
+        """Return the next smaller side of a tile, None where there is none."""
+        side = max(grid.rows.tile, grid.columns.tile) - self.shape.multiple
+        least = max(SMALLEST_TILE, 2 * self._overlap(SMALLEST_TILE))
+        return side if side >= least else None
+
+    def _fits(self, grid: Grid) -> bool:
+        if self._model is None or self.options.memory is None:
+            return True
+        # As if it had 16 bits a channel: a picture is cut alike whatever file it came in.
+        held = 6 * grid.rows.length * grid.columns.length
+        return self._model.whole(grid, 1, held, 0) <= self.options.memory
+
+
+class Planner(Cutter):
     """Plans the work of one network on one device."""
 
     def __init__(self, network: Network, engine: Engine, options: RestoreOptions) -> None:
         """Measure what the network takes of memory, where that is limited.
 
         Raises:
-            UsageError: the limit is too low for any picture.
+            UsageError: the limit is too low for any picture, or the network has no such step.
         """
-        self.network, self.engine, self.options = network, engine, options
-        self._model: MemoryModel | None = None
+        super().__init__(network, options)
+        self.network, self.engine = network, engine
         if options.memory is not None:
+            from cyclerdm_cli.restoring.memory import model_of  # which needs torch
+
             self._model = model_of(
                 network, engine.device, engine.precision,
                 averages=len(options.mirrors) > 1, compares=options.detail > 0, remembers=options.sequence,
@@ -78,51 +161,6 @@ class Planner:
                     f"--memory {in_words(options.memory)}: too little for any picture",
                     hint=f"{in_words(least)} or more",
                 )
-
-    def plan(self, size: tuple[int, int]) -> Grid:
-        """Return the tiles that a picture of (height, width) will be cut into.
-
-        Where memory is limited and no size of tile was asked for: the largest that fits, or else the smallest.
-        """
-        tile = self.options.tile
-        if tile is not None:
-            return self._grid(size, tile)
-        grid = self._grid(size, self.network.tile)
-        while (smaller := self._smaller(grid)) and not self._fits(grid):
-            grid = self._grid(size, smaller)
-        return grid
-
-    def halve(self, grid: Grid, size: tuple[int, int]) -> Grid | None:
-        """Return tiles half as large for the same picture; None where they would be too small."""
-        tile = max(grid.rows.tile, grid.columns.tile) // 2
-        if tile < SMALLEST_TILE:
-            return None
-        return plan_grid(size, tile, min(self._overlap(tile), self._half(tile)), self.network.multiple)
-
-    def _grid(self, size: tuple[int, int], tile: int) -> Grid:
-        return plan_grid(size, tile, self._overlap(tile), self.network.multiple)
-
-    def _overlap(self, tile: int) -> int:
-        """Return what tiles of such a side share, a multiple of the network's."""
-        if self.options.overlap is None:
-            return min(OVERLAP, self._half(tile))
-        return math.ceil(self.options.overlap / self.network.multiple) * self.network.multiple
-
-    def _half(self, tile: int) -> int:
-        return tile // 2 // self.network.multiple * self.network.multiple
-
-    def _smaller(self, grid: Grid) -> int | None:
-        """Return the next smaller side of a tile, None where there is none."""
-        side = max(grid.rows.tile, grid.columns.tile) - self.network.multiple
-        least = max(SMALLEST_TILE, 2 * self._overlap(SMALLEST_TILE))
-        return side if side >= least else None
-
-    def _fits(self, grid: Grid) -> bool:
-        if self._model is None or self.options.memory is None:
-            return True
-        # As if it had 16 bits a channel: a picture is cut alike whatever file it came in.
-        held = 6 * grid.rows.length * grid.columns.length
-        return self._model.whole(grid, 1, held, 0) <= self.options.memory
 
     @property
     def room(self) -> Room:

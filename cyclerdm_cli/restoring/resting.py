@@ -9,13 +9,7 @@ import torch
 from torch import Tensor
 
 from cyclerdm_cli.cycle.cycle import Findings, Network, Place, Stages, View
-
-
-class Turn:
-    """Whose turn it is."""
-
-    def __init__(self) -> None:
-        self.holder: TakesTurns | None = None
+from cyclerdm_cli.restoring.restorers import Turn
 
 
 class TakesTurns(Network):

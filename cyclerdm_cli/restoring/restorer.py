@@ -18,7 +18,7 @@ from cyclerdm_cli.cycle.light import Light
 from cyclerdm_cli.cycle.steady import Seen, mirrored, see
 from cyclerdm_cli.cycle.view import to_tensor
 from cyclerdm_cli.device import Engine
-from cyclerdm_cli.errors import DeviceError, RestoringWarning, UsageError
+from cyclerdm_cli.errors import DeviceError, RestoringWarning
 from cyclerdm_cli.restoring.computing import Computer, Pixels
 from cyclerdm_cli.restoring.detail import bring_back
 from cyclerdm_cli.restoring.mirroring import TURNED, Mirror
@@ -39,10 +39,6 @@ class Restorer:
         """
         if not isinstance(network, Network):
             raise TypeError(f"{type(network).__name__} does not follow cycle.Network")
-        if options.steps > network.most_steps:
-            raise UsageError(
-                f"--steps {options.steps}: these weights were trained for {network.most_steps} at most"
-            )
         self.engine, self.options, self.mirrors = engine, options, options.mirrors
         self.computer = Computer(network, engine, options)
         self.network = self.computer.network

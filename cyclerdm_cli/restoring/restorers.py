@@ -1,4 +1,7 @@
-"""A restorer for each task, with that task's own weights."""
+"""A restorer for each task, with that task's own weights.
+
+Torch is imported with the first network that is needed, by `networks`.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,29 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock, RLock
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from cyclerdm_cli.cycle.cycle import Network
-from cyclerdm_cli.cycle.light import Light
-from cyclerdm_cli.cycle.steady import Seen
-from cyclerdm_cli.cycle.view import sampled, shrunk
-from cyclerdm_cli.device import PRECISIONS, Engine, choose_engine
+from cyclerdm_cli.engine_words import PRECISIONS, EngineWords, choose_words
 from cyclerdm_cli.errors import CycleRDMError, PictureError
-from cyclerdm_cli.restoring.computing import Pixels
-from cyclerdm_cli.restoring.memory import Room
-from cyclerdm_cli.restoring.planning import RestoreOptions
-from cyclerdm_cli.restoring.resting import TakesTurns, Turn
-from cyclerdm_cli.restoring.restorer import Restorer
+from cyclerdm_cli.restoring.planning import Cutter, RestoreOptions
+from cyclerdm_cli.restoring.room import Room
 from cyclerdm_cli.tasks.catalogue import TASKS, Task
 from cyclerdm_cli.weights.choosing import Choice
 from cyclerdm_cli.weights.entry import Entry
-from cyclerdm_cli.weights.loading import load_network
+from cyclerdm_cli.weights.shape import shape_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from cyclerdm_cli.cycle.cycle import Network
+    from cyclerdm_cli.cycle.light import Light
+    from cyclerdm_cli.cycle.steady import Seen
+    from cyclerdm_cli.restoring.computing import Pixels
+    from cyclerdm_cli.restoring.resting import TakesTurns
+    from cyclerdm_cli.restoring.restorer import Restorer
 
 FLOAT = 4
 """Bytes of a number in memory."""
@@ -49,21 +55,21 @@ class Kit:
     """Of single tasks, in place of that of `options`."""
     device: str = "auto"
     precision: str = "auto"
-    """In the words of `choose_engine`; what is chosen for auto may differ from file to file."""
+    """In the words of `choose_words`; what is chosen for auto may differ from file to file."""
     bring: Callable[[Entry], None] = _bring_nothing
     """Makes sure that a file of the registry is here and right, before it is opened."""
     networks: Mapping[Path, Network] = field(default_factory=dict)
     """Those that are loaded already, by their files."""
 
-    @property
-    def engine(self) -> Engine:
-        """Device and precision of the weights that allow most. Raises as `choose_engine`."""
+    def engine(self, *, measure: bool = True) -> EngineWords:
+        """Return device and precision of the weights that allow most; see `choose_words`."""
         good = {word for choice in self.weights.values() for word in choice.precisions}
-        return choose_engine(self.device, self.precision, [word for word in PRECISIONS if word in good])
+        words = [word for word in PRECISIONS if word in good]
+        return choose_words(self.device, self.precision, words, measure=measure)
 
-    def engine_for(self, task: str) -> Engine:
-        """Return device and precision of one task's weights. Raises as `choose_engine`."""
-        return choose_engine(self.device, self.precision, self.weights[task].precisions)
+    def engine_for(self, task: str, *, measure: bool = True) -> EngineWords:
+        """Return device and precision of one task's weights; see `engine`."""
+        return choose_words(self.device, self.precision, self.weights[task].precisions, measure=measure)
 
     def options_for(self, task: str) -> RestoreOptions:
         """Return the options of one task: its strength, the detail that comes back where that makes sense, and the
@@ -94,12 +100,17 @@ class Kit:
 
     def gathered(self) -> Kit:
         """Return a kit that can go to another machine: all its networks are loaded, on the processor."""
-        networks = dict(self.networks)
-        for choice in self.weights.values():
-            if choice.path not in networks:
-                self.bring_weights(choice)
-                networks[choice.path] = load_network(choice.path)[0]
-        return replace(self, networks=networks, bring=_bring_nothing)
+        # Here and below: torch, which takes a second to import, is not needed where nothing is computed.
+        from cyclerdm_cli.restoring.networks import load_all
+
+        return replace(self, networks=load_all(self), bring=_bring_nothing)
+
+
+class Turn:
+    """Whose turn it is in memory; see `resting`."""
+
+    def __init__(self) -> None:
+        self.holder: TakesTurns | None = None
 
 
 class Loaded:
@@ -121,20 +132,28 @@ class Restorers:
     """The restorer of each task, made once, when it is first asked for, whichever thread asks."""
 
     def __init__(self, kit: Kit, tasks: Sequence[str] = (), loaded: Loaded | None = None) -> None:
-        """Make the restorers of the tasks in use.
+        """Get ready; no file is opened yet.
 
         Args:
             kit: what they are made from.
             tasks: those in use; none: it depends on the pictures.
             loaded: networks to share with other restorers of the same device.
+
+        Raises:
+            UsageError, DeviceError: as `Kit.engine`.
         """
         self.kit = kit
-        self.engine = kit.engine
+        kit.engine(measure=False)
         self._loaded = loaded or Loaded(kit.networks)
         self._by_task: dict[str, Restorer | CycleRDMError] = {}
+        self._cutters: dict[str, Cutter] = {}
+        self._tasks = tasks
         largest = max(kit.weights, key=lambda task: kit.weights[task].bytes)
         self._reckoned = tasks or [largest]
-        for task in tasks:
+
+    def open(self) -> None:
+        """Make the restorers of the tasks in use. Raises as `for_task`."""
+        for task in self._tasks:
             self.for_task(task)
 
     @property
@@ -161,27 +180,9 @@ class Restorers:
         return found
 
     def _make(self, name: str) -> Restorer:
-        choice, options, engine = (
-            self.kit.weights[name],
-            self.kit.options_for(name),
-            self.kit.engine_for(name),
-        )
-        plain = replace(options, strength=1.0, detail=float(options.detail > 0))
-        key = choice.path, plain, engine.precision
-        made = self._loaded.restorers
-        if key not in made:
-            made[key] = Restorer(self._network(choice, engine), engine, key[1])
-        return made[key].with_shares(options.strength, options.detail)
+        from cyclerdm_cli.restoring.networks import make_restorer
 
-    def _network(self, choice: Choice, engine: Engine) -> Network:
-        path, networks, turn = choice.path, self._loaded.networks, self._loaded.turn
-        if path not in networks:
-            self.kit.bring_weights(choice)
-            if self.memory is not None and len({one.path for one in self.kit.weights.values()}) > 1:
-                networks[path] = TakesTurns(lambda place: load_network(path, place)[0], turn)
-            else:
-                networks[path] = load_network(path, engine.device)[0]
-        return networks[path]
+        return make_restorer(self.kit, name, self._loaded)
 
     def restore(
         self,
@@ -226,21 +227,28 @@ class Restorers:
         Where several do, the later ones are shown what the earlier ones make of the picture as it is looked at,
         small; and after any other task its noise is taken to be gone. Raises as `for_task`.
         """
-        found: dict[str, Seen] = {}
+        from cyclerdm_cli.restoring.networks import see_light
+
         with self._loaded.computing:
-            looking = [task.name for task in tasks if self.for_task(task.name).network.sees_light]
-            small = shrunk(pixels) if looking else pixels
-            for name in looking:
-                restorer = self.for_task(name)
-                found[name] = restorer.see(small, sampled(pixels) if name == tasks[0].name else small)
-                if name != looking[-1]:
-                    small = restorer.restore(small)
-        return found
+            return see_light([(task.name, self.for_task(task.name)) for task in tasks], pixels)
 
     def tiles(self, size: tuple[int, int], tasks: Iterable[str]) -> int:
         """Return how many tiles tasks one after the other restore of a picture of (height, width)."""
         images = len(self.kit.options.mirrors)
-        return images * sum(len(self.for_task(task).planner.plan(size)) for task in tasks)
+        return images * sum(len(self._cutter(task).plan(size)) for task in tasks)
+
+    def _cutter(self, task: str) -> Cutter:
+        """Return what cuts pictures for a task: without its network, where the header of its file is enough."""
+        with self._loaded.lock:
+            if task in self._by_task or self.memory is not None:
+                return self.for_task(task).planner
+            if task not in self._cutters:
+                path = self.kit.weights[task].path
+                shape = None if path in self._loaded.networks else shape_of(path)
+                if shape is None:
+                    return self.for_task(task).planner
+                self._cutters[task] = Cutter(shape, self.kit.options_for(task))
+            return self._cutters[task]
 
     def pictures_together(self, size: tuple[int, int], tasks: Iterable[str]) -> int:
         """Return how many pictures of (height, width) can go through tasks together."""

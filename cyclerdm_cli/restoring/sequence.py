@@ -14,20 +14,23 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cyclerdm_cli.cycle.light import Light
-from cyclerdm_cli.cycle.steady import Seen, steadied
 from cyclerdm_cli.errors import CycleRDMError
 from cyclerdm_cli.luma import LUMA
 from cyclerdm_cli.pictures.naming import Job
 from cyclerdm_cli.pictures.picture import Picture
-from cyclerdm_cli.restoring.choosing import Choice
-from cyclerdm_cli.restoring.computing import Pixels
 from cyclerdm_cli.tasks.catalogue import Task
+
+if TYPE_CHECKING:
+    from cyclerdm_cli.cycle.light import Light
+    from cyclerdm_cli.cycle.steady import Seen
+    from cyclerdm_cli.restoring.choosing import Choice
+    from cyclerdm_cli.restoring.computing import Pixels
 
 REACH = 12
 """Frames before and after one that its light depends on."""
@@ -141,6 +144,9 @@ class Frames:
             return {}
         near = range(max(index - REACH, 0), min(index + REACH, len(shot.jobs) - 1) + 1)
         looks = {place: look for place in near if (look := self._looked_at(shot, place, tasks)) is not None}
+        # Torch takes a second to import, and is not needed where every frame has its result.
+        from cyclerdm_cli.cycle.steady import steadied
+
         scene = scene_of(looks, index)
         if scene[0] == index and any(place < index for place in looks):
             self._begins.add(_path(job))

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cyclerdm_cli.device import Engine
 from cyclerdm_cli.errors import PictureError
 from cyclerdm_cli.pictures.atomic import identities
 from cyclerdm_cli.pictures.naming import Job
@@ -47,9 +46,9 @@ class Workshop:
         self._turn = nullcontext() if kit.options.memory is None else Lock()
 
     @property
-    def engine(self) -> Engine:
-        """Device and precision of the weights that allow most. Raises as `choose_engine`."""
-        return self.kit.engine
+    def device(self) -> str:
+        """Where pictures are computed: cpu, cuda:0, mps... Raises as `Kit.engine`."""
+        return self.kit.engine(measure=False).device
 
     def title(self, tasks: Sequence[str]) -> str:
         """Return what the weights of tasks are called; of none, which are chosen later, what was asked for."""
@@ -129,7 +128,7 @@ class Workshop:
         unchanged: Callable[[Job], bool] = lambda job: True,
         frames: Collection[Job] | None = None,
     ) -> Work:
-        """Return what is done to each file of a plan; the weights of the tasks are opened.
+        """Return what is done to each file of a plan; weights are opened with the first that is to be restored.
 
         Args:
             tasks: one after the other; none: chosen by looking at each picture.
@@ -139,16 +138,22 @@ class Workshop:
             frames: the plan, where its pictures are frames of sequences.
 
         Raises:
-            WeightsError, UsageError, DeviceError: as `Restorers.for_task`.
+            UsageError, DeviceError: as `Kit.engine`.
         """
         files = self.keep_weights(files)
         restorers, choose = self.restorers(names_in(tasks), kit), None if tasks else self.choose
+        begin = restorers.open if tasks else self._open_eyes
+        work = Work(restorers, tasks, files, choose, unchanged, begin=begin)
         if frames is None:
-            return Work(restorers, tasks, files, choose, unchanged)
+            return work
         from cyclerdm_cli.restoring.sequence import Frames
 
         light = Frames(frames, partial(read_input, files=files), restorers.see, choose)
-        return Work(restorers, tasks, files, choose, unchanged, light)
+        return replace(work, frames=light)
+
+    def _open_eyes(self) -> None:
+        """Load what looks at pictures, which fails at once where it cannot look. Raises as `chooser`."""
+        self.chooser()
 
     def restore_files(self, work: Work, plan: Collection[Job], watch: Watch) -> None:
         """Restore all files of a plan, and report what became of each; see `batch.restore_files`."""

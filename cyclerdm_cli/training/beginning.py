@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from cyclerdm_cli.cycle.compact import CompactConfig, CompactNetwork
+from cyclerdm_cli.cycle.compact import CompactNetwork
+from cyclerdm_cli.cycle.compact_configuration import CompactConfig
 from cyclerdm_cli.errors import WeightsError
 from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.training.configuration import TrainingConfig

@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from cyclerdm_cli.cycle.compact import CompactConfig, CompactNetwork
+from cyclerdm_cli.cycle.compact import CompactNetwork
+from cyclerdm_cli.cycle.compact_configuration import CompactConfig
 from cyclerdm_cli.device import choose_engine
 from cyclerdm_cli.errors import DataError, UsageError
 from cyclerdm_cli.tasks.catalogue import Task

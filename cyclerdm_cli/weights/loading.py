@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from cyclerdm_cli.cycle.compact import CompactConfig, CompactNetwork
+from cyclerdm_cli.cycle.compact import CompactNetwork
+from cyclerdm_cli.cycle.compact_configuration import CompactConfig
 from cyclerdm_cli.cycle.cycle import Network
 from cyclerdm_cli.cycle.paper import PaperConfig, PaperNetwork
 from cyclerdm_cli.cycle.wavelet import Wavelet

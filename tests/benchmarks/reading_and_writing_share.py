@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     restorers = Restorers(Kit({"denoise": choose(None, "denoise")}, device=options.device), ["denoise"])
+    restorers.open()
     restorer = restorers.for_task("denoise")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

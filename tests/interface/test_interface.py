@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 import cyclerdm_cli as cyclerdm
 from cyclerdm_cli.app import app
 from cyclerdm_cli.pictures.png_writing import encode_png16
+from cyclerdm_cli.restoring import networks as networks_module
 from cyclerdm_cli.restoring import restorers as restorers_module
 from cyclerdm_cli.words import eye as eye_module
 from cyclerdm_cli.words.wordings import NAMES
@@ -234,13 +235,13 @@ def test_four_threads_share_a_restorer_and_each_network_is_loaded_once(
     families: Path, photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = []
-    load = restorers_module.load_network
+    load = networks_module.load_network
 
     def note(path: Path, *others: Any) -> Any:
         loaded.append(path.stem)
         return load(path, *others)
 
-    monkeypatch.setattr(restorers_module, "load_network", note)
+    monkeypatch.setattr(networks_module, "load_network", note)
     tasks = ["derain", "dehaze", "denoise", "derain+dehaze"]
     shared = cyclerdm.Restorer("cpu")
     assert loaded == []

@@ -20,8 +20,9 @@ from cyclerdm_cli.commands.machine_options import read_memory
 from cyclerdm_cli.device import Engine
 from cyclerdm_cli.errors import PictureError, UsageError
 from cyclerdm_cli.pictures.footprint import Extent
-from cyclerdm_cli.restoring.memory import MemoryModel, Room, in_words, model_of
+from cyclerdm_cli.restoring.memory import MemoryModel, model_of
 from cyclerdm_cli.restoring.planning import Planner, RestoreOptions
+from cyclerdm_cli.restoring.room import Room, in_words
 from cyclerdm_cli.restoring.tiling import plan_grid
 
 CPU = torch.device("cpu")

@@ -13,7 +13,7 @@ import torch
 from tiny import tiny_network
 
 from cyclerdm_cli.errors import WeightsError
-from cyclerdm_cli.restoring import restorers as module
+from cyclerdm_cli.restoring import networks as module
 from cyclerdm_cli.restoring.resting import TakesTurns, Turn
 from cyclerdm_cli.restoring.restorer import RestoreOptions
 from cyclerdm_cli.restoring.restorers import Kit, Restorers
