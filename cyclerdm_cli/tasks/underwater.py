@@ -46,8 +46,6 @@ average: so choose people who judge restored dives."""
 KEPT_BLUE, LEAST_RED = 0.15, 0.7
 """Power of the daylight's red under blue water that stays in what is wanted, so that open water looks like water,
 and the least factor on red that comes of it, so that sand looks like sand."""
-WARMTH = (1.03, 1.01, 0.96)
-"""Factors on red, green and blue of what is wanted behind a veil of green or yellow water: grey in sunlight."""
 NEAREST, FARTHEST = 0.5, 15.0
 """Distances between camera and scene, in metres."""
 
@@ -64,9 +62,10 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
     sunlight = fallen_light(severity, attenuation, generator)
     # Through clear water colours are wanted as they were; behind a veil nobody knows them, and grey on average is.
     veil = 1 - direct[:, 1:].mean((1, 2, 3), keepdim=True)
-    share = ((veil - VEIL_FROM) / (VEIL_TO - VEIL_FROM)).clamp(0, 1)
-    clean = balance_grey(clean, share)
-    wanted = (clean * wanted_tint(attenuation, sunlight, share)).clamp(0, 1)
+    clean = balance_grey(clean, ((veil - VEIL_FROM) / (VEIL_TO - VEIL_FROM)).clamp(0, 1))
+    blue = attenuation[:, 2:] <= attenuation[:, 1:2]
+    kept = torch.where(blue, (sunlight[:, :1] ** KEPT_BLUE).clamp_min(LEAST_RED), 1.0)
+    wanted = torch.cat([clean[:, :1] * kept, clean[:, 1:]], 1)
     # Training pictures have unknown tone curves: the water acts anywhere between encoded and linear light.
     curve = uniform(1.0, 2.2, (batch, 1, 1, 1), generator)
     light = clean.clamp_min(1e-4) ** curve
@@ -86,17 +85,6 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
     noise = per_picture(log_uniform(0.002, 0.02, (batch,), generator)) * chance(0.5, batch, generator)
     lq = stored(wet + noise * normal(tuple(clean.shape), generator), 50, 0.5, generator)
     return Degraded(lq, wanted=wanted)
-
-
-def wanted_tint(attenuation: Tensor, sunlight: Tensor, share: Tensor) -> Tensor:
-    """Return the factors on red, green and blue that stay in what is wanted, (B, 3, 1, 1).
-
-    A little of the daylight's colour under blue water; under green and yellow a share, (B, 1, 1, 1), of warmth.
-    """
-    kept = (sunlight[:, :1] ** KEPT_BLUE).clamp_min(LEAST_RED)
-    kept = torch.cat([kept, torch.ones_like(sunlight[:, 1:])], 1)
-    warm = sunlight.new_tensor(WARMTH).view(1, 3, 1, 1) ** share
-    return torch.where(attenuation[:, 2:] <= attenuation[:, 1:2], kept, warm)
 
 
 def drawn_waters(batch: int, generator: torch.Generator) -> Tensor:

@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cyclerdm_cli.app import app
-from cyclerdm_cli.restoring import restorers
+from cyclerdm_cli.restoring import networks
 from cyclerdm_cli.tasks.catalogue import TASKS
 from cyclerdm_cli.words import eye as eye_module
 from cyclerdm_cli.words.wordings import NAMES
@@ -37,13 +37,13 @@ def pixels_of(path: Path) -> np.ndarray:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the names of the files of weights that were loaded, one for each time."""
     found = []
-    load = restorers.load_network
+    load = networks.load_network
 
     def noted(path: Path, *others: Any) -> Any:
         found.append(path.stem)
         return load(path, *others)
 
-    monkeypatch.setattr(restorers, "load_network", noted)
+    monkeypatch.setattr(networks, "load_network", noted)
     return found
 
 
