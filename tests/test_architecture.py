@@ -23,6 +23,7 @@ GROUND = {
     "escapes",
     "mounts",
     "folders",
+    "heap",
     "processor",
     "integers",
     "installed_torch",

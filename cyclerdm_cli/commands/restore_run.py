@@ -26,6 +26,7 @@ from cyclerdm_cli.commands.restore_plan import Plan
 from cyclerdm_cli.commands.restore_request import RestoreRequest
 from cyclerdm_cli.commands.stopping import CLUSTER_GRACE, GRACE, WITH_SKIP_EXISTING, stopping_on_signals
 from cyclerdm_cli.escapes import shown_name, to_json
+from cyclerdm_cli.heap import give_back_large_blocks
 from cyclerdm_cli.pictures.atomic import identities, write_atomically
 from cyclerdm_cli.pictures.naming import Job
 from cyclerdm_cli.pictures.searching import said_of
@@ -202,6 +203,7 @@ class Run:
             unchanged: as in `batch.Work`; workers do not ask.
         """
         workshop, plan, request = self._open_workshop(), self.plan, self.request
+        give_back_large_blocks()
         if request.cluster is None:
             frames = plan.jobs if request.sequence else None
             work = workshop.work_on(plan.tasks, plan.files, unchanged=unchanged, frames=frames)

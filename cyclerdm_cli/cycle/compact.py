@@ -192,7 +192,7 @@ class CompactStages(Stages):
         assert self.features is not None, "stage 2 comes before stage 3"
         # The low band in the range of a picture; the high ones about zero anyway.
         bands = [low / 2 - 0.5, *high, degraded_low / 2 - 0.5, *degraded_high]
-        handed_on = self.network.handed_on(self.features)
+        handed_on, self.features = self.network.handed_on(self.features), None
         change, _ = self.network.part("calibration", self.integers)(torch.cat(bands, 1), handed_on)
         low_change, *high_change = change.float().split(3, 1)
         return low + 2 * low_change, high + torch.stack(high_change)

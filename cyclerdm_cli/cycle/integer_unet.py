@@ -20,6 +20,9 @@ from cyclerdm_cli.integers import STEPS, Codes, IntegerConvolution
 KEPT = 0.9999
 """Share of the numbers that lies within a range; the few beyond would make all steps coarser."""
 
+ROWS = 32
+"""Rows that are rounded at a time."""
+
 Ranges = Mapping[str, tuple[float, float]]
 """Lowest and highest number by where they flow: `level.N`, or the name of a residual block for what is in it."""
 
@@ -62,11 +65,11 @@ class IntegerUNet:
         ]
 
     def __call__(self, x: Tensor, added: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Run the network; see `UNet.forward`."""
+        """Run the network; see `UNet.forward`. What is added may be used up."""
         finest = self._finest
         x = self._head(x.contiguous(memory_format=torch.channels_last))
         if added is not None:
-            x = x.add_(added, alpha=1 / finest.step)
+            x = _sum(x, added, 1 / finest.step)
         shortcuts = []
         for blocks, down, coarse in zip(self._down_blocks, self._down, self._coarser, strict=False):
             for block in blocks:
@@ -115,13 +118,26 @@ def _side_by_side(up: nn.Module) -> nn.Conv2d:
     return other
 
 
+def _sum(x: Tensor, added: Tensor, share: float) -> Tensor:
+    """Return x + share * added in the memory of one of the two: of `added` where it has that shape, since whoever
+    handed it over still holds it."""
+    alike = added.shape == x.shape and added.stride() == x.stride()
+    return torch.add(x, added, alpha=share, out=added if alike else x)
+
+
 def _offset(codes: Codes) -> float:
     """Return what stands for 0 in the sums: with a half, so that cutting off decimals rounds."""
     return codes.zero + 0.5
 
 
 def _codes(x: Tensor) -> Tensor:
-    return x.clamp(0, STEPS + 0.5).to(torch.uint8)
+    """Return (B, C, H, W) numbers in units of codes as codes, some rows at a time: a whole copy in floats would be
+    the largest thing in memory."""
+    codes = torch.empty_like(x, dtype=torch.uint8)
+    for top in range(0, x.shape[2], ROWS):
+        rows = slice(top, top + ROWS)
+        codes[:, :, rows] = x[:, :, rows].clamp(0, STEPS + 0.5)
+    return codes
 
 
 def range_names(network: UNet) -> set[str]:

@@ -12,8 +12,10 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from cyclerdm_cli.errors import PictureError
 from cyclerdm_cli.mounts import NOT_OFFERED, flush, set_mode
@@ -28,6 +30,7 @@ Identity = tuple[int, int] | str
 """Device and inode of a file, or its address."""
 NOT_LINKED = NOT_OFFERED | {errno.EACCES, errno.EMLINK, errno.EXDEV}
 """What systems say where a file cannot have a second name."""
+BUFFER = 1 << 20
 TEMPORARY_NAME = re.compile(r"\.cyclerdm-[0-9a-f]{16}\.part")
 
 
@@ -41,7 +44,11 @@ def is_temporary(name: str) -> bool:
 
 
 def write_atomically(
-    path: str | os.PathLike[str], data: bytes, *, replace: bool = True, inputs: Collection[Identity] = ()
+    path: str | os.PathLike[str],
+    data: bytes | Callable[[BinaryIO], None],
+    *,
+    replace: bool = True,
+    inputs: Collection[Identity] = (),
 ) -> None:
     """Write `data` to `path`, making its folder; the old file stays until all is on the disk.
 
@@ -49,19 +56,21 @@ def write_atomically(
 
     Args:
         path: where to.
-        data: all of the file.
+        data: all of the file, or what writes it into an empty stream that it may read and move in.
         replace: whether it may take the place of a file that is there at that moment.
         inputs: files, as `identity` tells them, whose place it never takes.
 
     Raises:
         TakenError: a file is there that must not be replaced.
         PictureError: the disk is full, the folder is not writable, the name is impossible...
+
+    Whatever else `data` raises is raised, and nothing is left of the file.
     """
     if isinstance(path, Address):
         _refuse_inputs(path, inputs)
         if not replace and exists(path):
             raise _taken(path)
-        put_bytes(path, data)
+        put_bytes(path, data if isinstance(data, bytes) else _collected(data))
         return
     target = Path(path)
     try:
@@ -158,7 +167,7 @@ def _open_temporary(folder: Path) -> tuple[Path, int]:
         temporary = folder / f".cyclerdm-{secrets.token_hex(8)}.part"
         # O_EXCL: two programs that draw the same name must not write into one file.
         descriptor = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666
+            temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666
         )
         if not fcntl:
             return temporary, descriptor
@@ -171,11 +180,22 @@ def _open_temporary(folder: Path) -> tuple[Path, int]:
         os.close(descriptor)  # cleared away between its creation and its lock: another one
 
 
-def _write_through(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+def _write_through(descriptor: int, data: bytes | Callable[[BinaryIO], None]) -> None:
+    if isinstance(data, bytes):
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    else:
+        with os.fdopen(descriptor, "r+b", BUFFER, closefd=False) as stream:
+            data(stream)
     flush(descriptor)
+
+
+def _collected(write: Callable[[BinaryIO], None]) -> bytes:
+    """Return what is written into a stream."""
+    stream = BytesIO()
+    write(stream)
+    return stream.getvalue()
 
 
 def _remove_if_abandoned(path: str) -> None:

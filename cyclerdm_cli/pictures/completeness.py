@@ -89,6 +89,16 @@ def count_scans(data: bytes) -> int:
     return scans
 
 
+def has_end(data: bytes) -> bool:
+    """Tell whether the first picture of a JPEG file goes on to the marker of its end."""
+    place = 2
+    while found := MARKER.search(data, place):
+        if data[found.end() - 1] == END_OF_IMAGE:
+            return True
+        place = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+    return False
+
+
 def _has_huffman_codes(data: bytes) -> bool:
     """Tell a JPEG of the common kind; arithmetic codes take less than a bit where nothing changes."""
     return not any(start in data for start in ARITHMETIC_STARTS)

@@ -1,4 +1,4 @@
-"""One encoder a format: a `Picture` -> the bytes of a file."""
+"""One encoder a format: a `Picture` -> the bytes of a file, written into a stream."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from io import BytesIO
-from typing import Any
+from itertools import chain
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -15,24 +16,27 @@ from cyclerdm_cli.pictures.exif import HEADER
 from cyclerdm_cli.pictures.file_metadata import JPEG_XMP_BYTES, FileMetadata, metadata_of
 from cyclerdm_cli.pictures.jpeg_quality import tables_of
 from cyclerdm_cli.pictures.jpeg_segments import in_whole_dots, with_segments
+from cyclerdm_cli.pictures.jpeg_strips import jpeg_in_strips
 from cyclerdm_cli.pictures.many_bits import encode_heic
 from cyclerdm_cli.pictures.metadata import INCH
 from cyclerdm_cli.pictures.picture import Picture, Pixels
 from cyclerdm_cli.pictures.png_chunks import raw_profile_chunk, with_chunks, xmp_chunk
-from cyclerdm_cli.pictures.png_writing import encode_png16
-from cyclerdm_cli.pictures.samples import as_image, samples_of
-from cyclerdm_cli.pictures.tiff_writing import encode_tiff
+from cyclerdm_cli.pictures.png_writing import write_png
+from cyclerdm_cli.pictures.samples import as_image, bands_of, samples_of
+from cyclerdm_cli.pictures.tiff_writing import write_tiff
 from cyclerdm_cli.pictures.write_options import WriteOptions
 
 DEFAULT_QUALITY = {"jpg": 95, "webp": 92, "avif": 85, "heic": 90}
 """1 to 100, by format, where neither the options nor the source says another."""
 JPEG_LEAST_QUALITY = 90
 """What a result is written with though its source was poorer: the detail that was restored shall survive."""
+LARGE = 64_000_000
+"""Pixels beyond which JPEG, and PNG of 8 bits, are written by parts, with the same pixels but other bytes."""
 AVIF_SPEED = 8
 """0, the smallest files, to 10; Pillow's 6 takes three times as long for files one hundredth smaller."""
 
 
-def _encode_jpg(picture: Picture, options: WriteOptions) -> bytes:
+def _encode_jpg(picture: Picture, options: WriteOptions, stream: BinaryIO) -> None:
     found = metadata_of(picture, options)
     blocks = found.for_pillow()
     if len(blocks.get("xmp", b"")) > JPEG_XMP_BYTES:
@@ -47,11 +51,19 @@ def _encode_jpg(picture: Picture, options: WriteOptions) -> bytes:
             how["subsampling"] = 0  # whoever asks for this much wants whole colours too
     if found.beside.resolution:
         how["dpi"] = found.beside.resolution
-    data = _encode_with_pillow(
-        samples_of(picture, options), "JPEG", progressive=picture.progressive, **how, **blocks
-    )
-    data = in_whole_dots(data, found.beside.resolution)
-    return with_segments(data, list(found.beside.segments), found.beside.photoshop)
+    if _is_large(picture) and not picture.progressive:
+        parts = jpeg_in_strips(bands_of(picture, options), picture.size[0], how, blocks)
+    else:
+        parts = iter(
+            [
+                _with_pillow(
+                    samples_of(picture, options), "JPEG", progressive=picture.progressive, **how, **blocks
+                )
+            ]
+        )
+    data = in_whole_dots(next(parts), found.beside.resolution)
+    stream.write(with_segments(data, list(found.beside.segments), found.beside.photoshop))
+    stream.writelines(parts)
 
 
 def _take_finer_tables(quality: int, tables: dict[int, list[int]]) -> list[list[int]]:
@@ -63,10 +75,14 @@ def _take_finer_tables(quality: int, tables: dict[int, list[int]]) -> list[list[
     ]
 
 
-def _encode_png(picture: Picture, options: WriteOptions) -> bytes:
-    samples = samples_of(picture, options)
-    data = encode_png16(samples) if samples.dtype == np.uint16 else _encode_with_pillow(samples, "PNG")
-    return with_chunks(data, list(_png_chunks(picture, metadata_of(picture, options))))
+def _encode_png(picture: Picture, options: WriteOptions, stream: BinaryIO) -> None:
+    chunks = list(_png_chunks(picture, metadata_of(picture, options)))
+    bands = bands_of(picture, options)
+    first = next(bands)
+    if first.dtype == np.uint16 or _is_large(picture):
+        write_png(stream, chain([first], bands), picture.size[0], chunks)
+    else:
+        stream.write(with_chunks(_with_pillow(samples_of(picture, options), "PNG"), chunks))
 
 
 def _png_chunks(picture: Picture, blocks: FileMetadata) -> Iterator[tuple[bytes, bytes]]:
@@ -88,42 +104,36 @@ def _png_chunks(picture: Picture, blocks: FileMetadata) -> Iterator[tuple[bytes,
         yield raw_profile_chunk("8bim", beside.photoshop)
 
 
-def _encode_webp(picture: Picture, options: WriteOptions) -> bytes:
+def _encode_webp(picture: Picture, options: WriteOptions, stream: BinaryIO) -> None:
     blocks = metadata_of(picture, options).for_pillow()
     if options.quality is None and picture.lossless and picture.format == "webp":
-        return _encode_with_pillow(samples_of(picture, options), "WEBP", lossless=True, exact=True, **blocks)
-    return _encode_with_pillow(
-        samples_of(picture, options), "WEBP", quality=quality_for("webp", options), exact=True, **blocks
-    )
+        how: dict[str, Any] = {"lossless": True}
+    else:
+        how = {"quality": quality_for("webp", options)}
+    stream.write(_with_pillow(samples_of(picture, options), "WEBP", exact=True, **how, **blocks))
 
 
-def _encode_avif(picture: Picture, options: WriteOptions) -> bytes:
+def _encode_avif(picture: Picture, options: WriteOptions, stream: BinaryIO) -> None:
     quality = quality_for("avif", options)
     sampling = "4:4:4" if quality >= 80 else "4:2:0"
     blocks = metadata_of(picture, options).for_pillow()
-    return _encode_with_pillow(
-        samples_of(picture, options),
-        "AVIF",
-        quality=quality,
-        subsampling=sampling,
-        speed=AVIF_SPEED,
-        **blocks,
-    )
+    how = {"quality": quality, "subsampling": sampling, "speed": AVIF_SPEED}
+    stream.write(_with_pillow(samples_of(picture, options), "AVIF", **how, **blocks))
 
 
-def _encode_tiff(picture: Picture, options: WriteOptions) -> bytes:
+def _encode_tiff(picture: Picture, options: WriteOptions, stream: BinaryIO) -> None:
     blocks = metadata_of(picture, options)
-    return encode_tiff(samples_of(picture, options), blocks.beside, **blocks.for_pillow())
+    height = picture.size[0]
+    write_tiff(stream, bands_of(picture, options), height, blocks.beside, **blocks.for_pillow())
 
 
-def _encode_bmp(picture: Picture, options: WriteOptions) -> bytes:
+def _encode_bmp(picture: Picture, options: WriteOptions, stream: BinaryIO) -> None:
     resolution = metadata_of(picture, options).beside.resolution
-    return _encode_with_pillow(
-        samples_of(picture, options), "BMP", **({"dpi": resolution} if resolution else {})
-    )
+    how = {"dpi": resolution} if resolution else {}
+    stream.write(_with_pillow(samples_of(picture, options), "BMP", **how))
 
 
-def _encode_heic(picture: Picture, options: WriteOptions) -> bytes:
+def _encode_heic(picture: Picture, options: WriteOptions, stream: BinaryIO) -> None:
     try:
         import pillow_heif  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except ImportError as error:
@@ -135,11 +145,18 @@ def _encode_heic(picture: Picture, options: WriteOptions) -> bytes:
         metadata_of(picture, options).for_pillow(),
     )
     if samples.dtype == np.uint16:
-        return encode_heic(samples, quality, blocks)
-    return _encode_with_pillow(samples, "HEIF", quality=quality, **blocks)
+        stream.write(encode_heic(samples, quality, blocks))
+    else:
+        stream.write(_with_pillow(samples, "HEIF", quality=quality, **blocks))
 
 
-def _encode_with_pillow(samples: Pixels, pillow_format: str, **parameters: Any) -> bytes:
+def _is_large(picture: Picture) -> bool:
+    """Tell whether a picture is written by parts where that gives other bytes."""
+    height, width = picture.size
+    return height * width > LARGE
+
+
+def _with_pillow(samples: Pixels, pillow_format: str, **parameters: Any) -> bytes:
     stream = BytesIO()
     as_image(samples).save(stream, format=pillow_format, **parameters)
     return stream.getvalue()
@@ -150,7 +167,7 @@ def quality_for(target: str, options: WriteOptions) -> int:
     return options.quality or DEFAULT_QUALITY[target]
 
 
-ENCODERS: dict[str, Callable[[Picture, WriteOptions], bytes]] = {
+ENCODERS: dict[str, Callable[[Picture, WriteOptions, BinaryIO], None]] = {
     "jpg": _encode_jpg,
     "png": _encode_png,
     "webp": _encode_webp,

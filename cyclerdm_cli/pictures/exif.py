@@ -159,12 +159,22 @@ class Builder:
         self.order = order if body is None else byte_order(body)
         start = (b"II*\0" if order == "<" else b"MM\0*") + bytes(4)
         self.data = bytearray(start if body is None else body)
+        """What has not been handed over yet."""
+        self._handed_over = 0
 
     def append(self, value: bytes) -> int:
         """Put bytes at the end, at an even place as TIFF asks for; return where."""
         self.data += bytes(len(self.data) % 2)
         self.data += value
-        return len(self.data) - len(value)
+        return self._handed_over + len(self.data) - len(value)
+
+    def hand_over(self) -> bytes:
+        """Return the bytes since the last time, an even number of them, and forget them."""
+        self.data += bytes(len(self.data) % 2)
+        piece = bytes(self.data)
+        self._handed_over += len(piece)
+        self.data.clear()
+        return piece
 
     def field(self, kind: int, count: int, value: bytes) -> bytes:
         """Return the field of a value, which is put at the end where it is longer than four bytes."""

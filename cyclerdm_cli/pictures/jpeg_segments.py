@@ -44,7 +44,7 @@ class Segments:
 def segments_of(data: bytes) -> Segments:
     """Return what the segments of a JPEG file say, but for those that its decoder knows."""
     found, blocks, end = Segments(), [], 2
-    for marker, start, end in _walk(data):
+    for marker, start, end in walk_segments(data):
         block = data[start:end]
         said = [words for (app, name), words in FALSE.items() if app == marker and block.startswith(name)]
         if marker in (0xC2, 0xCA):
@@ -69,7 +69,7 @@ def _is_known(marker: int, block: bytes) -> bool:
     return any(app == marker and block.startswith(name) for app, name in SOMEHOW_ELSE)
 
 
-def _walk(data: bytes) -> Iterator[tuple[int, int, int]]:
+def walk_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield each segment's marker and where its contents lie, up to the first scan."""
     place = 2
     while place + 4 <= len(data) and data[place] == 0xFF:
@@ -89,7 +89,7 @@ def _walk(data: bytes) -> Iterator[tuple[int, int, int]]:
 def with_segments(data: bytes, kept: list[tuple[int, bytes]], photoshop: bytes | None = None) -> bytes:
     """Return a JPEG file with further segments behind those that it begins with."""
     place = 2
-    for marker, _, end in _walk(data):
+    for marker, _, end in walk_segments(data):
         if not APP0 <= marker <= 0xEF:
             break
         place = end

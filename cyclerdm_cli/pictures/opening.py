@@ -8,13 +8,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import BytesIO
 
 from PIL import Image, UnidentifiedImageError
 
 from cyclerdm_cli.errors import PictureError
 from cyclerdm_cli.pictures import tiff_other, tiff_reading
 from cyclerdm_cli.pictures.formats import FORMATS, Format, format_of_pillow
+from cyclerdm_cli.pictures.mapped import stream_over
 from cyclerdm_cli.pictures.png_chunks import Chunks, is_png, parted
 from cyclerdm_cli.pictures.tiff_layout import count_pages
 
@@ -142,7 +142,7 @@ def _open_header(data: bytes) -> Image.Image:
     else:
         pillow_heif.register_heif_opener()
     try:
-        return Image.open(BytesIO(data), formats=formats)
+        return Image.open(stream_over(data), formats=formats)
     except UnidentifiedImageError:
         stand_in = tiff_reading.grey_alpha_image(data) if tiff_reading.is_tiff(data) else None
         if stand_in is None:

@@ -94,6 +94,16 @@ class Picture:
         """Whether the source has no colours, so that the result shall have none."""
         return self.mode in ("grey", "grey+alpha")
 
+    def rows(self, rows: slice) -> Picture:
+        """Return those rows of the picture, in the same memory."""
+        return replace(
+            self,
+            pixels=self.pixels[rows],
+            own=None if self.own is None else self.own[rows],
+            filled=None if self.filled is None else self.filled[rows],
+            alpha=None if self.alpha is None else self.alpha[rows],
+        )
+
     def with_pixels(self, pixels: Pixels, filled: NDArray[np.bool_] | None = None) -> Picture:
         """Return the same picture with other pixels, (H, W, 3) uint8 or uint16.
 

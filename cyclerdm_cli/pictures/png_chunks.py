@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from cyclerdm_cli.pictures.mapped import forget
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER_END = 33
 PIXELS = frozenset((b"tRNS", b"acTL", b"fcTL", b"fdAT"))
@@ -83,7 +85,9 @@ def parted(data: bytes) -> tuple[bytes, Chunks]:
             break
     else:
         needed.append(view[position:])
-    return b"".join(needed), chunks
+    whole_of_it = b"".join(needed)
+    forget(data)
+    return whole_of_it, chunks
 
 
 def with_chunks(data: bytes, chunks: list[tuple[bytes, bytes]]) -> bytes:

@@ -7,18 +7,19 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from PIL import Image, JpegImagePlugin
 
 from cyclerdm_cli.errors import PictureError
-from cyclerdm_cli.pictures import raw, said_colours, tiff_other
+from cyclerdm_cli.pictures import large_pictures, raw, said_colours, tiff_other
 from cyclerdm_cli.pictures.addresses import Address
 from cyclerdm_cli.pictures.carrying import to_levels
 from cyclerdm_cli.pictures.colour import ColourSpace, colour_space, to_srgb
 from cyclerdm_cli.pictures.completeness import refuse_incomplete
 from cyclerdm_cli.pictures.decoding import has_sixteen_bits, samples_of, split, turns_by_itself, upright
 from cyclerdm_cli.pictures.footprint import Extent
+from cyclerdm_cli.pictures.mapped import mapped
 from cyclerdm_cli.pictures.metadata import beside_pixels, upright_exif, upright_xmp
 from cyclerdm_cli.pictures.opening import ANY_SIZE, Opened, open_picture, quiet_opening, size_of
 from cyclerdm_cli.pictures.picture import Mode, Picture, SaidBy
@@ -53,7 +54,7 @@ def read_picture(
 
     def picture(data: bytes) -> Picture:
         if kind := raw.kind_of(data):
-            return raw.developed(data, kind, develop, limit_pixels)
+            return raw.developed(data[:], kind, develop, limit_pixels)
         return _decode(data, frame or tiff_other.main_page(data), limit_pixels)
 
     return _worked_on(source, name, picture)
@@ -70,7 +71,7 @@ def read_extent(
 
     def extent(data: bytes) -> Extent:
         if kind := raw.kind_of(data):
-            return Extent(*raw.size_of(data, kind, limit_pixels), 16, "tiff", own_depth=16)
+            return Extent(*raw.size_of(data[:], kind, limit_pixels), 16, "tiff", own_depth=16)
         opened = open_picture(data, frame or tiff_other.main_page(data), limit_pixels)
         width, height = size_of(opened.image)
         sixteen = opened.layout is not None or has_sixteen_bits(opened.image, opened.data, opened.kind)
@@ -125,17 +126,25 @@ def _plain_faults_of(path: str | os.PathLike[str]) -> Iterator[None]:
 def _worked_on(source: str | os.PathLike[str] | bytes, name: str, work: Callable[[bytes], T]) -> T:
     """Return what `work` makes of a file, its faults told in plain words with its name."""
     name = name or ("standard input" if isinstance(source, bytes) else os.fspath(source))
-    return with_plain_faults(source if isinstance(source, bytes) else read_bytes(source), name, work)
+    if isinstance(source, bytes):
+        return with_plain_faults(source, name, work)
+    # What is mapped is read like bytes, and by those who cannot do so as a whole.
+    large = None if isinstance(source, Address) else mapped(Path(source))
+    return with_plain_faults(read_bytes(source) if large is None else cast(bytes, large), name, work)
 
 
 def _decode(data: bytes, frame: int, limit_pixels: int) -> Picture:
     decoded = open_picture(data, frame, limit_pixels)
     data, image, notes, kind = decoded.data, decoded.image, decoded.notes, decoded.kind
+    if not large_pictures.in_plain_strips(decoded):
+        data = data[:]  # the whole file, where it is mapped
     if decoded.layout is None and (frame == 0 or kind.name == "tiff"):
         refuse_incomplete(kind.name, data, image)
     orientation, exif = _exif(decoded, data, frame)
     with ANY_SIZE:
-        if decoded.layout is None:
+        if (found := large_pictures.samples_of(decoded, data, frame)) is not None:
+            pixels, alpha, mode = split(found)
+        elif decoded.layout is None:
             pixels, alpha, mode = samples_of(image, data, kind, frame, notes)
         else:
             pixels, alpha, mode = split(tiff_other.samples_of(decoded.layout, data, frame))

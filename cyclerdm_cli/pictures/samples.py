@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 from PIL import Image, ImageColor
 
 from cyclerdm_cli.pictures.carrying import luma, own_colours, to_levels
-from cyclerdm_cli.pictures.colour import colour_space, from_srgb
+from cyclerdm_cli.pictures.colour import STRIP_PIXELS, colour_space, from_srgb
 from cyclerdm_cli.pictures.picture import Picture, Pixels, to_depth
 from cyclerdm_cli.pictures.write_options import WriteOptions, format_of, keeps_floats
+
+BAND_PIXELS = 1 << 20
+"""So many that a band's copies are small beside any picture that is large."""
 
 
 def samples_of(picture: Picture, options: WriteOptions) -> Pixels:
@@ -31,6 +36,27 @@ def samples_of(picture: Picture, options: WriteOptions) -> Pixels:
     depth = wanted if target.bits > 8 else 8
     pixels = to_depth(pixels, depth)
     return pixels if alpha is None else np.dstack((pixels, to_depth(alpha, depth)))
+
+
+def bands_of(picture: Picture, options: WriteOptions) -> Iterator[Pixels]:
+    """Yield what `samples_of` returns in bands of rows from the top, so that it is never held as a whole."""
+    height, width = picture.size
+    rows = max(1, STRIP_PIXELS // width)  # as many as colours are carried back in at a time
+    rows *= max(1, BAND_PIXELS // (rows * width))
+    for top in range(0, height, rows):
+        yield samples_of(picture.rows(slice(top, top + rows)), options)
+
+
+def in_groups(bands: Iterable[Pixels], rows: int) -> Iterator[Pixels]:
+    """Yield the rows of bands in groups of so many, the last of what is left."""
+    rest: Pixels | None = None
+    for band in bands:
+        rest = band if rest is None or not len(rest) else np.concatenate((rest, band))
+        while len(rest) >= rows:
+            yield rest[:rows]
+            rest = rest[rows:]
+    if rest is not None and len(rest):
+        yield rest
 
 
 def _profile(picture: Picture, options: WriteOptions) -> bytes | None:

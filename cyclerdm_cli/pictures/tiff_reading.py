@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from cyclerdm_cli.pictures.mapped import take
 from cyclerdm_cli.pictures.picture import Pixels
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
@@ -73,8 +74,7 @@ def samples_of(data: bytes, tags: Any, frame: int) -> Pixels:
     Raises:
         ValueError: the strips are incomplete, or laid out in a way that nothing here reads exactly.
     """
-    in_strips = STRIP_OFFSETS in tags and tags.get(COMPRESSION, PLAIN) in (PLAIN, DEFLATE, OLD_DEFLATE)
-    return as_meant(_from_strips(data, tags) if in_strips else _by_opencv(data, tags, frame), tags)
+    return as_meant(from_strips(data, tags) if is_in_strips(tags) else _by_opencv(data, tags, frame), tags)
 
 
 def as_meant(samples: Pixels, tags: Any) -> Pixels:
@@ -90,7 +90,17 @@ def as_meant(samples: Pixels, tags: Any) -> Pixels:
     return samples[..., : colours + 1]
 
 
-def _from_strips(data: bytes, tags: Any) -> Pixels:
+def is_in_strips(tags: Any) -> bool:
+    """Tell whether samples lie in strips of the kinds that are read here."""
+    return STRIP_OFFSETS in tags and tags.get(COMPRESSION, PLAIN) in (PLAIN, DEFLATE, OLD_DEFLATE)
+
+
+def from_strips(data: bytes, tags: Any) -> Pixels:
+    """Return samples that are `is_in_strips` as (H, W, C), uint8 where they have 8 bits and else uint16.
+
+    Raises ValueError where there are fewer than the size says.
+    """
+    dtype: type[np.uint8] | type[np.uint16] = np.uint8 if set(tags.get(BITS, (16,))) == {8} else np.uint16
     width, height, channels = tags[WIDTH], tags[HEIGHT], tags.get(CHANNELS, 1)
     apart = tags.get(PLANES, 1) == 2
     planes, together = (channels, 1) if apart else (1, channels)
@@ -99,20 +109,21 @@ def _from_strips(data: bytes, tags: Any) -> Pixels:
     offsets, sizes = tags[STRIP_OFFSETS], tags[STRIP_BYTES]
     if len(offsets) < planes * strips or len(sizes) < planes * strips:
         raise ValueError("strips are missing")
-    order = "<u2" if data[:2] == b"II" else ">u2"
-    samples = np.empty((height, width, channels), np.uint16)
+    order = np.dtype(dtype).newbyteorder("<" if data[:2] == b"II" else ">")
+    samples = np.empty((height, width, channels), dtype)
     for index in range(planes * strips):
         plane, top = index // strips, index % strips * rows
         here = min(rows, height - top)
-        raw = data[offsets[index] : offsets[index] + sizes[index]]
-        expected = here * width * together * 2
+        start, end = offsets[index], offsets[index] + sizes[index]
+        raw = take(data, start, end)
+        expected = here * width * together * order.itemsize
         if tags.get(COMPRESSION, PLAIN) != PLAIN:
             raw = zlib.decompressobj().decompress(raw, expected)
         if len(raw) < expected:
             raise ValueError("the file is truncated")
         strip = np.frombuffer(raw[:expected], order).reshape(here, width, together)
         if tags.get(PREDICTOR, 1) == 2:
-            strip = np.cumsum(strip, axis=1, dtype=np.uint16)
+            strip = np.cumsum(strip, axis=1, dtype=dtype)
         samples[top : top + here, :, plane : plane + together] = strip
     return samples
 

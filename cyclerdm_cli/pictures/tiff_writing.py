@@ -7,11 +7,15 @@ EXIF is laid out like a TIFF file, so the file begins with the block, and nothin
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
+from itertools import chain
+from typing import BinaryIO
 
 from cyclerdm_cli.pictures import exif as blocks
 from cyclerdm_cli.pictures.metadata import ELSEWHERE_TAGS, IPTC_TAG, LAYOUT_TAGS, PHOTOSHOP_TAG
 from cyclerdm_cli.pictures.photoshop import IPTC, iptc_of, without
 from cyclerdm_cli.pictures.picture import NOTHING, Beside, Pixels
+from cyclerdm_cli.pictures.samples import in_groups
 from cyclerdm_cli.pictures.tiff_reading import (
     BITS,
     CHANNELS,
@@ -36,24 +40,31 @@ from cyclerdm_cli.pictures.tiff_reading import (
 
 TARGET_STRIP_BYTES = 1 << 20
 LEVEL = 6
+DIRECTORY_PLACE = 4
+"""Where a file says where its directory lies."""
 BYTE_TYPE, SHORT_TYPE, LONG_TYPE, RATIONAL_TYPE, UNDEFINED_TYPE = 1, 3, 4, 5, 7
 Y_RESOLUTION, RESOLUTION_UNIT, INCHES = 283, 296, 2
 NO_PREDICTOR, DIFFERENCES = 1, 2
 FLOATING = 3
 
 
-def encode_tiff(
-    samples: Pixels,
+def write_tiff(
+    stream: BinaryIO,
+    bands: Iterable[Pixels],
+    height: int,
     beside: Beside = NOTHING,
     *,
     icc_profile: bytes | None = None,
     exif: bytes | None = None,
     xmp: bytes | None = None,
-) -> bytes:
-    """Return a TIFF file.
+) -> None:
+    """Write a TIFF file, strip after strip.
 
     Args:
-        samples: (H, W, C) uint8, uint16, float16 or float32; C = 1 grey, 2 grey+alpha, 3 RGB, 4 RGBA.
+        stream: where to, at its beginning.
+        bands: of rows from the top, (h, W, C) uint8, uint16, float16 or float32; C = 1 grey, 2 grey+alpha,
+            3 RGB, 4 RGBA.
+        height: rows of all of them.
         exif: as in `Picture.exif`; its general tags become the file's own.
     """
     body = exif.removeprefix(blocks.HEADER) if exif else None
@@ -63,16 +74,23 @@ def encode_tiff(
         for tag, field in (blocks.fields_of(body) if body else {}).items()
         if tag not in LAYOUT_TAGS | ELSEWHERE_TAGS
     }
-    strips, rows = _strips(samples, builder.order)
-    places = [builder.append(strip) for strip in strips]
-    for tag, values in _layout(samples).items():
+    coming = iter(bands)
+    first = next(coming)
+    rows = min(height, max(1, TARGET_STRIP_BYTES // first[0].nbytes))
+    places, sizes = [], []
+    for strip in in_groups(chain([first], coming), rows):
+        packed = _packed(strip, builder.order)
+        places.append(builder.append(packed))
+        sizes.append(len(packed))
+        stream.write(builder.hand_over())
+    for tag, values in _layout(first).items():
         fields[tag] = builder.field(SHORT_TYPE, len(values), builder.number("H" * len(values), *values))
     for tag, values in {
-        WIDTH: [samples.shape[1]],
-        HEIGHT: [samples.shape[0]],
+        WIDTH: [first.shape[1]],
+        HEIGHT: [height],
         ROWS_PER_STRIP: [rows],
         STRIP_OFFSETS: places,
-        STRIP_BYTES: [len(strip) for strip in strips],
+        STRIP_BYTES: sizes,
     }.items():
         fields[tag] = builder.field(LONG_TYPE, len(values), builder.number("I" * len(values), *values))
     _put_beside(builder, fields, beside)
@@ -80,8 +98,10 @@ def encode_tiff(
         fields[XMP] = builder.field(BYTE_TYPE, len(xmp), xmp)
     if icc_profile:
         fields[ICC_PROFILE] = builder.field(UNDEFINED_TYPE, len(icc_profile), icc_profile)
-    builder.finish(fields)
-    return bytes(builder.data)
+    place = builder.directory(fields)
+    stream.write(builder.data)
+    stream.seek(DIRECTORY_PLACE)
+    stream.write(builder.number("I", place))
 
 
 def _put_beside(builder: blocks.Builder, fields: blocks.Fields, beside: Beside) -> None:
@@ -116,15 +136,9 @@ def _floating(samples: Pixels) -> bool:
     return samples.dtype.kind == "f"
 
 
-def _strips(samples: Pixels, order: blocks.Order) -> tuple[list[bytes], int]:
-    """Deflate rows, whole numbers as differences between neighbours; return the strips, and the rows of each."""
-    height, width, channels = samples.shape
-    rows = min(height, max(1, TARGET_STRIP_BYTES // (width * channels * samples.itemsize)))
-    strips = []
-    for top in range(0, height, rows):
-        differences = samples[top : top + rows].copy()
-        if not _floating(samples):
-            differences[:, 1:] -= samples[top : top + rows, :-1]
-        packed = differences.astype(differences.dtype.newbyteorder(order))
-        strips.append(zlib.compress(packed.tobytes(), LEVEL))
-    return strips, rows
+def _packed(strip: Pixels, order: blocks.Order) -> bytes:
+    """Deflate rows, whole numbers as differences between neighbours."""
+    differences = strip.copy()
+    if not _floating(strip):
+        differences[:, 1:] -= strip[:, :-1]
+    return zlib.compress(differences.astype(differences.dtype.newbyteorder(order)).tobytes(), LEVEL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import BytesIO
+from typing import BinaryIO
 
 from cyclerdm_cli.errors import PictureError
 from cyclerdm_cli.pictures.encoders import ENCODERS, quality_for
@@ -16,10 +17,18 @@ from cyclerdm_cli.pictures.write_options import WriteOptions, format_of, keeps_f
 
 
 def encode(picture: Picture, options: WriteOptions) -> bytes:
-    """Return the bytes of a file of that picture.
+    """Return the bytes of a file of that picture. Raises as `encode_into`."""
+    stream = BytesIO()
+    encode_into(stream, picture, options)
+    return stream.getvalue()
+
+
+def encode_into(stream: BinaryIO, picture: Picture, options: WriteOptions) -> None:
+    """Write a file of that picture into an empty stream, in pieces where the format allows it.
 
     Raises:
         PictureError: the format cannot hold it (too many pixels a side), or memory runs out.
+        OSError: the stream cannot take it.
     """
     target = format_of(picture, options)
     height, width = picture.size
@@ -28,12 +37,14 @@ def encode(picture: Picture, options: WriteOptions) -> bytes:
             f"{width} x {height} pixels do not fit: {target.title} holds {target.longest_side} a side at most"
         )
     try:
-        return ENCODERS[target.name](picture, options)
+        ENCODERS[target.name](picture, options, stream)
     except PictureError:
         raise
     except MemoryError as error:
         raise PictureError(f"not enough memory to write it as {target.title}") from error
     except Exception as error:  # as varied as in reading: plugins raise what they like
+        if isinstance(error, OSError) and error.errno is not None:  # the system's own
+            raise
         words = " ".join(str(error).split()) or type(error).__name__
         raise PictureError(f"cannot be written as {target.title}: {words}") from error
 

@@ -46,7 +46,9 @@ LOOKS = 40 << 20
 BLENDING = 40
 """Bytes a pixel of a tile on its way into the picture: its float32 result, the same weighted, the weights."""
 FLOATS = 12
-"""Bytes a pixel of the row of tiles that is being blended: three channels in float32."""
+"""Bytes a pixel of what the next row of tiles adds to: three channels in float32."""
+SAMPLES = 6
+"""Bytes a pixel of the row of tiles that is being finished, at 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class MemoryModel:
         work = int(self.a_pixel * tile * batch)
         if not self.together:
             return work
-        return work + BLENDING * tile * batch + FLOATS * grid.rows.tile * grid.columns.length
+        strips = FLOATS * grid.rows.overlap + SAMPLES * (grid.rows.stride + grid.rows.overlap)
+        return work + BLENDING * tile * batch + strips * grid.columns.length
 
     def whole(self, grid: Grid, batch: int, held: int, coding: int) -> int:
         """Return the peak in bytes from reading one picture to writing it.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from cyclerdm_cli.pictures.raw import kind_of
 from cyclerdm_cli.pictures.reading import check_there, read_bytes, read_extent, read_picture
 from cyclerdm_cli.pictures.streams import check_file, is_pipe, read_address
 from cyclerdm_cli.pictures.write_options import WriteOptions
-from cyclerdm_cli.pictures.writing import encode, notes_on_writing
+from cyclerdm_cli.pictures.writing import encode, encode_into, notes_on_writing
 from cyclerdm_cli.restoring.outcome import Outcome
 from cyclerdm_cli.tasks.catalogue import Task
 
@@ -178,14 +178,16 @@ def read_file(job: Job, work: Work, settled: Outcome | None = None) -> ReadFile 
 def write_result(one: ReadFile, work: Work, before: NDArray[np.generic] | None) -> Outcome:
     """Encode a result and write it, with the comparison that was asked for; `before` are the pixels as given."""
     began = time.perf_counter()
-    job, after, seconds, choice = one.job, one.picture, one.seconds, one.choice
+    job, after, seconds = one.job, one.picture, one.seconds
     options = replace(work.files.write, format=job.format)
     tiles = count_tiles(work, after.size, one.tasks)
     try:
         changed = any(work.restorers.kit.strength_of(task.name) > 0 for task in one.tasks)
+        if changed and job.output is not None and job.compare is None:
+            digest = _write_in_pieces(job, after, options, work)
+            return _written(one, work, digest, seconds + time.perf_counter() - began)
         data = encode(after, options) if changed else _copy_or_encode(job, after, options, work.files)
-        if not work.unchanged(job):
-            raise PictureError(f"{job.input.name}: has changed while it was restored")
+        _refuse_changed(job, work)
         # The result last: --skip-existing takes it for a sign that all is there.
         if job.compare is not None and before is not None:
             names, kind = _names_for_comparison(job), work.files.compare or COMPARE_CHOICES[0]
@@ -194,16 +196,42 @@ def write_result(one: ReadFile, work: Work, before: NDArray[np.generic] | None) 
             return Outcome(job, "skipped")
     except Exception as fault:
         return failed_outcome(job, fault, seconds + time.perf_counter() - began, after.size, tiles)
-    outcome = Outcome(
-        job, "ok", seconds + time.perf_counter() - began, after.size, tiles,
-        sha256=hashlib.sha256(data).hexdigest(), notes=after.notes + notes_on_writing(after, options),
-        data=data if job.output is None else None,
-    )  # fmt: skip
+    digest, seconds = hashlib.sha256(data).hexdigest(), seconds + time.perf_counter() - began
+    return replace(_written(one, work, digest, seconds), data=data if job.output is None else None)
+
+
+def _write_in_pieces(job: Job, after: Picture, options: WriteOptions, work: Work) -> str:
+    """Encode a result straight into its file; return the file's sha256, "" where another one shall stay."""
+    digest = ""
+
+    def fill(stream: BinaryIO) -> None:
+        nonlocal digest
+        encode_into(stream, after, options)
+        stream.seek(0)
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+        _refuse_changed(job, work)
+
+    assert job.output is not None
+    return digest if _write(job.output, fill, work.files) else ""
+
+
+def _refuse_changed(job: Job, work: Work) -> None:
+    if not work.unchanged(job):
+        raise PictureError(f"{job.input.name}: has changed while it was restored")
+
+
+def _written(one: ReadFile, work: Work, digest: str, seconds: float) -> Outcome:
+    """Return what became of a file whose result is there; it was skipped where that is not its own, by `digest`."""
+    job, after, choice = one.job, one.picture, one.choice
+    if not digest:
+        return Outcome(job, "skipped")
+    notes = after.notes + notes_on_writing(after, replace(work.files.write, format=job.format))
+    tiles = count_tiles(work, after.size, one.tasks)
+    outcome = Outcome(job, "ok", seconds, after.size, tiles, sha256=digest, notes=notes)
     if choice is None:
         return outcome
     task, weights = "+".join(names_in(one.tasks)) or "none", work.restorers.kit.names(names_in(one.tasks))
-    notes = choice.note, *outcome.notes
-    return replace(outcome, notes=notes, task=task, weights=weights, seen=choice.likely)
+    return replace(outcome, notes=(choice.note, *notes), task=task, weights=weights, seen=choice.likely)
 
 
 def _names_for_comparison(job: Job) -> Names:
@@ -212,7 +240,7 @@ def _names_for_comparison(job: Job) -> Names:
     return Names(shown_name(before), shown_name("" if job.output is None else job.output.name))
 
 
-def _write(place: Path, data: bytes, files: FileOptions) -> bool:
+def _write(place: Path, data: bytes | Callable[[BinaryIO], None], files: FileOptions) -> bool:
     """Write a result; False where another one has appeared meanwhile that shall stay. Raises PictureError."""
     try:
         write_atomically(place, data, replace=files.overwrite, inputs=files.inputs)

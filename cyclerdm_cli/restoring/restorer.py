@@ -164,16 +164,24 @@ class Restorer:
         self, pixels: Pixels, mask: Mask | None, grid: Grid, tile_done: Callable[[], None]
     ) -> Iterator[tuple[slice, Pixels]]:
         """Yield the result from top to bottom: which rows, and their values. `pixels` are not read there again."""
-        finished: list[tuple[slice, Pixels]] = []
-        for rows, values in self._mean(pixels, mask, grid, tile_done):
-            yield from finished  # not before: the last tiles see rows of the strip above theirs
-            missing = None if mask is None else mask[rows]
-            finished = [(rows, self._finished(values, pixels[rows], missing))]
-        yield from finished
+        width, strip = pixels.shape[1], pixels[:0]
+        waiting: list[tuple[slice, Pixels]] = []
+        for rows, columns, values in self._mean(pixels, mask, grid, tile_done):
+            if columns.start == 0:
+                strip = np.empty((rows.stop - rows.start, width, 3), pixels.dtype)
+            missing = None if mask is None else mask[rows, columns]
+            strip[:, columns] = self._finished(values, pixels[rows, columns], missing)
+            if columns.stop < width:
+                continue
+            yield from waiting  # not before: the last tiles see rows of the strip above theirs
+            done = grid.rows.seen_later(rows) - rows.start
+            yield slice(rows.start, rows.start + done), strip[:done]
+            waiting = [(slice(rows.start + done, rows.stop), strip[done:])]
+        yield from waiting
 
     def _mean(
         self, pixels: Pixels, mask: Mask | None, grid: Grid, tile_done: Callable[[], None]
-    ) -> Iterator[tuple[slice, Floats]]:
+    ) -> Iterator[tuple[slice, slice, Floats]]:
         """Yield the mean of the mirror images' results, turned back, as `_values` yields that of one.
 
         What is above white or below black stays so in the mean, which is clipped and rounded once, at the end.
@@ -184,21 +192,23 @@ class Restorer:
         mean = np.zeros(pixels.shape, np.float32)
         for mirror in self.mirrors:
             turned_back = mean[mirror]
-            for rows, values in self._values(*_mirrored(pixels, mask, mirror), mirror, grid, tile_done):
-                turned_back[rows] += values
+            for *place, values in self._values(*_mirrored(pixels, mask, mirror), mirror, grid, tile_done):
+                turned_back[tuple(place)] += values
         mean /= len(self.mirrors)
-        for top in range(0, grid.rows.length, grid.rows.stride):
-            rows = slice(top, top + grid.rows.stride)
-            yield rows, mean[rows]
+        height, width = pixels.shape[:2]
+        for top in range(0, height, grid.rows.stride):
+            rows = slice(top, min(top + grid.rows.stride, height))
+            yield rows, slice(0, width), mean[rows]
 
     def _values(
         self, pixels: Pixels, mask: Mask | None, mirror: Mirror, grid: Grid, tile_done: Callable[[], None]
-    ) -> Iterator[tuple[slice, Floats]]:
-        """Yield what the network makes of a picture, strip by strip: which rows, and (h, W, 3), about [0, 1].
+    ) -> Iterator[tuple[slice, slice, Floats]]:
+        """Yield what the network makes of a picture, block by block, row by row of them: which rows, which columns,
+        and (h, w, 3), about [0, 1].
 
         It is a mirror image already, if it shall be one.
 
-        The values are the caller's to change, until the next strip.
+        The values are the caller's to change.
         """
         source = self._prepared(pixels, mask)
         findings = self._look(source, mirror)
@@ -210,10 +220,8 @@ class Restorer:
             where = _place_of(group, grid)
             restored = self.computer.restore(tiles, masks, findings, where, generator, batch)
             for place, tile in zip(group, restored, strict=True):
-                blender.add(*place, tile)
+                yield blender.add(*place, tile)
                 tile_done()
-            if group[-1][1] == grid.columns.count - 1:
-                yield blender.finish_row()
 
     def _look(self, source: Pixels, mirror: Mirror) -> Findings:
         """Look at a picture, or a mirror image; a light that was found already goes before its own."""

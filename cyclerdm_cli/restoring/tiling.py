@@ -40,6 +40,13 @@ class Axis:
         """Return the first pixel that a tile sees."""
         return self.last if index == self.count - 1 else index * self.stride
 
+    def seen_later(self, strip: slice) -> int:
+        """Return the first pixel of a strip of one stride that the next tile sees; its end where there is none."""
+        following = strip.start // self.stride + 1
+        if following >= self.count:
+            return strip.stop
+        return min(max(self.start(following), strip.start), strip.stop)
+
     def unused(self, index: int) -> int:
         """Return how many of a tile's first pixels are left to its neighbour alone."""
         return index * self.stride - self.start(index)
@@ -117,49 +124,42 @@ def cut(picture: NDArray[np.generic], grid: Grid, row: int, column: int) -> NDAr
 
 
 class Blender:
-    """Adds up tiles, row by row, and gives away each strip of the picture as soon as it is complete.
+    """Adds up tiles and gives away each block of the picture as soon as it is complete.
 
-    Only one row of tiles is kept, in float32.
+    Beside the last tile, only what the next tile to the right and the next row of tiles add to is kept, in float32.
     """
 
     def __init__(self, grid: Grid, channels: int) -> None:
         self.grid = grid
         self._row = 0
-        self._closed = False
-        self._sums = np.zeros((grid.rows.tile, grid.columns.length, channels), np.float32)
+        self._below = np.zeros((grid.rows.overlap, grid.columns.length, channels), np.float32)
+        self._right = np.zeros((grid.rows.tile, grid.columns.overlap, channels), np.float32)
 
-    def add(self, row: int, column: int, tile: Floats) -> None:
-        """Add a tile's result, (tile height, tile width, C); rows must come in order."""
-        if row != self._row:
+    def add(self, row: int, column: int, tile: Floats) -> tuple[slice, slice, Floats]:
+        """Add a tile's result, (tile height, tile width, C); rows must come in order, and columns within them.
+
+        Returns:
+            Which rows and columns of the picture are complete now, and their values (h, w, C), which are the
+            caller's to change.
+        """
+        if row not in (self._row, self._row + 1):
             raise ValueError(f"a tile of row {row} while row {self._row} is open")
-        if self._closed:
-            self._open_row()
+        self._row = row
         rows, columns = self.grid.rows, self.grid.columns
         used = tile[rows.unused(row) :, columns.unused(column) :]
-        left = column * columns.stride
-        height, width = len(used), min(used.shape[1], columns.length - left)
-        weights = rows.window(row)[:, None] * columns.window(column)[None, :width]
-        self._sums[:height, left : left + width] += used[:, :width] * weights[:, :, None]
-
-    def finish_row(self) -> tuple[slice, Floats]:
-        """Close the open row: return which rows of the picture are complete, and their values (h, W, C).
-
-        The values are the blender's own, the caller's to change until the next tile is added.
-        """
-        rows = self.grid.rows
-        top = self._row * rows.stride
-        last = self._row == rows.count - 1
-        height = rows.length - top if last else rows.stride
-        self._row += 1
-        self._closed = not last
-        return slice(top, top + height), self._sums[:height]
-
-    def _open_row(self) -> None:
-        """Keep what the next row of tiles adds to."""
-        rows = self.grid.rows
-        self._sums[: rows.overlap] = self._sums[rows.stride :]
-        self._sums[rows.overlap :] = 0
-        self._closed = False
+        top, left = row * rows.stride, column * columns.stride
+        used = used[: rows.length - top, : columns.length - left]
+        window = rows.window(row)[: used.shape[0], None] * columns.window(column)[None, : used.shape[1]]
+        sums = used * window[:, :, None]
+        shared = columns.overlap if column else 0
+        sums[:, :shared] += self._right[: len(sums), :shared]
+        if row:  # where the tile to the left has its share, it has added this already
+            sums[: rows.overlap, shared:] += self._below[:, left + shared : left + sums.shape[1]]
+        height = len(sums) if row == rows.count - 1 else rows.stride
+        width = sums.shape[1] if column == columns.count - 1 else columns.stride
+        self._right[: len(sums), : sums.shape[1] - width] = sums[:, width:]
+        self._below[: len(sums) - height, left : left + width] = sums[height:, :width]
+        return slice(top, top + height), slice(left, left + width), sums[:height, :width]
 
 
 def places(grid: Grid, batch: int) -> Iterator[list[tuple[int, int]]]:

@@ -150,10 +150,11 @@ def test_the_third_stage_is_handed_the_features_of_the_second() -> None:
     with pytest.raises(AssertionError, match="stage 2 comes before stage 3"):
         stages.calibrate(*bands, *bands)
     stages.restore(2, picture, picture)
-    assert stages.features is not None
-    assert stages.features.shape == (2, TINY.widths[0], 32, 32)
+    features = stages.features
+    assert features is not None
+    assert features.shape == (2, TINY.widths[0], 32, 32)
     low, high = stages.calibrate(*bands, *bands)
-    stages.features = stages.features + 1
+    stages.features = features + 1
     other_low, other_high = stages.calibrate(*bands, *bands)
     assert (low.shape, high.shape) == (bands[0].shape, bands[1].shape)
     assert float((low - other_low).abs().max()) > 1e-4

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 import cyclerdm_cli as cyclerdm
 from cyclerdm_cli.app import app
-from cyclerdm_cli.pictures.png_writing import encode_png16
+from cyclerdm_cli.pictures.png_writing import write_png
 from cyclerdm_cli.restoring import networks as networks_module
 from cyclerdm_cli.restoring import restorers as restorers_module
 from cyclerdm_cli.words import eye as eye_module
@@ -127,13 +127,19 @@ def test_an_image_of_any_kind_comes_out_as_its_file_would(
     np.testing.assert_array_equal(np.asarray(Image.open(again)), np.asarray(found))
 
 
+def as_png(samples: np.ndarray) -> bytes:
+    stream = BytesIO()
+    write_png(stream, [samples], len(samples))
+    return stream.getvalue()
+
+
 def test_sixteen_bits_stay_sixteen_bits(
     restorer: cyclerdm.Restorer, command: Callable[..., Path], photograph: np.ndarray, tmp_path: Path
 ) -> None:
     deep = photograph.astype(np.uint16) * 255 + 77
     path = tmp_path / "deep.png"
-    path.write_bytes(encode_png16(deep))
-    expected = encode_png16(restorer.restore(deep, "denoise"))
+    path.write_bytes(as_png(deep))
+    expected = as_png(restorer.restore(deep, "denoise"))
     assert expected == command(path, "--task", "denoise").read_bytes()
     np.testing.assert_array_equal(
         restorer.restore(deep.astype(">u2"), "denoise"), restorer.restore(deep, "denoise")
