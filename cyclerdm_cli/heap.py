@@ -13,7 +13,8 @@ from collections.abc import Mapping
 
 MMAP_THRESHOLD = -3
 """The number by which glibc's `mallopt` knows the size from which blocks are the system's (malloc.h)."""
-LARGE_BLOCK = 1 << 20
+LARGE_BLOCK = 4 << 20
+"""Smaller ones would cost more time than they save memory: each is cleared by the system when it is taken."""
 OWN_SETTINGS = ("MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES", "LD_PRELOAD")
 """Variables by which people say how memory is kept, or by what."""
 

@@ -50,7 +50,7 @@ def samples_of(opened: Opened, data: bytes, frame: int) -> Pixels | None:
     if frame or opened.layout is not None or not is_large(opened) or opened.image.mode != "RGB":
         return None
     kind = opened.kind.name
-    is_plain_png = kind == "png" and data[24] == 8 and not opened.image.has_transparency_data
+    is_plain_png = kind == "png" and data[24] == 8 and "transparency" not in opened.image.info
     if not is_plain_png and not (kind == "jpg" and has_end(data)):
         return None
     found = _by_imagecodecs(data, kind)

@@ -61,7 +61,9 @@ def upright_exif(
 
     Raises whatever Pillow and `exif` raise over damaged EXIF; the caller decides what that means.
     """
-    orientation = _known(image.getexif().get(exif.ORIENTATION, 1) if known is None else known)
+    # Pillow's own for PNG decodes all of it, in search of a block that `png_chunks` has found already.
+    tags = Image.Image.getexif(image) if image.format == "PNG" else image.getexif()
+    orientation = _known(tags.get(exif.ORIENTATION, 1) if known is None else known)
     if image.format == "TIFF":
         directory, big = exif.page(data, frame)
         false: list[str] = []
