@@ -54,13 +54,8 @@ def _encode_jpg(picture: Picture, options: WriteOptions, stream: BinaryIO) -> No
     if _is_large(picture) and not picture.progressive:
         parts = jpeg_in_strips(bands_of(picture, options), picture.size[0], how, blocks)
     else:
-        parts = iter(
-            [
-                _with_pillow(
-                    samples_of(picture, options), "JPEG", progressive=picture.progressive, **how, **blocks
-                )
-            ]
-        )
+        samples = samples_of(picture, options)
+        parts = iter([_with_pillow(samples, "JPEG", progressive=picture.progressive, **how, **blocks)])
     data = in_whole_dots(next(parts), found.beside.resolution)
     stream.write(with_segments(data, list(found.beside.segments), found.beside.photoshop))
     stream.writelines(parts)

@@ -52,7 +52,10 @@ def start(folder: Path, words: str) -> tuple[int, str, str, list[str]]:
         ("enhance a.png --device cpu --dry-run", "a.png"),
         ("restore a.png b.png -o out/ --task denoise --device cpu --skip-existing --json", '"skipped": 2'),
         ("restore a.png b.png -o out/ --device cpu --skip-existing --json", '"skipped": 2'),
-        ("restore a.png b.png -o out/ --task denoise --sequence --skip-existing --json", '"skipped": 2'),
+        (
+            "restore a.png b.png -o out/ --task denoise --device cpu --sequence --skip-existing --json",
+            '"skipped": 2',
+        ),
     ],
 )
 def test_nothing_heavy_is_imported_where_no_picture_is_computed(folder: Path, words: str, told: str) -> None:
@@ -65,8 +68,8 @@ def test_nothing_heavy_is_imported_where_no_picture_is_computed(folder: Path, wo
 @pytest.mark.parametrize(
     ("words", "status", "told"),
     [
-        ("restore missing.png --task denoise", 1, "missing.png: no such file"),
-        ("restore missing.png", 1, "missing.png: no such file"),
+        ("restore missing.png --task denoise --device cpu", 1, "missing.png: no such file"),
+        ("restore missing.png --device cpu", 1, "missing.png: no such file"),
         ("restore a.png --task nosuch", 2, "unknown task"),
         ("restore a.png --task denoise --device toaster", 2, "unknown device"),
         ("restore a.png --task denoise --precision fp8", 2, "unknown precision"),
