@@ -30,7 +30,7 @@ from cyclerdm_cli.restoring.one_file import (
 )
 from cyclerdm_cli.restoring.outcome import Outcome
 
-LARGE = 4_000_000
+LARGE = 64_000_000
 """Pixels from which a result takes its picture's place in memory instead of standing beside it."""
 PATIENCE = 0.2
 """Seconds between two looks at whether the work shall stop, while a picture is being decoded."""
