@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cyclerdm_cli.cycle.cycle import STAGES, Network, Place, View, cycle
+from cyclerdm_cli.cycle.cycle import STAGES, Network, Place, cycle
 from cyclerdm_cli.cycle.shorter import keep_first
-from cyclerdm_cli.cycle.view import shrink_to_view, windows_of
+from cyclerdm_cli.cycle.view import view_of_batch
 from cyclerdm_cli.restoring.memory import process_peak
 
 SIDE = 256
@@ -47,7 +47,7 @@ def _count(network: Network, steps: int, count: int) -> float:
     device = next(network.parameters()).device
     picture = torch.zeros(1, 3, SIDE, SIDE, device=device)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        findings = network.look(View(shrink_to_view(picture), windows_of(picture)), steps)
+        findings = network.look(view_of_batch(picture), steps)
         missing = torch.zeros_like(picture[:, :1])
         stages = network.bind(findings, Place.whole(picture), missing, steps, torch.Generator())
         cycle(keep_first(stages, count), picture)

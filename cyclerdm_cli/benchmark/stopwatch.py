@@ -34,7 +34,7 @@ class Stopwatch(Network):
 
     def look(self, view: View, steps: int = 0) -> Findings:
         """Let the network within look, timed; see `Network`."""
-        with timed(self.seconds, LOOK, view.small.device):
+        with timed(self.seconds, LOOK, next(self.parameters()).device):
             return self.network.look(view, steps)
 
     def bind(

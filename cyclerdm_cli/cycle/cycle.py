@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -16,13 +17,24 @@ STAGES = 3
 """Number of stages that the whole cycle has."""
 
 
-class View(NamedTuple):
-    """Whole pictures of one batch, as a network looks at them before their tiles are restored."""
+class View:
+    """Whole pictures of one batch, as a network looks at them before their tiles are restored.
 
-    small: Tensor
-    """(B, 3, SMALL_SIDE, SMALL_SIDE) in [0, 1]: the pictures shrunk by area averaging, whatever their shape."""
-    windows: Tensor
-    """(B, n, 3, h, w) in [0, 1]: pieces at full size from all over the pictures, h and w at most WINDOW_SIDE."""
+    Each part is made when a network first asks for it: most need one of the two, or none.
+    """
+
+    def __init__(self, make_small: Callable[[], Tensor], cut_windows: Callable[[], Tensor]) -> None:
+        self._make_small, self._cut_windows = make_small, cut_windows
+
+    @cached_property
+    def small(self) -> Tensor:
+        """(B, 3, SMALL_SIDE, SMALL_SIDE) in [0, 1]: the pictures shrunk by area averaging, whatever their shape."""
+        return self._make_small()
+
+    @cached_property
+    def windows(self) -> Tensor:
+        """(B, n, 3, h, w) in [0, 1]: pieces at full size from all over the pictures, of at most WINDOW_SIDE."""
+        return self._cut_windows()
 
 
 SMALL_SIDE = 256

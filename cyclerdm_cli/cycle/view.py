@@ -22,8 +22,15 @@ def view_of(pixels: NDArray[np.generic], device: torch.device) -> View:
     The picture is never held once more as a whole.
     """
     peak = float(np.iinfo(pixels.dtype).max)  # type: ignore[type-var]
-    small = shrunk(pixels)
-    return View(to_tensor(small[None], peak, device), to_tensor(_windows(pixels), peak, device)[None])
+    return View(
+        lambda: to_tensor(shrunk(pixels)[None], peak, device),
+        lambda: to_tensor(_windows(pixels), peak, device)[None],
+    )
+
+
+def view_of_batch(pictures: Tensor) -> View:
+    """Return the view of whole pictures, (B, 3, H, W) in [0, 1]."""
+    return View(lambda: shrink_to_view(pictures), lambda: windows_of(pictures))
 
 
 def shrink_to_view(pictures: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-from cyclerdm_cli.cycle.cycle import Network, Place, View, cycle
-from cyclerdm_cli.cycle.view import shrink_to_view, windows_of
+from cyclerdm_cli.cycle.cycle import Network, Place, cycle
+from cyclerdm_cli.cycle.view import view_of_batch
 from cyclerdm_cli.device import computing_in
 from cyclerdm_cli.restoring.detail import STRIP_BYTES
 from cyclerdm_cli.restoring.tiling import Grid
@@ -141,7 +141,7 @@ def _peak(network: Network, side: int, device: torch.device, precision: torch.dt
     with torch.inference_mode(), computing_in(device, precision):
         picture = torch.zeros(1, 3, side, side, device=device)
         # Uncounted: a look takes the same whatever the tiles, and small ones would hide behind it.
-        findings = network.look(View(shrink_to_view(picture), windows_of(picture)))
+        findings = network.look(view_of_batch(picture))
         with _LiveTensors() as living:
             missing = torch.zeros_like(picture[:, :1])
             stages = network.bind(findings, Place.whole(picture), missing, 1, torch.Generator())

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from cyclerdm_cli.cycle.cycle import Network, Place, View, cycle
+from cyclerdm_cli.cycle.cycle import Network, Place, cycle
 from cyclerdm_cli.cycle.filling import fill
 from cyclerdm_cli.cycle.shorter import keep_first
-from cyclerdm_cli.cycle.view import shrink_to_view, windows_of
+from cyclerdm_cli.cycle.view import view_of_batch
 from cyclerdm_cli.metrics import psnr as picture_psnr
 from cyclerdm_cli.tasks.catalogue import Task
 from cyclerdm_cli.tasks.degradation import degradation_of
@@ -126,7 +126,7 @@ def restore_batch(
     missing = torch.zeros_like(degraded[:, :1]) if mask is None else mask
     given = fill(degraded, missing) if network.fills_holes else degraded
     with torch.autocast(degraded.device.type, precision, enabled=precision != torch.float32):
-        findings = network.look(View(shrink_to_view(given), windows_of(given)))
+        findings = network.look(view_of_batch(given))
         bound = network.bind(findings, Place.whole(given), missing, 0, torch.Generator())
         restored = cycle(keep_first(bound, stages or network.stages_by_default), given).restored
     return restored if mask is None else torch.where(mask > 0, restored.to(degraded.dtype), degraded)

@@ -122,7 +122,7 @@ class Trial:
         """Run the first two stages of a task on windows, (n, 3, h, w)."""
         network, missing = self.networks[task], torch.zeros_like(windows[:, :1])
         with computing_in(torch.device("cpu"), self.precision):
-            findings = network.look(View(shrink_to_view(windows), windows[:, None]))
+            findings = network.look(View(lambda: shrink_to_view(windows), lambda: windows[:, None]))
             stages = network.bind(findings, Place.whole(windows), missing, 0, torch.Generator())
             return stages.restore(2, stages.restore(1, windows, windows), windows).float()
 

@@ -13,10 +13,10 @@ from tiny import TINY, tiny_network
 from torch import Tensor
 
 from cyclerdm_cli.cycle.compact import CompactConfig, CompactFindings, CompactNetwork, CompactStages
-from cyclerdm_cli.cycle.cycle import Place, View, cycle
+from cyclerdm_cli.cycle.cycle import Place, cycle
 from cyclerdm_cli.cycle.deconvolution import NUMBER_OF_VARIANTS, deconvolve_variants
 from cyclerdm_cli.cycle.light import apply_light
-from cyclerdm_cli.cycle.view import shrink_to_view, windows_of
+from cyclerdm_cli.cycle.view import view_of_batch
 from cyclerdm_cli.errors import WeightsError
 
 LIT = replace(TINY, task="low-light", light=True, brightens=True)
@@ -30,7 +30,7 @@ def pictures(count: int = 2, side: int = 64, seed: int = 3) -> Tensor:
 
 
 def found_in(network: CompactNetwork, picture: Tensor, steps: int = 0) -> CompactFindings:
-    return network.look(View(shrink_to_view(picture), windows_of(picture)), steps)
+    return network.look(view_of_batch(picture), steps)
 
 
 def bound(

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from tiny import TINY, tiny_network
 
-from cyclerdm_cli.cycle.cycle import Place, View
+from cyclerdm_cli.cycle.cycle import Place
 from cyclerdm_cli.cycle.light import Light, apply_light
 from cyclerdm_cli.cycle.steady import PARTS, Seen, mirrored, see, steadied
-from cyclerdm_cli.cycle.view import to_tensor
+from cyclerdm_cli.cycle.view import to_tensor, view_of_batch
 
 LIT = replace(TINY, task="low-light", light=True, brightens=True)
 WEIGHTS = [0.6, 0.9, 1.0, 0.9, 0.6]
@@ -40,7 +40,7 @@ def frames(exposures: list[float], moved: int | None = None) -> list[Seen]:
             noisy = shown * exposure + rng.normal(0, 0.02, shown.shape)
             sample = np.rint(noisy.clip(0, 1) * 255).astype(np.uint8)
             small = picture_of(sample)
-            light: Light = network.look(View(small, small[:, None])).light
+            light: Light = network.look(view_of_batch(small)).light
             found.append(see(sample, light))
     return found
 
