@@ -23,11 +23,9 @@ LEAST_LEFT = 0.04
 """Transmission at which the haze ends: what is behind it could not be told from noise."""
 THINNEST, THICKEST = 0.05, 1.8
 """Optical thickness of the haze at the scene's mean distance, at severity 0 and 1: t = 0.95 and 0.17."""
-EVEN_OUTDOORS, EVEN_INDOORS, MOST_RELIEF = 0.6, 0.15, 0.5
-"""Shares of the pictures whose haze lies nearly evenly over near and far, sky and ground, and the power up to which
+EVEN_SHARE, MOST_RELIEF = 0.3, 0.5
+"""Share of the pictures whose haze lies nearly evenly over near and far, sky and ground, and the power up to which
 their distances are raised: thin haze, mist on the lens, light that strays in it."""
-OUTDOORS_SHARE = 0.45
-"""Share of the scenes that are streets and landscapes; the others are rooms."""
 CLEAR_SHARE = 0.8
 """Share of the photographs that get the contrast of a clear day before haze is laid over them."""
 COARSE = 4
@@ -42,12 +40,9 @@ def degrade(clean: Tensor, severity: Tensor, generator: torch.Generator) -> Degr
     """Lay haze over the scene: light mist up to fog that leaves a tenth of the contrast and less far away."""
     batch = len(clean)
     clean = draw_clear_day(clean, generator)
-    outdoors = chance(OUTDOORS_SHARE, batch, generator)
-    depth = invented_depth(clean, generator, outdoors)
-    even = torch.where(
-        outdoors, chance(EVEN_OUTDOORS, batch, generator), chance(EVEN_INDOORS, batch, generator)
-    )
-    depth = depth ** torch.where(even, uniform(0, MOST_RELIEF, (batch, 1, 1, 1), generator), 1.0)
+    depth = invented_depth(clean, generator)
+    even = uniform(0, MOST_RELIEF, (batch, 1, 1, 1), generator)
+    depth = depth ** torch.where(chance(EVEN_SHARE, batch, generator), even, 1.0)
     depth = depth / depth.mean((2, 3), keepdim=True)
     thickness = per_picture(THINNEST + (THICKEST - THINNEST) * severity**1.3)
     thickness = thickness * uniform(0.8, 1.2, (batch, 1, 1, 1), generator)
@@ -94,18 +89,13 @@ def airlight(clean: Tensor, depth: Tensor, generator: torch.Generator) -> Tensor
     return colour * (1 - F.interpolate(shade, size=(height, width), mode="bilinear", align_corners=False))
 
 
-def invented_depth(clean: Tensor, generator: torch.Generator, outdoors: Tensor | None = None) -> Tensor:
-    """Invent how far away everything is: (B, 1, H, W), 1 on average in each picture.
-
-    `outdoors` is bool, (B, 1, 1, 1): True for a street or a landscape, False for a room; None: drawn.
-    """
-    if outdoors is None:
-        outdoors = chance(OUTDOORS_SHARE, len(clean), generator)
+def invented_depth(clean: Tensor, generator: torch.Generator) -> Tensor:
+    """Invent how far away everything is: (B, 1, H, W), 1 on average in each picture."""
     height, width = clean.shape[2:]
     grey = clean.mean(1, keepdim=True)
     tone = F.avg_pool2d(grey, COARSE, ceil_mode=True, count_include_pad=False)
     batch, _, rows, columns = tone.shape
-    log_distance = scene(tone, outdoors, generator).log()
+    log_distance = scene(tone, generator).log()
     # Haze drifts and nothing is as plain as a wall; what differs in tone differs in distance too.
     relief = smooth_field(batch, rows, columns, 5, generator) - 0.5
     log_distance = log_distance + uniform(0, 1, (batch, 1, 1, 1), generator) * relief
@@ -118,7 +108,7 @@ def invented_depth(clean: Tensor, generator: torch.Generator, outdoors: Tensor |
     return distance / distance.mean((2, 3), keepdim=True)
 
 
-def scene(tone: Tensor, outdoors: Tensor, generator: torch.Generator) -> Tensor:
+def scene(tone: Tensor, generator: torch.Generator) -> Tensor:
     """Build a room, a street or a landscape: distances in metres, shaped like `tone`, (B, 1, H, W)."""
     batch, _, height, width = tone.shape
     shape = (batch, 1, 1, 1)
@@ -128,6 +118,7 @@ def scene(tone: Tensor, outdoors: Tensor, generator: torch.Generator) -> Tensor:
     below = (down - uniform(-1.1, 0.5, shape, generator)) * opening  # the horizon
     aside = (right - uniform(-0.8, 0.8, shape, generator)) * opening
 
+    outdoors = chance(0.45, batch, generator)
     end = torch.where(outdoors, log_uniform(8, 120, shape, generator), log_uniform(1.5, 9, shape, generator))
     wide = torch.where(outdoors, log_uniform(2, 20, shape, generator), log_uniform(0.7, 4, shape, generator))
     floor = log_uniform(0.5, 2.5, shape, generator)
