@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tiny import TINY, tiny_network
 from torch import Tensor
 
-from cyclerdm_cli.cycle.cycle import SMALL_SIDE, WINDOW_SIDE
+from cyclerdm_cli.cycle.cycle import SMALL_SIDE, WINDOW_SIDE, View
 from cyclerdm_cli.cycle.view import shrink_to_view, to_tensor, view_of, windows_of
 
 CPU = torch.device("cpu")
@@ -23,6 +27,28 @@ def floating(pixels: NDArray[np.generic]) -> Tensor:
     """Map (H, W, 3) to (1, 3, H, W) in [0, 1]."""
     peak = np.iinfo(pixels.dtype).max  # type: ignore[type-var]
     return torch.from_numpy((pixels / peak).astype(np.float32)).permute(2, 0, 1)[None]
+
+
+def test_what_a_network_does_not_look_at_is_not_made() -> None:
+    asked: list[str] = []
+    picture = torch.rand(1, 3, 64, 64)
+
+    def make(part: str, made: Callable[[Tensor], Tensor]) -> Callable[[], Tensor]:
+        def give() -> Tensor:
+            asked.append(part)
+            return made(picture)
+
+        return give
+
+    for light, deblurs, expected in (
+        (False, False, []),
+        (True, False, ["small"]),
+        (False, True, ["windows"]),
+    ):
+        asked.clear()
+        config = replace(TINY, light=light, deblurs=deblurs)
+        tiny_network(config=config).look(View(make("small", shrink_to_view), make("windows", windows_of)))
+        assert asked == expected
 
 
 @pytest.mark.parametrize("size", SIZES)
